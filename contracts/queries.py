@@ -1,0 +1,96 @@
+"""
+What may be asked of the projector, and the shape of its answers.
+
+Every answer names the position it was computed from, so that two readers know
+whether they saw the same ledger. *at_least_position* makes a question wait, a
+bounded time, until the projector has come that far: whoever recorded a fact
+sees it in the next answer.
+"""
+
+from datetime import date, datetime
+from typing import Annotated, Final
+
+import msgspec
+
+from contracts.dates import PartialDate
+from contracts.envelope import Instant
+
+WAIT_SECONDS_MAX: Final = 5.0
+"""How long a question waits for *at_least_position* before it is answered 'behind'."""
+
+EVENTS_PER_PAGE_MAX: Final = 500
+PAGE_BYTES_MAX: Final = 800_000
+
+AtLeast = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class StatementQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """
+    The state of *stream* ('convention/<slug>', 'agrement/...', 'institution/...') on a day, as known at an instant.
+
+    *on* absent: today. *known_at* absent: all that is known now.
+    """
+
+    stream: str
+    on: date | None = None
+    known_at: Instant | None = None
+    at_least_position: AtLeast = 0
+
+
+class ListQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The conventions, all or those of one institution, as they stand on a day."""
+
+    institution: str | None = None
+    on: date | None = None
+    at_least_position: AtLeast = 0
+
+
+class ListRow(msgspec.Struct, frozen=True):
+    """One convention in a list. *phase* is a word of services.domain.statement; *ends_on* its term where known."""
+
+    stream: str
+    title: str
+    nature: str
+    phase: str
+    parties: tuple[str, ...]
+    ends_on: PartialDate | None
+    version: int
+    last_position: int
+
+
+class ListAnswer(msgspec.Struct, frozen=True):
+    """The rows, by title, and the position they were computed from."""
+
+    rows: tuple[ListRow, ...]
+    position: int
+    on: date
+
+
+class EventsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The events after a position, of one stream or of all."""
+
+    stream: str | None = None
+    after: AtLeast = 0
+    events_max: Annotated[int, msgspec.Meta(ge=1, le=EVENTS_PER_PAGE_MAX)] = EVENTS_PER_PAGE_MAX
+    at_least_position: AtLeast = 0
+
+
+class EventsPage(msgspec.Struct, frozen=True):
+    """Events in order, each its own bytes; *more* when the page was full. Ask on after *last_position*."""
+
+    events: tuple[msgspec.Raw, ...]
+    last_position: int
+    more: bool
+    position: int
+
+
+class Status(msgspec.Struct, frozen=True):
+    """Where a projection stands, against the LEDGER: lag in events and in seconds."""
+
+    projection: str
+    position: int
+    ledger_position: int
+    lag_events: int
+    lag_seconds: float
+    digest: str
+    started_at: datetime

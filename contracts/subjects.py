@@ -1,0 +1,82 @@
+"""
+Every NATS subject and stream, as functions: nobody else writes one by hand.
+
+    cmd.<institution>.<category>.<id>   a request to record facts in one stream
+    query.<view>                        a question to the projector
+    admin.<service>.<verb>              an operator's request
+    ledger.<category>                   the events, in the LEDGER stream
+    signal.appended                     a nudge, no content that counts
+
+The second token of a command is who asks: the server lets an institution
+publish under its own name only, so the token is its proof.
+"""
+
+import re
+from typing import Final
+
+LEDGER: Final = "LEDGER"
+"""The stream of all events; the sequence of a message is the event's position."""
+
+LEDGER_SUBJECTS: Final = "ledger.>"
+DIGEST_HEADER: Final = "Registre-Digest"
+"""The running digest over all bytes up to this event, in lower-case hexadecimal."""
+ORIGIN_HEADER: Final = "Registre-Origin"
+
+APPENDED: Final = "signal.appended"
+COMMANDS: Final = "cmd.*.*.*"
+
+SLUG: Final = r"^[a-z0-9](?:[a-z0-9-]{0,78}[a-z0-9])?$"
+"""A name of an institution or a convention: at most 80 of a-z, 0-9 and the hyphen."""
+
+CATEGORIES: Final = ("agrement", "convention", "institution")
+
+_slug = re.compile(SLUG)
+
+
+def ledger(category: str) -> str:
+    """The subject of events of one category: as many subjects as categories, however many conventions."""
+    return f"ledger.{_token(category)}"
+
+
+def command(institution: str, stream: str) -> str:
+    """The subject of a request by *institution* to record facts in *stream* ('category/id')."""
+    category, identifier = parse_stream(stream)
+    return f"cmd.{_token(institution)}.{category}.{identifier}"
+
+
+def parse_command(subject: str) -> tuple[str, str]:
+    """The institution that asks and the stream it asks about. Raises ValueError."""
+    match subject.split("."):
+        case ["cmd", institution, category, identifier]:
+            return _token(institution), stream(category, identifier)
+    raise ValueError(f"subject {subject!r} is not cmd.<institution>.<category>.<id>")
+
+
+def stream(category: str, identifier: str) -> str:
+    """The name of a stream of events. Raises ValueError."""
+    if category not in CATEGORIES:
+        raise ValueError(f"category {category!r} is none of {', '.join(CATEGORIES)}")
+    return f"{category}/{_token(identifier)}"
+
+
+def parse_stream(name: str) -> tuple[str, str]:
+    """The category and the id of the stream *name*. Raises ValueError."""
+    category, _, identifier = name.partition("/")
+    stream(category, identifier)
+    return category, identifier
+
+
+def query(view: str) -> str:
+    """The subject of a question to the projector: 'statement', 'list', 'events', 'status'."""
+    return f"query.{_token(view)}"
+
+
+def admin(service: str, verb: str) -> str:
+    """The subject of an operator's request to one service."""
+    return f"admin.{_token(service)}.{_token(verb)}"
+
+
+def _token(text: str) -> str:
+    if not _slug.match(text):
+        raise ValueError(f"{text!r} is not a name of a-z, 0-9 and hyphens, 80 characters at most")
+    return text
