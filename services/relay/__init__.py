@@ -1,0 +1,1 @@
+"""From the store to the LEDGER stream: position p becomes sequence p."""

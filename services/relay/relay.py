@@ -1,0 +1,256 @@
+"""
+The loop that carries the store's events to LEDGER, and what it tells about itself.
+
+What may go wrong is settled in one place: whatever happened, read where
+LEDGER ends, compare its digest with the store's, and go on from there. A
+message carries position p expecting last sequence p - 1, so it lands at
+sequence p or nowhere, whoever sends it and however late or often.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+import msgspec
+import structlog
+
+from eventstore.store import EVENTS_PER_APPEND_MAX, Head, Recorded
+from services.relay.ledger import (
+    BATCH_EVENTS_LIMIT,
+    Ledger,
+    LedgerAhead,
+    LedgerDiffers,
+    LedgerMissing,
+    LedgerOfAnother,
+    Setback,
+)
+
+log = structlog.get_logger()
+
+
+class Log(Protocol):
+    """What the relay reads of an event store; eventstore.store says what each must do."""
+
+    @property
+    def origin(self) -> str:
+        """The name of this ledger."""
+        ...
+
+    async def read_all(self, *, after: int, events_max: int = 1_000) -> list[Recorded]:
+        """The next events after position *after*, whole commands only."""
+        ...
+
+    async def head(self) -> Head:
+        """The last position and the running digest there."""
+        ...
+
+    async def digest_at(self, position: int) -> bytes:
+        """The running digest at *position*."""
+        ...
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """The bounds of one relay."""
+
+    batch_events_max: int = BATCH_EVENTS_LIMIT
+    """Of one batch, unless a single command is longer."""
+
+    batch_bytes_max: int = 4 * 1024 * 1024
+    """Of one batch, unless a single command is larger."""
+
+    poll_seconds: float = 1.0
+    """Between two looks at the store when no nudge comes."""
+
+    check_seconds: float = 30.0
+    """Between two comparisons of digests while all goes well."""
+
+    pause_seconds_min: float = 0.05
+    """After a first setback; doubled after each one that follows without progress."""
+
+    pause_seconds_max: float = 2.0
+
+
+assert EVENTS_PER_APPEND_MAX <= BATCH_EVENTS_LIMIT, "a command that no batch can carry would halt the relay"
+
+
+class Status(msgspec.Struct, frozen=True):
+    """
+    How far the relay is: the store's last *position*, and the last sequence of LEDGER that it knows of.
+
+    *lag_seconds* is the age of the oldest event not yet in LEDGER, by the instant in its bytes; 0 when there
+    is none.
+    """
+
+    position: int
+    ledger_sequence: int
+    lag_events: int
+    lag_seconds: float
+
+
+class _Dated(msgspec.Struct, frozen=True):
+    time: datetime
+
+
+_dated: Final = msgspec.json.Decoder(_Dated)
+
+
+def batches(page: Sequence[Recorded], *, events_max: int, bytes_max: int) -> Iterator[Sequence[Recorded]]:
+    """
+    Cut *page* into as few batches as the bounds allow, each ending where a command ends.
+
+    A command beyond the bounds goes whole, in a batch of its own. The page must end where a command ends.
+    """
+    assert not page or page[-1].ends_command
+    start = end = size_bytes = command_bytes = 0
+    for index, event in enumerate(page, 1):
+        command_bytes += len(event.body)
+        if event.ends_command:
+            if end > start and (index - start > events_max or size_bytes + command_bytes > bytes_max):
+                yield page[start:end]
+                start, size_bytes = end, 0
+            end = index
+            size_bytes += command_bytes
+            command_bytes = 0
+    if end > start:
+        yield page[start:end]
+
+
+class Relay:
+    """
+    Keeps LEDGER equal to *store*, from any state in which LEDGER is a beginning of the store.
+
+    Several may run at once: each event is published once, by whichever is first.
+
+    LEDGER is created here in one case only: there is none and the store is
+    empty, so that nothing can have been lost. A missing LEDGER beside a store
+    with events raises LedgerMissing, always; creating it then is an operator's
+    own act ('python -m services.relay --create'), which is refused while a
+    LEDGER exists and so cannot be left in a start-up script. No state is kept
+    beside the store and the stream.
+    """
+
+    def __init__(self, store: Log, ledger: Ledger, limits: Limits | None = None) -> None:
+        self.sequence = 0
+        """The last sequence of LEDGER, as far as known."""
+        self._store = store
+        self._ledger = ledger
+        self._limits = limits or Limits()
+        self._nudged = asyncio.Event()
+        self._compared_at_seconds = 0.0
+        self._connections = -1
+
+    def nudge(self) -> None:
+        """Say that the store has new events. Losing a nudge costs a poll, no more."""
+        self._nudged.set()
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """
+        Carry events until *stopping* is set; the batch in flight is finished first.
+
+        Waits out setbacks, for as long as they last. Raises a Halted when
+        LEDGER and the store cannot be brought together by publishing, and
+        whatever the store raises.
+        """
+        pause_seconds = self._limits.pause_seconds_min
+        while not stopping.is_set():
+            before = self.sequence
+            try:
+                await self.compare()
+                await self._carry(stopping)
+            except Setback as setback:
+                if self.sequence > before:
+                    pause_seconds = self._limits.pause_seconds_min
+                log.warning(
+                    "relay.setback", reason=str(setback), sequence=self.sequence, pause_seconds=pause_seconds
+                )
+                await _first_of(stopping, timeout_seconds=pause_seconds)
+                pause_seconds = min(2 * pause_seconds, self._limits.pause_seconds_max)
+
+    async def compare(self) -> None:
+        """
+        Find where LEDGER ends and check that it tells the same history as the store up to there.
+
+        Raises LedgerDiffers, LedgerAhead, LedgerOfAnother, LedgerMissing and what Ledger.tip raises.
+        """
+        connections = self._ledger.connections
+        tip = await self._ledger.tip()
+        # Read after the tip: whatever another relay published was in the store before.
+        head = await self._store.head()
+        if tip is None:
+            if head.position:
+                raise LedgerMissing(position=head.position)
+            await self._ledger.create()
+            log.info("relay.created")
+            tip = await self._ledger.tip()
+            assert tip is not None
+        if tip.sequence and tip.origin != self._store.origin:
+            raise LedgerOfAnother(position=tip.sequence, published=tip.origin, stored=self._store.origin)
+        if tip.sequence > head.position:
+            raise LedgerAhead(
+                sequence=tip.sequence, published=tip.digest, position=head.position, stored=head.digest.hex()
+            )
+        stored = (await self._store.digest_at(tip.sequence)).hex()
+        if tip.sequence and tip.digest != stored:
+            raise LedgerDiffers(position=tip.sequence, published=tip.digest, stored=stored)
+        log.debug(
+            "relay.compared", sequence=tip.sequence, digest=stored, lag_events=head.position - tip.sequence
+        )
+        self.sequence = tip.sequence
+        self._connections = connections
+        self._compared_at_seconds = asyncio.get_running_loop().time()
+
+    async def status(self, now: datetime) -> Status:
+        """How far LEDGER is behind the store at *now*."""
+        position = (await self._store.head()).position
+        waiting = (
+            await self._store.read_all(after=self.sequence, events_max=1) if position > self.sequence else []
+        )
+        lag = now - _dated.decode(waiting[0].body).time if waiting else timedelta()
+        return Status(
+            position=position,
+            ledger_sequence=self.sequence,
+            lag_events=max(position - self.sequence, 0),
+            lag_seconds=max(round(lag.total_seconds(), 3), 0.0),
+        )
+
+    async def _carry(self, stopping: asyncio.Event) -> None:
+        """Publish what comes, until it is time to compare again."""
+        while not stopping.is_set() and not self._must_compare():
+            self._nudged.clear()
+            page = await self._store.read_all(after=self.sequence, events_max=self._limits.batch_events_max)
+            for batch in batches(
+                page, events_max=self._limits.batch_events_max, bytes_max=self._limits.batch_bytes_max
+            ):
+                await self._publish(batch)
+                if stopping.is_set():
+                    return
+            if not page:
+                await _first_of(stopping, self._nudged, timeout_seconds=self._limits.poll_seconds)
+
+    async def _publish(self, batch: Sequence[Recorded]) -> None:
+        clock = asyncio.get_running_loop().time
+        started_seconds = clock()
+        await self._ledger.append(batch)
+        self.sequence = batch[-1].position
+        log.info(
+            "relay.batch",
+            first=batch[0].position,
+            last=batch[-1].position,
+            count=len(batch),
+            ms=round((clock() - started_seconds) * 1_000, 1),
+        )
+
+    def _must_compare(self) -> bool:
+        elapsed_seconds = asyncio.get_running_loop().time() - self._compared_at_seconds
+        return self._ledger.connections != self._connections or elapsed_seconds >= self._limits.check_seconds
+
+
+async def _first_of(*events: asyncio.Event, timeout_seconds: float) -> None:
+    """Wait for one of *events*, *timeout_seconds* at most."""
+    waits = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, timeout=timeout_seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()

@@ -1,0 +1,487 @@
+"""The relay beside a real server: what LEDGER holds in the end, and when it goes no further."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from nats.aio.client import Client
+from nats.js.api import DiscardPolicy, StorageType
+from structlog.testing import capture_logs
+
+from contracts import subjects
+from eventstore.memory import MemoryStore
+from eventstore.store import BODY_BYTES_MAX, EVENTS_PER_APPEND_MAX, Head
+from services.relay import status
+from services.relay.ledger import (
+    Halted,
+    Ledger,
+    LedgerAhead,
+    LedgerDiffers,
+    LedgerIncomplete,
+    LedgerMissing,
+    LedgerOfAnother,
+    LedgerRefused,
+    LedgerUnfit,
+    Overtaken,
+    PayloadTooSmall,
+    configuration,
+)
+from services.relay.relay import Limits, Relay, Status
+from tests.conftest import NatsServer
+from tests.relay.ledgers import (
+    ORIGIN,
+    Recording,
+    assert_whole,
+    caught_up,
+    connected,
+    entries,
+    last_sequence,
+    overhearing,
+    record,
+    relaying,
+)
+
+SOON = Limits(poll_seconds=0.01)
+NUDGED_ONLY = Limits(poll_seconds=60.0)
+
+
+@pytest.fixture
+async def bus(nats_server: NatsServer) -> AsyncIterator[Client]:
+    async with connected(nats_server.url) as bus:
+        yield bus
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore(ORIGIN)
+
+
+async def created(bus: Client, **changes: Any) -> None:
+    await bus.jetstream().add_stream(configuration(1).evolve(**changes))
+
+
+async def relayed(store: MemoryStore, bus: Client) -> None:
+    """Bring LEDGER up to the store, once."""
+    async with relaying(store, bus, SOON):
+        await caught_up(bus, store)
+
+
+async def halting(store: MemoryStore, bus: Client) -> Halted:
+    """Run a relay that must halt; gives what it says."""
+    with pytest.raises(Halted) as halted:
+        async with asyncio.timeout(20):
+            await Relay(store, Ledger(bus, store.origin), SOON).run(asyncio.Event())
+    return halted.value
+
+
+# What LEDGER holds
+
+
+async def test_position_p_is_sequence_p_with_the_same_bytes_and_their_digest(
+    bus: Client, store: MemoryStore
+) -> None:
+    """Commands of one event, of many, of the most, and an event of the most bytes."""
+    await created(bus)
+    await record(store, [Recording(1 + number % 7) for number in range(700)])
+    await record(
+        store, [Recording(EVENTS_PER_APPEND_MAX), Recording(size_bytes=BODY_BYTES_MAX), Recording(3)]
+    )
+    await relayed(store, bus)
+    await assert_whole(store, bus)
+
+
+async def test_a_command_larger_than_any_batch_goes_whole(bus: Client, store: MemoryStore) -> None:
+    await created(bus)
+    await record(store, [Recording(EVENTS_PER_APPEND_MAX, size_bytes=20_000), Recording()])
+    with capture_logs() as logged:
+        await relayed(store, bus)
+    assert [entry["count"] for entry in entries(logged, "relay.batch")] == [EVENTS_PER_APPEND_MAX, 1]
+    await assert_whole(store, bus)
+
+
+async def test_what_is_sent_together_ends_where_a_command_ends(bus: Client, store: MemoryStore) -> None:
+    await created(bus)
+    await record(store, [Recording(1 + number % 5) for number in range(200)])
+    limits = Limits(poll_seconds=0.01, batch_events_max=11)
+    async with overhearing(bus) as overheard, relaying(store, bus, limits):
+        await caught_up(bus, store)
+        await overheard.reach((await store.head()).position)
+    ends = {event.position for event in await store.read_all(after=0, events_max=9_999) if event.ends_command}
+    heads = [message.headers or {} for message in overheard.messages]
+    committed = [
+        position
+        for position, headers in enumerate(heads, 1)
+        if "Nats-Batch-Commit" in headers or "Nats-Batch-Id" not in headers
+    ]
+    assert len(committed) >= len(heads) // 11
+    assert ends.issuperset(committed)
+
+
+async def test_a_single_event_goes_without_a_batch(bus: Client, store: MemoryStore) -> None:
+    await created(bus)
+    async with overhearing(bus) as overheard, relaying(store, bus, NUDGED_ONLY) as relay:
+        for number in range(1, 4):
+            await record(store, [Recording()])
+            relay.nudge()
+            await overheard.reach(number)
+    heads = [message.headers or {} for message in overheard.messages]
+    assert [headers["Nats-Expected-Last-Sequence"] for headers in heads] == ["0", "1", "2"]
+    assert not any("Nats-Batch-Id" in headers for headers in heads)
+    await assert_whole(store, bus)
+
+
+async def test_new_events_are_found_without_a_nudge(bus: Client, store: MemoryStore) -> None:
+    await created(bus)
+    async with relaying(store, bus, SOON):
+        for _ in range(3):
+            await record(store, [Recording(2)])
+            await caught_up(bus, store)
+    await assert_whole(store, bus)
+
+
+async def test_a_command_torn_by_a_power_cut_of_the_server_is_completed(
+    bus: Client, store: MemoryStore
+) -> None:
+    """A server may keep the beginning of a batch it never acknowledged."""
+    await created(bus)
+    await record(store, [Recording(2), Recording(5), Recording(2)])
+    events = await store.read_all(after=0)
+    ledger = Ledger(bus, ORIGIN)
+    await ledger.append(events[:4])
+    await relayed(store, bus)
+    await assert_whole(store, bus)
+
+
+async def test_two_relays_at_once_publish_each_event_once(bus: Client, nats_server: NatsServer) -> None:
+    store = MemoryStore(ORIGIN)
+    await created(bus)
+    await record(store, [Recording(1 + number % 4) for number in range(1_000)])
+    limits = Limits(poll_seconds=0.01, batch_events_max=9, pause_seconds_min=0.001, pause_seconds_max=0.01)
+    with capture_logs() as logged:
+        async with (
+            connected(nats_server.url) as one,
+            connected(nats_server.url) as other,
+            relaying(store, one, limits),
+            relaying(store, other, limits),
+        ):
+            await caught_up(bus, store)
+    setbacks = entries(logged, "relay.setback")
+    assert any("is not the next" in entry["reason"] for entry in setbacks), "they never met"
+    assert sum(entry["count"] for entry in entries(logged, "relay.batch")) == (await store.head()).position
+    await assert_whole(store, bus)
+
+
+async def test_sending_again_what_is_there_changes_nothing(bus: Client, store: MemoryStore) -> None:
+    """What a retry after a lost answer does, and a message that arrives late."""
+    await relayed_first(store, bus, events=3)
+    ledger = Ledger(bus, ORIGIN)
+    events = await store.read_all(after=0)
+    for late in (events, events[:1], events[2:], events[1:]):
+        with pytest.raises(Overtaken):
+            await ledger.append(late)
+    await assert_whole(store, bus)
+
+
+async def relayed_first(store: MemoryStore, bus: Client, *, events: int) -> None:
+    await created(bus)
+    await record(store, [Recording(events, text="the first")])
+    await relayed(store, bus)
+
+
+async def test_it_says_one_line_a_batch(bus: Client, store: MemoryStore) -> None:
+    await created(bus)
+    await record(store, [Recording(3), Recording(2)])
+    with capture_logs() as logged:
+        await relayed(store, bus)
+    (line,) = entries(logged, "relay.batch")
+    assert line.pop("ms") > 0
+    assert line == {"event": "relay.batch", "log_level": "info", "first": 1, "last": 5, "count": 5}
+
+
+# When it halts
+
+
+async def test_another_history_halts_it_with_both_digests(bus: Client, store: MemoryStore) -> None:
+    await relayed_first(store, bus, events=5)
+    tampered = MemoryStore(ORIGIN)
+    await record(tampered, [Recording(5, text="rewritten"), Recording(2)])
+    published = (await store.digest_at(5)).hex()
+    stored = (await tampered.digest_at(5)).hex()
+
+    halted = await halting(tampered, bus)
+
+    assert isinstance(halted, LedgerDiffers)
+    assert (halted.position, halted.published, halted.stored) == (5, published, stored)
+    assert published in str(halted)
+    assert stored in str(halted)
+    assert "position 5" in str(halted)
+    assert await last_sequence(bus) == 5
+
+
+async def test_a_ledger_ahead_of_the_store_halts_it(bus: Client, store: MemoryStore) -> None:
+    await relayed_first(store, bus, events=5)
+    older = MemoryStore(ORIGIN)
+    await record(older, [Recording(3)])
+
+    halted = await halting(older, bus)
+
+    assert isinstance(halted, LedgerAhead)
+    assert (halted.sequence, halted.position) == (5, 3)
+    assert halted.published == (await store.digest_at(5)).hex()
+    assert halted.stored == (await older.digest_at(3)).hex()
+    assert await last_sequence(bus) == 5
+
+
+async def test_an_empty_store_beside_a_full_ledger_halts_it(bus: Client, store: MemoryStore) -> None:
+    await relayed_first(store, bus, events=2)
+    assert isinstance(await halting(MemoryStore(ORIGIN), bus), LedgerAhead)
+
+
+async def test_the_ledger_of_another_origin_halts_it(bus: Client, store: MemoryStore) -> None:
+    await relayed_first(store, bus, events=2)
+    another = MemoryStore("ledger.example/another")
+    await record(another, [Recording(9)])
+
+    halted = await halting(another, bus)
+
+    assert isinstance(halted, LedgerOfAnother)
+    assert (halted.published, halted.stored) == (ORIGIN, "ledger.example/another")
+
+
+async def test_a_message_that_is_no_event_halts_it(bus: Client, store: MemoryStore) -> None:
+    await relayed_first(store, bus, events=2)
+    await bus.jetstream().publish("ledger.convention", b"forged", headers={subjects.ORIGIN_HEADER: ORIGIN})
+    await record(store, [Recording(2)])
+
+    halted = await halting(store, bus)
+
+    assert isinstance(halted, LedgerDiffers)
+    assert (halted.position, halted.published) == (3, "absent")
+
+
+async def test_a_lost_ledger_is_not_created_anew(bus: Client, store: MemoryStore) -> None:
+    await relayed_first(store, bus, events=2)
+    await bus.jetstream().delete_stream("LEDGER")
+
+    halted = await halting(store, bus)
+
+    assert isinstance(halted, LedgerMissing)
+    assert halted.position == 2
+    assert "--create" in str(halted)
+    assert await Ledger(bus, ORIGIN).tip() is None
+
+
+async def test_a_ledger_is_created_for_an_empty_store(bus: Client, store: MemoryStore) -> None:
+    async with relaying(store, bus, NUDGED_ONLY) as relay:
+        await relay_ready(bus)
+        await record(store, [Recording(4)])
+        relay.nudge()
+        await caught_up(bus, store)
+    await assert_whole(store, bus)
+    config = (await bus.jetstream().stream_info("LEDGER")).config
+    assert (config.storage, config.discard) == (StorageType.FILE, DiscardPolicy.NEW)
+    assert config.deny_delete
+    assert config.deny_purge
+    assert config.allow_atomic
+
+
+async def relay_ready(bus: Client) -> None:
+    async with asyncio.timeout(10):
+        while await Ledger(bus, ORIGIN).tip() is None:
+            pass
+
+
+async def test_a_ledger_with_a_hole_halts_it(bus: Client, store: MemoryStore) -> None:
+    await created(bus, first_seq=5)
+    await record(store, [Recording(9)])
+
+    halted = await halting(store, bus)
+
+    assert isinstance(halted, LedgerIncomplete)
+    assert (halted.sequence, halted.messages) == (4, 0)
+
+
+@pytest.mark.parametrize(
+    "change, fault",
+    [
+        ({"subjects": ["ledger.convention"]}, "subjects"),
+        ({"storage": StorageType.MEMORY}, "storage"),
+        ({"discard": DiscardPolicy.OLD}, "discard"),
+        ({"deny_delete": False}, "deny_delete"),
+        ({"deny_purge": False}, "deny_purge"),
+        ({"allow_atomic": False}, "allow_atomic"),
+        ({"max_msgs": 1_000}, "max_msgs"),
+        ({"max_bytes": 1_000_000}, "max_bytes"),
+        ({"max_age": 3_600}, "max_age"),
+        ({"max_msgs_per_subject": 100}, "max_msgs_per_subject"),
+    ],
+)
+async def test_a_stream_that_could_lose_events_halts_it(
+    bus: Client, store: MemoryStore, change: dict[str, Any], fault: str
+) -> None:
+    await created(bus, **change)
+
+    halted = await halting(store, bus)
+
+    assert isinstance(halted, LedgerUnfit)
+    assert [text.split()[0] for text in halted.faults] == [fault]
+
+
+async def test_a_server_that_takes_no_large_events_halts_it(bus: Client, store: MemoryStore) -> None:
+    bus._max_payload = 32_768
+
+    halted = await halting(store, bus)
+
+    assert isinstance(halted, PayloadTooSmall)
+    assert halted.allowed_bytes == 32_768
+
+
+@pytest.mark.parametrize("events", [1, 3])
+async def test_a_refusal_that_does_not_pass_halts_it(bus: Client, store: MemoryStore, events: int) -> None:
+    await created(bus, max_msg_size=300)
+    await record(store, [Recording(events, size_bytes=1_000)])
+
+    halted = await halting(store, bus)
+
+    assert isinstance(halted, LedgerRefused)
+    assert await last_sequence(bus) == 0
+
+
+async def test_a_ledger_lost_while_it_runs_is_found_by_the_next_check(
+    bus: Client, store: MemoryStore
+) -> None:
+    limits = Limits(poll_seconds=0.01, check_seconds=0.2)
+    running = asyncio.create_task(Relay(store, Ledger(bus, ORIGIN), limits).run(asyncio.Event()))
+    await relay_ready(bus)
+    await record(store, [Recording()])
+    await caught_up(bus, store)
+    await bus.jetstream().delete_stream("LEDGER")
+    with pytest.raises(LedgerMissing):
+        await asyncio.wait_for(running, 10)
+
+
+async def test_a_server_exchanged_for_an_empty_one_is_found_at_reconnection(
+    nats_server: NatsServer, bus: Client, store: MemoryStore
+) -> None:
+    """No new event and no regular check brings it out here: the connection made anew does."""
+    limits = Limits(poll_seconds=0.01, check_seconds=3_600)
+    ledger = Ledger(bus, ORIGIN, answer_seconds=0.5)
+    running = asyncio.create_task(Relay(store, ledger, limits).run(asyncio.Event()))
+    await relay_ready(bus)
+    await record(store, [Recording()])
+    await caught_up(bus, store)
+    await nats_server.kill()
+    shutil.rmtree(nats_server.folder / "jetstream")
+    await nats_server.start()
+    with pytest.raises(LedgerMissing):
+        await asyncio.wait_for(running, 20)
+
+
+# What passes
+
+
+async def test_it_waits_for_a_server_that_is_away_and_goes_on(
+    nats_server: NatsServer, bus: Client, store: MemoryStore
+) -> None:
+    limits = Limits(poll_seconds=0.01, pause_seconds_min=0.01, pause_seconds_max=0.05)
+    with capture_logs() as logged:
+        async with relaying(store, bus, limits, answer_seconds=0.5):
+            await relay_ready(bus)
+            await record(store, [Recording(2)])
+            await caught_up(bus, store)
+            for _ in range(3):
+                await nats_server.kill()
+                await record(store, [Recording(3)])
+                await nats_server.start()
+                await record(store, [Recording()])
+                await until_caught_up(bus, store)
+    assert all(entry["pause_seconds"] <= 0.05 for entry in entries(logged, "relay.setback"))
+    await assert_whole(store, bus)
+
+
+async def until_caught_up(bus: Client, store: MemoryStore) -> None:
+    """As caught_up, over a connection that comes and goes."""
+    position = (await store.head()).position
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                if await last_sequence(bus) == position:
+                    return
+            except Exception:  # noqa: BLE001  # whatever it is, the bound above ends it
+                continue
+
+
+async def test_a_batch_without_an_answer_is_looked_up_and_not_doubled(
+    bus: Client, store: MemoryStore
+) -> None:
+    """The answer is lost, not the batch: the tip tells."""
+
+    class Deaf(Ledger):
+        lost = 0
+
+        async def append(self, events: Any) -> None:
+            await super().append(events)
+            if self.lost < 3:
+                self.lost += 1
+                await super().append(events)  # as if it had been asked again
+
+    await created(bus)
+    await record(store, [Recording(1 + number % 3) for number in range(60)])
+    stopping = asyncio.Event()
+    limits = Limits(poll_seconds=0.01, batch_events_max=7)
+    running = asyncio.create_task(Relay(store, Deaf(bus, ORIGIN), limits).run(stopping))
+    await caught_up(bus, store)
+    stopping.set()
+    await running
+    await assert_whole(store, bus)
+
+
+# What it tells
+
+
+async def asked(bus: Client) -> Status:
+    reply = await bus.request("admin.relay.status", b"", timeout=5)
+    return msgspec.json.decode(reply.data, type=Status)
+
+
+async def test_its_status_tells_the_lag_in_events_and_seconds(bus: Client, store: MemoryStore) -> None:
+    await relayed_first(store, bus, events=2)
+    relay = Relay(store, Ledger(bus, ORIGIN), SOON)
+    await relay.compare()
+    async with status.offered(bus, relay):
+        assert await asked(bus) == Status(position=2, ledger_sequence=2, lag_events=0, lag_seconds=0.0)
+        await record(store, [Recording(3)])
+        behind = await asked(bus)
+    assert (behind.position, behind.ledger_sequence, behind.lag_events) == (5, 2, 3)
+    oldest = datetime.fromisoformat(json.loads((await store.read_all(after=2))[0].body)["time"])
+    assert (await relay.status(oldest + timedelta(seconds=90))).lag_seconds == 90.0
+    assert (await relay.status(oldest - timedelta(seconds=90))).lag_seconds == 0.0
+
+
+async def test_it_is_found_by_ping(bus: Client, store: MemoryStore) -> None:
+    async with status.offered(bus, Relay(store, Ledger(bus, ORIGIN))):
+        found = json.loads((await bus.request("$SRV.PING.relay", b"", timeout=5)).data)
+        stats = json.loads((await bus.request("$SRV.STATS.relay", b"", timeout=5)).data)
+    assert found["name"] == "relay"
+    assert [endpoint["subject"] for endpoint in stats["endpoints"]] == ["admin.relay.status"]
+
+
+async def test_a_status_that_cannot_be_read_is_an_error_without_a_repr(
+    bus: Client, store: MemoryStore
+) -> None:
+    class Broken(MemoryStore):
+        async def head(self) -> Head:
+            raise RuntimeError("a secret of the process")
+
+    with capture_logs() as logged:
+        async with status.offered(bus, Relay(Broken(ORIGIN), Ledger(bus, ORIGIN))):
+            reply = await bus.request("admin.relay.status", b"", timeout=5)
+    assert reply.headers is not None
+    assert reply.headers["Nats-Service-Error-Code"] == "500"
+    assert "secret" not in reply.headers["Nats-Service-Error"]
+    assert entries(logged, "relay.status_failed")
