@@ -1,0 +1,203 @@
+"""
+What a stream holds, whatever it is about: its facts, who stands by them, and which were mistakes of the hand.
+
+Pure. A fact is held for ever; a cancelled one drops out of the *live* facts
+from then on and stays in the book. Every stream is judged by the same rules
+here, before its own (convention, agrement, institution).
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import ClassVar, Literal
+
+import msgspec
+
+from contracts.dates import PartialDate
+from contracts.envelope import Entry
+from contracts.events import (
+    EntryCancelled,
+    EntryReplaced,
+    Event,
+    FactConfirmed,
+    FactContested,
+    field_of,
+    stream_category,
+)
+from contracts.subjects import parse_stream
+from services.domain.refusals import Refused
+
+UNRECORDED = 2_147_483_647
+"""The position of a fact that is proposed and not recorded: after all that are."""
+
+
+class Proposed(msgspec.Struct, frozen=True):
+    """A fact somebody asks to record, the day it took effect, and whose act it is if not the asker's."""
+
+    fact: Event
+    effective_on: PartialDate
+    on_behalf_of: str | None = None
+
+
+class Held(msgspec.Struct, frozen=True):
+    """A fact in the book: where, since when, by whom."""
+
+    position: int
+    effective_on: PartialDate
+    actor: str
+    on_behalf_of: str | None
+    fact: Event
+    recorded_at: datetime | None = None
+
+    @classmethod
+    def of(cls, entry: Entry) -> "Held":
+        """*entry* as the rules see it."""
+        envelope = entry.envelope
+        return cls(
+            envelope.position,
+            envelope.effective_on,
+            envelope.actor,
+            envelope.on_behalf_of,
+            entry.fact,
+            envelope.recorded_at,
+        )
+
+    @property
+    def whose(self) -> str:
+        """The institution whose act it is."""
+        return self.on_behalf_of or self.actor
+
+    @property
+    def answerable(self) -> tuple[str, ...]:
+        """Who may confirm or contest it: whoever it was recorded for, and its counterparty."""
+        other = field_of(self.fact, self.fact.COUNTERPARTY)
+        asked = (self.on_behalf_of, other)
+        return tuple(dict.fromkeys(who for who in asked if who and who != self.actor))
+
+
+class Word(msgspec.Struct, frozen=True):
+    """What an institution says of a fact recorded for it."""
+
+    by: str
+    says: Literal["confirmed", "contested"]
+    position: int
+
+
+class Book(msgspec.Struct, frozen=True):
+    """Every fact of a stream by position; which were cancelled, by which entry; what was said of which."""
+
+    held: dict[int, Held] = {}
+    cancelled: dict[int, int] = {}
+    words: dict[int, tuple[Word, ...]] = {}
+
+    def live(self) -> Iterator[Held]:
+        """The facts that count, in the order they were recorded."""
+        return (held for position, held in self.held.items() if position not in self.cancelled)
+
+    def awaiting(self, position: int) -> tuple[str, ...]:
+        """Whose word on the fact at *position* is still to come."""
+        said = {word.by for word in self.words.get(position, ())}
+        return tuple(who for who in self.held[position].answerable if who not in said)
+
+
+def enter(book: Book, held: Held) -> Book:
+    """*book* with one more fact."""
+    fact, position = held.fact, held.position
+    now = msgspec.structs.replace(book, held={**book.held, position: held})
+    match fact:
+        case EntryCancelled() | EntryReplaced():
+            return msgspec.structs.replace(now, cancelled={**now.cancelled, fact.entry: position})
+        case FactConfirmed() | FactContested():
+            word = Word(fact.by, "confirmed" if isinstance(fact, FactConfirmed) else "contested", position)
+            # The last word of an institution is the one that stands.
+            earlier = tuple(one for one in now.words.get(fact.entry, ()) if one.by != fact.by)
+            return msgspec.structs.replace(now, words={**now.words, fact.entry: (*earlier, word)})
+        case _:
+            return now
+
+
+# -- refusals that any stream gives
+
+
+class WrongStream(Refused):
+    """Raised when a fact is declared in a stream of another category."""
+
+    code: ClassVar[str] = "wrong_stream"
+
+
+class InAnothersName(Refused):
+    """Raised when an act is declared by another institution that does not say for whom it records."""
+
+    code: ClassVar[str] = "in_anothers_name"
+
+
+class NoSuchEntry(Refused):
+    """Raised when a position is named that is no live entry of this stream."""
+
+    code: ClassVar[str] = "no_such_entry"
+
+
+class NotYours(Refused):
+    """Raised when an institution cancels, confirms or contests an entry it has no say in."""
+
+    code: ClassVar[str] = "not_yours"
+
+
+def check(book: Book, proposed: Proposed, *, actor: str, stream: str, fact: int) -> None:
+    """Refuse what no stream takes. *fact* is the index in the request. Raises Refused."""
+    declared = proposed.fact
+    wanted = stream_category(declared.TYPE)
+    category, _ = parse_stream(stream)
+    if wanted is not None and wanted != category:
+        raise WrongStream(
+            f"a fact of type {declared.TYPE} belongs in a stream {wanted}/..., not in {stream}",
+            fact=fact,
+            field="type",
+        )
+    _check_name(proposed, actor=actor, fact=fact)
+    match declared:
+        case EntryCancelled() | EntryReplaced():
+            held = _live_entry(book, declared.entry, stream, fact)
+            if actor not in (held.actor, held.whose):
+                raise NotYours(
+                    f"entry {declared.entry} was recorded by {held.actor}: only it or {held.whose} may cancel it, not {actor}",
+                    fact=fact,
+                    field="data.entry",
+                )
+        case FactConfirmed() | FactContested():
+            held = _live_entry(book, declared.entry, stream, fact)
+            if declared.by not in held.answerable:
+                who = " or ".join(held.answerable) or "nobody: its own author recorded it"
+                raise NotYours(
+                    f"entry {declared.entry} is for {who} to confirm or contest, not for {declared.by}",
+                    fact=fact,
+                    field="data.by",
+                )
+        case _:
+            pass
+
+
+def _check_name(proposed: Proposed, *, actor: str, fact: int) -> None:
+    declared = proposed.fact
+    author = field_of(declared, declared.AUTHOR)
+    if author is None or author == (proposed.on_behalf_of or actor):
+        return
+    if proposed.on_behalf_of is None:
+        message = f"this is an act of {author}, and {actor} asks: say on_behalf_of {author}, or let {author} declare it"
+    else:
+        message = f"this is an act of {author}, not of {proposed.on_behalf_of}: on_behalf_of must name its author"
+    raise InAnothersName(message, fact=fact, field="on_behalf_of")
+
+
+def _live_entry(book: Book, position: int, stream: str, fact: int) -> Held:
+    held = book.held.get(position)
+    if held is None:
+        raise NoSuchEntry(f"no entry {position} stands in {stream}", fact=fact, field="data.entry")
+    if position in book.cancelled:
+        raise NoSuchEntry(
+            f"entry {position} was cancelled already, by entry {book.cancelled[position]}", fact=fact, field="data.entry"
+        )
+    if held.fact.TYPE.startswith("entry."):
+        raise NoSuchEntry(
+            f"entry {position} is itself about another entry: record the facts anew instead", fact=fact, field="data.entry"
+        )
+    return held

@@ -1,0 +1,593 @@
+"""
+The rules of a convention's stream: its state, why a fact is refused, what each fact means.
+
+Pure: no clock, no I/O, nothing awaited. The state is made so that the order of
+arrival does not matter: what was signed, joined, prolonged or ended is kept with
+its own date, and a question about a day is answered from the dates. A late scan
+lands where it belongs.
+
+Top to bottom: the life, the state, the refusals, evolve, decide.
+"""
+
+from collections.abc import Iterator
+from datetime import date
+from functools import cache, reduce
+from typing import Any, ClassVar, Literal, get_args, get_type_hints
+
+import msgspec
+
+from contracts import events as facts
+from contracts.dates import PartialDate
+from contracts.events import AvenantConcluded, Basis, Event, InstrumentOpened, Signatory
+from contracts.terms import AnyTerm, FixedPeriod, NoPeriod, PeriodFrom, PeriodOf
+from services.domain import book as books
+from services.domain.book import Book, Held, Proposed
+from services.domain.refusals import Refused
+
+Period = FixedPeriod | PeriodFrom | PeriodOf | NoPeriod
+PERIODS = (FixedPeriod, PeriodFrom, PeriodOf, NoPeriod)
+
+# -- the life: what happened and when, all of it dated
+
+
+class Join(msgspec.Struct, frozen=True):
+    """An institution became a party: *since* is None when it was one from the opening."""
+
+    institution: str
+    role: str
+    position: int
+    since: PartialDate | None = None
+    signatories: tuple[Signatory, ...] = ()
+    quorum: int | None = None
+    written_as: str | None = None
+    avenant: int | None = None
+
+
+class Leave(msgspec.Struct, frozen=True):
+    """A party left on a day."""
+
+    institution: str
+    on: PartialDate
+    position: int
+
+
+class Signed(msgspec.Struct, frozen=True):
+    """A person signed for a party: the instrument, or an avenant."""
+
+    party: str
+    signatory: str
+    capacity: str
+    basis: Basis
+    on: PartialDate
+    position: int
+    avenant: int | None = None
+
+
+class Adopted(msgspec.Struct, frozen=True):
+    """An institution's assembly decided, on the instrument or on an avenant."""
+
+    institution: str
+    on: PartialDate
+    position: int
+    outcome: str
+    avenant: int | None = None
+
+
+class Span(msgspec.Struct, frozen=True):
+    """A statement of how long the instrument lasts, and since when that is so."""
+
+    said_on: PartialDate
+    position: int
+    article: str
+    term: Period
+    avenant: int | None = None
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """Something that ends the instrument, or notes that it began."""
+
+    kind: Literal["resiliation", "expiry", "closing", "entry-into-force", "denunciation"]
+    on: PartialDate
+    position: int
+
+
+class Life(msgspec.Struct, frozen=True):
+    """
+    What a convention's phase on any day is computed from; independent of any day itself.
+
+    Each tuple is in the order of arrival; every answer looks at the dates.
+    """
+
+    stream: str
+    version: int = 0
+    last_position: int = 0
+    opened: InstrumentOpened | None = None
+    opened_on: PartialDate | None = None
+    joins: tuple[Join, ...] = ()
+    leaves: tuple[Leave, ...] = ()
+    signed: tuple[Signed, ...] = ()
+    adopted: tuple[Adopted, ...] = ()
+    spans: tuple[Span, ...] = ()
+    endings: tuple[Ending, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The instrument's title, or its stream while nothing opened it."""
+        return self.opened.title if self.opened else self.stream
+
+    @property
+    def parties(self) -> tuple[str, ...]:
+        """Every institution that ever was a party, in the order they came."""
+        return tuple(dict.fromkeys(join.institution for join in self.joins))
+
+    def is_party(self, institution: str, on: PartialDate | date) -> bool | None:
+        """Whether *institution* is a party on that day; None when the dates do not tell."""
+        joined = [_at_or_before(join.since, on) for join in self.joins if join.institution == institution]
+        if not any(answer is not False for answer in joined):
+            return False
+        left = [_left(leave, self.joins, on) for leave in self.leaves if leave.institution == institution]
+        if any(left):
+            return False
+        return True if True in joined and None not in left else None
+
+    def span(self) -> Span | None:
+        """The latest statement of the duration: by the day it was said, then by arrival."""
+        return max(self.spans, key=lambda span: (span.said_on.sort_key, span.position), default=None)
+
+    def ends_on(self) -> PartialDate | None:
+        """The last day of the instrument's term, None when the paper gives none that can be dated."""
+        stated = [_end(span.term, self) for span in self.spans]
+        dated = [end for end in stated if end is not None and end.last is not None]
+        return max(dated, key=lambda end: end.last or date.min, default=None)
+
+    def starts_on(self) -> PartialDate | None:
+        """The first day, as the earliest period states it or a later paper notes; None where neither tells."""
+        noted = [ending.on for ending in self.endings if ending.kind == "entry-into-force"]
+        stated = [span.term.starts_on for span in self.spans if isinstance(span.term, FixedPeriod | PeriodOf)]
+        dated = [start for start in (*noted, *stated) if start is not None and start.first is not None]
+        return min(dated, key=lambda start: start.sort_key, default=None)
+
+
+def _left(leave: Leave, joins: tuple[Join, ...], on: PartialDate | date) -> bool | None:
+    came_back = any(
+        join.institution == leave.institution and join.since is not None and join.since.after(leave.on) for join in joins
+    )
+    return False if came_back else _at_or_before(leave.on, on)
+
+
+def _at_or_before(moment: PartialDate | None, on: PartialDate | date) -> bool | None:
+    if moment is None:
+        return True
+    later = moment.after(on)
+    return None if later is None else not later
+
+
+def _end(term: Period, life: Life) -> PartialDate | None:
+    match term:
+        case FixedPeriod() | PeriodOf():
+            return term.ends_on
+        case PeriodFrom():
+            anchor = _anchor(term, life)
+            day = anchor.day if anchor else None
+            return PartialDate.of(_months_later(day, term.months)) if day else None
+        case NoPeriod():
+            return None
+
+
+def _anchor(term: PeriodFrom, life: Life) -> PartialDate | None:
+    if term.anchor == "entry-into-force":
+        return life.starts_on()
+    days = [signed.on for signed in life.signed if signed.avenant is None]
+    if not days or any(day.first is None for day in days):
+        return None
+    return max(days, key=lambda day: day.sort_key)
+
+
+def _months_later(day: date, months: int) -> date:
+    # A period of months ends the day before the same quantième: from 2 October, two years end on 1 October.
+    count = day.year * 12 + day.month - 1 + months
+    year, month = divmod(count, 12)
+    for quantieme in (day.day, 30, 29, 28):
+        try:
+            end = date(year, month + 1, quantieme)
+        except ValueError:
+            continue
+        return date.fromordinal(end.toordinal() - 1) if quantieme == day.day else end
+    raise AssertionError(day)
+
+
+# -- the state
+
+
+class State(msgspec.Struct, frozen=True):
+    """A convention as its stream tells it: the book, the life, the avenants, and which names are spent."""
+
+    stream: str
+    version: int = 0
+    book: Book = Book()
+    life: Life = Life("")
+    avenants: dict[int, tuple[PartialDate, AvenantConcluded]] = {}
+    spent: frozenset[tuple[str, str]] = frozenset()
+
+
+def initial(stream: str) -> State:
+    """A convention nobody has opened."""
+    return State(stream, life=Life(stream))
+
+
+# -- refusals
+
+
+class NotOpened(Refused):
+    """Raised when a fact is declared of a convention that nobody opened."""
+
+    code: ClassVar[str] = "not_opened"
+
+
+class AlreadyOpened(Refused):
+    """Raised when a convention is opened twice."""
+
+    code: ClassVar[str] = "already_opened"
+
+
+class NotAParty(Refused):
+    """Raised when a fact names an institution that is no party to the instrument on that day."""
+
+    code: ClassVar[str] = "not_a_party"
+
+
+class AlreadyAParty(Refused):
+    """Raised when an institution is listed, admitted or joins while it is a party."""
+
+    code: ClassVar[str] = "already_a_party"
+
+
+class AlreadyRecorded(Refused):
+    """Raised when a name is used a second time: a signature, an avenant, a payment, a deliberation."""
+
+    code: ClassVar[str] = "already_recorded"
+
+
+class NothingCalled(Refused):
+    """Raised when a fact refers to a name that nothing in the stream has."""
+
+    code: ClassVar[str] = "nothing_called"
+
+
+class AfterTheEnd(Refused):
+    """Raised when an avenant is dated after the instrument it changes has ended."""
+
+    code: ClassVar[str] = "after_the_end"
+
+
+# -- evolve: what a fact means
+
+
+def evolve(state: State, held: Held, *, version: int) -> State:
+    """The state once *held* is in the book. Never refuses."""
+    book = books.enter(state.book, held)
+    if isinstance(held.fact, facts.EntryCancelled | facts.EntryReplaced):
+        # A cancelled entry takes its effects with it, so the life is lived again without it.
+        blank = msgspec.structs.replace(initial(state.stream), book=book)
+        state = reduce(_live, book.live(), blank)
+    else:
+        state = _live(msgspec.structs.replace(state, book=book), held)
+    last = max(held.position, state.life.last_position)
+    life = msgspec.structs.replace(state.life, version=version, last_position=last)
+    return msgspec.structs.replace(state, version=version, life=life)
+
+
+def _live(state: State, held: Held) -> State:
+    life = lived(state.life, held)
+    name = introduces(held.fact)
+    spent = state.spent if name is None else state.spent | {name}
+    avenants = state.avenants
+    if isinstance(held.fact, AvenantConcluded):
+        avenants = {**avenants, held.fact.number: (held.effective_on, held.fact)}
+    if life is state.life and spent is state.spent and avenants is state.avenants:
+        return state
+    return msgspec.structs.replace(state, life=life, spent=spent, avenants=avenants)
+
+
+def lived(life: Life, held: Held) -> Life:
+    """*life* with what *held* adds to it, dated."""
+    fact, on, at = held.fact, held.effective_on, held.position
+    match fact:
+        case InstrumentOpened():
+            return msgspec.structs.replace(life, opened=fact, opened_on=on)
+        case facts.PartyListed():
+            join = Join(
+                fact.institution, fact.role, at, None, fact.signatories, fact.quorum, fact.written_as
+            )
+            return msgspec.structs.replace(life, joins=(*life.joins, join))
+        case facts.PartyJoined():
+            join = Join(fact.institution, fact.role, at, on, avenant=fact.avenant)
+            return msgspec.structs.replace(life, joins=(*life.joins, join))
+        case facts.PartyWithdrew():
+            return msgspec.structs.replace(life, leaves=(*life.leaves, Leave(fact.party, on, at)))
+        case facts.DenunciationTookEffect():
+            leave = Leave(fact.by, on, at)
+            ending = Ending("denunciation", on, at)
+            return msgspec.structs.replace(life, leaves=(*life.leaves, leave), endings=(*life.endings, ending))
+        case facts.SignatureAffixed():
+            signed = Signed(fact.party, fact.signatory, fact.capacity, fact.basis, on, at, fact.avenant)
+            return msgspec.structs.replace(life, signed=(*life.signed, signed))
+        case facts.DeliberationAdopted():
+            adopted = Adopted(fact.institution, on, at, fact.outcome, fact.avenant)
+            return msgspec.structs.replace(life, adopted=(*life.adopted, adopted))
+        case facts.ClauseStated():
+            return _with_span(life, Span(on, at, fact.article, fact.term) if _is_period(fact.term) else None)
+        case AvenantConcluded():
+            return reduce(lambda now, change: _changed(now, change, held, fact.number), fact.changes, life)
+        case facts.ResiliationPronounced():
+            return _with_ending(life, Ending("resiliation", fact.takes_effect_on, at))
+        case facts.ResiliationTookEffect():
+            return _with_ending(life, Ending("resiliation", on, at))
+        case facts.InstrumentExpired():
+            return _with_ending(life, Ending("expiry", on, at))
+        case facts.InstrumentClosed():
+            return _with_ending(life, Ending("closing", on, at))
+        case facts.EntryIntoForceNoted():
+            return _with_ending(life, Ending("entry-into-force", on, at))
+        case _:
+            # Every other fact has its line in the statement and moves no phase; statement.py counts the cases.
+            return life
+
+
+def _changed(life: Life, change: facts.AnyChange, held: Held, number: int) -> Life:
+    on, at = held.effective_on, held.position
+    match change:
+        case facts.Prorogation():
+            start = life.starts_on() or PartialDate("XXXX")
+            term = FixedPeriod(start if not change.ends_on.before(start) else PartialDate("XXXX"), change.ends_on)
+            return _with_span(life, Span(on, at, f"avenant {number}", term, number))
+        case facts.Admission():
+            join = Join(change.institution, change.role, at, on, avenant=number)
+            return msgspec.structs.replace(life, joins=(*life.joins, join))
+        case facts.Withdrawal():
+            return msgspec.structs.replace(life, leaves=(*life.leaves, Leave(change.party, on, at)))
+        case facts.ClauseChanged():
+            return _with_span(
+                life, Span(on, at, change.article, change.term, number) if _is_period(change.term) else None
+            )
+        case facts.SubsidySet():
+            return life
+
+
+def _is_period(term: AnyTerm | None) -> bool:
+    return isinstance(term, PERIODS)
+
+
+def _with_span(life: Life, span: Span | None) -> Life:
+    return life if span is None else msgspec.structs.replace(life, spans=(*life.spans, span))
+
+
+def _with_ending(life: Life, ending: Ending) -> Life:
+    return msgspec.structs.replace(life, endings=(*life.endings, ending))
+
+
+# -- names: what a fact introduces, what it refers to
+
+
+def introduces(fact: Event) -> tuple[str, str] | None:
+    """The kind and the name that *fact* takes for itself: a second fact with it is refused."""
+    match fact:
+        case facts.SignatureAffixed():
+            return "signature", f"{fact.avenant or 0}/{fact.party}/{fact.signatory}"
+        case AvenantConcluded():
+            return "avenant", str(fact.number)
+        case facts.DeliberationAdopted():
+            return "deliberation", f"{fact.institution}/{fact.key}"
+        case facts.AppealLodged():
+            return "appeal", fact.key
+        case facts.PaymentMade():
+            return "payment", f"{fact.payer}/{fact.key}"
+        case facts.PaymentOrdered():
+            return "mandat", f"{fact.payer}/{fact.exercice}/{fact.number}"
+        case facts.FundsCommitted():
+            return "engagement", f"{fact.payer}/{fact.exercice}/{fact.number}"
+        case facts.RecoveryOrdered():
+            return "titre", f"{fact.payer}/{fact.exercice}/{fact.number}"
+        case facts.NoticeSent():
+            return "notice", fact.key
+        case facts.DisputeOpened():
+            return "dispute", fact.key
+        case facts.PaymentsSuspended():
+            return "suspension", fact.key
+        case facts.ContradictionFound():
+            return "contradiction", fact.key
+        case _:
+            return None
+
+
+def refers(fact: Event) -> tuple[str, str, str] | None:
+    """The kind and the name that *fact* speaks of, and in which field: it must be there."""
+    match fact:
+        case facts.ActeTransmitted() | facts.ActeReceived() | facts.ActePublished():
+            return "deliberation", f"{fact.institution}/{fact.deliberation}", "deliberation"
+        case facts.AppealDecided():
+            return "appeal", fact.key, "key"
+        case facts.PaymentRejected() | facts.AdvanceSetOff():
+            return "payment", f"{fact.payer}/{fact.payment}", "payment"
+        case facts.NoticePresented() | facts.NoticeReceived() | facts.NoticeSatisfied() | facts.NoticeUnheeded():
+            return "notice", fact.key, "key"
+        case facts.ResiliationPronounced() if fact.notice is not None:
+            return "notice", fact.notice, "notice"
+        case facts.MediationProposed() | facts.DisputeClosed():
+            return "dispute", fact.key, "key"
+        case facts.SuspensionLifted():
+            return "suspension", fact.key, "key"
+        case facts.ContradictionSettled():
+            return "contradiction", fact.key, "key"
+        case facts.SignatureContested():
+            return "signature", f"{fact.avenant or 0}/{fact.party}/{fact.signatory}", "signatory"
+        case _:
+            return None
+
+
+# -- decide: may it be recorded
+
+
+def decide(state: State, *, actor: str, proposed: Proposed, fact: int) -> bool:
+    """Whether *proposed* is to be recorded; refuses what cannot be. Raises Refused."""
+    books.check(state.book, proposed, actor=actor, stream=state.stream, fact=fact)
+    declared = proposed.fact
+    if isinstance(declared, InstrumentOpened):
+        if state.life.opened is not None:
+            raise AlreadyOpened(f"{state.stream} was opened already, as “{state.life.title}”", fact=fact)
+        return True
+    if state.life.opened is None:
+        raise NotOpened(
+            f"nothing opened {state.stream}: declare a fact {InstrumentOpened.TYPE} first", fact=fact, field="type"
+        )
+    _check_joining(state.life, proposed, fact)
+    _check_parties(state, proposed, fact)
+    _check_names(state, declared, fact)
+    if isinstance(declared, AvenantConcluded):
+        _check_end(state.life, declared, proposed.effective_on, fact)
+    return True
+
+
+def _check_joining(life: Life, proposed: Proposed, fact: int) -> None:
+    declared, on = proposed.fact, proposed.effective_on
+    match declared:
+        case facts.PartyListed():
+            joining = [declared.institution]
+        case facts.PartyJoined():
+            joining = [declared.institution]
+        case AvenantConcluded():
+            joining = [change.institution for change in declared.changes if isinstance(change, facts.Admission)]
+        case _:
+            return
+    for institution in joining:
+        if life.is_party(institution, on):
+            raise AlreadyAParty(
+                f"{institution} is a party to {life.stream} already", fact=fact, field="data.institution"
+            )
+
+
+def _check_parties(state: State, proposed: Proposed, fact: int) -> None:
+    declared, on = proposed.fact, proposed.effective_on
+    admitted = _admitted_by(state, declared)
+    for path, institution in parties_named(declared):
+        if institution in admitted:
+            continue
+        if not any(join.institution == institution for join in state.life.joins):
+            known = ", ".join(state.life.parties) or "nobody yet"
+            raise NotAParty(
+                f"{institution} is no party to {state.stream}; its parties are {known}", fact=fact, field=f"data.{path}"
+            )
+        signs = isinstance(declared, facts.SignatureAffixed)
+        if signs and state.life.is_party(institution, on) is False:
+            raise NotAParty(
+                f"{institution} is no party to {state.stream} on {on}", fact=fact, field=f"data.{path}"
+            )
+
+
+def _admitted_by(state: State, declared: Event) -> frozenset[str]:
+    """Who an avenant lets in: bound by it, and signing it, before it takes effect."""
+    if isinstance(declared, AvenantConcluded):
+        avenant: AvenantConcluded | None = declared
+    elif isinstance(declared, facts.SignatureAffixed) and declared.avenant in state.avenants:
+        _, avenant = state.avenants[declared.avenant]
+    else:
+        avenant = None
+    changes = avenant.changes if avenant else ()
+    return frozenset(change.institution for change in changes if isinstance(change, facts.Admission))
+
+
+_WORDS = {
+    "signature": "the signature of {name}",
+    "avenant": "avenant {name}",
+    "deliberation": "the deliberation {name}",
+    "appeal": "the appeal {name}",
+    "payment": "the payment {name}",
+    "mandat": "the mandat {name}",
+    "engagement": "the engagement {name}",
+    "titre": "the titre de recettes {name}",
+    "notice": "the mise en demeure {name}",
+    "dispute": "the dispute {name}",
+    "suspension": "the suspension {name}",
+    "contradiction": "the contradiction {name}",
+}
+
+
+def _check_names(state: State, declared: Event, fact: int) -> None:
+    name = introduces(declared)
+    if name is not None and name in state.spent:
+        what = _WORDS[name[0]].format(name=name[1])
+        raise AlreadyRecorded(
+            f"{what} is recorded already in {state.stream}; a mistake of entry is cancelled, not typed over", fact=fact
+        )
+    reference = refers(declared)
+    if reference is not None:
+        kind, key, field = reference
+        if (kind, key) not in state.spent:
+            what = _WORDS[kind].format(name=key)
+            raise NothingCalled(f"{what} is not in {state.stream}: record it first", fact=fact, field=f"data.{field}")
+
+
+def _check_end(life: Life, avenant: AvenantConcluded, on: PartialDate, fact: int) -> None:
+    ends = [ending.on for ending in life.endings if ending.kind in ("resiliation", "closing")]
+    term = life.ends_on()
+    for end in (*ends, *((term,) if term else ())):
+        if on.after(end):
+            raise AfterTheEnd(
+                f"avenant {avenant.number} is dated {on}, after {life.stream} ended on {end}: "
+                "what ended is renewed by another instrument, not amended",
+                fact=fact,
+                field="effective_on",
+                rule="an avenant changes an instrument in force",
+            )
+
+
+# -- which fields name parties
+
+
+def parties_named(fact: Event) -> Iterator[tuple[str, str]]:
+    """The path and the slug of every party that *fact* names, in its fields and in those of its parts."""
+    return _named(fact, "")
+
+
+def _named(part: Any, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(part, tuple):
+        for index, one in enumerate(part):
+            yield from _named(one, f"{path}[{index}]")
+    elif isinstance(part, msgspec.Struct):
+        for name, names_party in _fields(type(part)):
+            value = getattr(part, name)
+            here = f"{path}.{name}" if path else name
+            if not names_party:
+                yield from _named(value, here)
+            elif isinstance(value, tuple):
+                yield from ((f"{here}[{index}]", one) for index, one in enumerate(value))
+            elif value is not None:
+                yield here, value
+
+
+@cache
+def _fields(kind: type[msgspec.Struct]) -> tuple[tuple[str, bool], ...]:
+    hints = get_type_hints(kind, include_extras=True)
+    return tuple(
+        (name, _role(hints[name]) == "party")
+        for name in kind.__struct_fields__
+        if _role(hints[name]) == "party" or _has_parts(hints[name])
+    )
+
+
+def _role(hint: Any) -> str | None:
+    for part in (hint, *get_args(hint)):
+        extra = getattr(part, "extra", None)
+        if isinstance(extra, dict) and "role" in extra:
+            return str(extra["role"])
+        if part is not hint:
+            found = _role(part)
+            if found:
+                return found
+    return None
+
+
+def _has_parts(hint: Any) -> bool:
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        return True
+    return any(_has_parts(part) for part in get_args(hint))
