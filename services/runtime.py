@@ -1,0 +1,517 @@
+"""
+What every process does alike: log, connect, answer, ask, and stop.
+
+    run(main, service="relay")          a process, from its first line to its exit code
+    connected(url, "relay")             the bus, as long as the block lasts
+    answering(bus, endpoints=...)       questions from the bus, each in a task of its own
+    ask(bus, subject, body)             the other end of that
+
+A refusal (contracts.commands.Refusal) is an answer like any other: a code for
+programs, a sentence for people, the fields at fault. Whatever else goes wrong
+in a handler is ours: who asked reads "internal", and our log has the rest.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, NoReturn
+
+import msgspec
+import nats
+import nats.micro
+import structlog
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.errors import MaxPayloadError, NoRespondersError
+from nats.micro.request import ERROR_CODE_HEADER, ERROR_HEADER
+from nats.micro.request import Request as MicroRequest
+from nats.micro.service import EndpointStats
+
+from contracts.commands import Refusal
+
+if not __debug__:
+    raise SystemExit("the ledger does not run without its assertions: start python without -O")
+
+EXIT_FAILED = 1
+EXIT_NOT_DRAINED = 75
+
+CUT_OFF_SECONDS = 8.0
+"""After a signal, how long main may take to end by itself before it is cancelled."""
+
+DRAIN_SECONDS_MAX = 10.0
+"""After a signal, how long until the process ends whatever it is doing."""
+
+SWITCH_INTERVAL_SECONDS = 0.0002
+"""At Python's 5 ms, a thread in SQLite waits that long for each row beside a busy event loop."""
+
+CONNECT_SECONDS_MAX = 10.0
+CLOSE_SECONDS_MAX = 3.0
+ASK_SECONDS_MAX = 15.0
+"""Outlasts the election of a new leader in a cluster of three (some 9 seconds)."""
+
+AT_ONCE_MAX = 256
+"""Requests that one endpoint works on; more wait their turn."""
+
+ERROR_HEADER_CHARACTERS_MAX = 500
+
+log = structlog.get_logger()
+
+
+# -- the process --------------------------------------------------------------
+
+
+def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]], *, service: str = "registre") -> NoReturn:
+    """
+    Run *main* as this process, and exit with its code.
+
+    SIGTERM and SIGINT set the event that main was given. Main then has
+    CUT_OFF_SECONDS to return (exit code 0); it is cancelled after that, and
+    the process ends DRAIN_SECONDS_MAX after the signal, with
+    EXIT_NOT_DRAINED. When main raises, the log says why, and the code is
+    EXIT_FAILED.
+    """
+    configure_logging(service)
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+    raise SystemExit(asyncio.run(_supervised(main)))
+
+
+async def _supervised(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> int:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    work = asyncio.create_task(main(stopping))
+
+    def stop(signal_number: signal.Signals) -> None:
+        if stopping.is_set():
+            return
+        log.info("process.stopping", signal=signal_number.name)
+        stopping.set()
+        loop.call_later(CUT_OFF_SECONDS, work.cancel)
+        # A thread, for the case that the event loop is what does not stop.
+        last_resort = threading.Timer(DRAIN_SECONDS_MAX, _give_up)
+        last_resort.daemon = True
+        last_resort.start()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number)
+    try:
+        await work
+    except asyncio.CancelledError:
+        if not stopping.is_set():
+            raise
+        _log_not_drained(CUT_OFF_SECONDS)
+        return EXIT_NOT_DRAINED
+    except Exception as error:
+        for cause in _causes(error):
+            # Our own errors are sentences; what nobody foresaw is told with its place.
+            log.error(
+                "process.failed",
+                error=type(cause).__name__,
+                detail=str(cause),
+                exc_info=None if _speaks_for_itself(cause) else cause,
+            )
+        return EXIT_FAILED
+    return 0
+
+
+def _give_up() -> None:
+    _log_not_drained(DRAIN_SECONDS_MAX)
+    sys.stderr.flush()
+    os._exit(EXIT_NOT_DRAINED)
+
+
+def _log_not_drained(seconds: float) -> None:
+    log.error("process.not_drained", detail=f"still at work {seconds:g} s after the signal: cut off")
+
+
+def _causes(error: Exception) -> Iterator[Exception]:
+    if isinstance(error, ExceptionGroup):
+        for each in error.exceptions:
+            yield from _causes(each)
+    else:
+        yield error
+
+
+def _speaks_for_itself(error: Exception) -> bool:
+    ours = type(error).__module__.partition(".")[0] in ("contracts", "eventstore", "services")
+    return ours or isinstance(error, OSError)
+
+
+def configure_logging(service: str) -> None:
+    """Log to stderr: for people where it is a terminal, elsewhere one JSON object a line."""
+    for_people = sys.stderr.isatty()
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    rendering: list[structlog.typing.Processor] = (
+        [structlog.dev.ConsoleRenderer()]
+        if for_people
+        else [
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(serializer=_json),
+        ]
+    )
+    structlog.configure(
+        processors=[*shared, *rendering],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(service=service)
+    # What the libraries say goes the same way.
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+
+
+def _json(event: object, **_: object) -> str:
+    return msgspec.json.encode(event, enc_hook=str).decode()
+
+
+# -- the bus ------------------------------------------------------------------
+
+
+class BusError(RuntimeError):
+    """Trouble on the way to another service; the sentence says whether the outcome is known."""
+
+
+class BusUnreachable(BusError):
+    """No server answered at *url* in time."""
+
+    def __init__(self, url: str, *, seconds: float, reason: str) -> None:
+        super().__init__(
+            f"no NATS server answered at {url} within {seconds:g} s ({reason}): "
+            "is it started, is the address right?"
+        )
+        self.url = url
+        self.reason = reason
+
+
+class BusClosed(BusError):
+    """The server closed the connection for good, which it does when it withdraws our credentials."""
+
+    def __init__(self, url: str, *, reason: str) -> None:
+        super().__init__(f"the NATS server at {url} closed the connection for good: {reason}")
+        self.url = url
+        self.reason = reason
+
+
+class NobodyAnswers(BusError):
+    """No service listens on *subject*: nothing was done."""
+
+    def __init__(self, subject: str) -> None:
+        super().__init__(f"no service answers on {subject}, so nothing was done: is the service started?")
+        self.subject = subject
+
+
+class NoAnswerInTime(BusError):
+    """The outcome is unknown: the request may have been carried out."""
+
+    def __init__(self, subject: str, *, seconds: float) -> None:
+        super().__init__(
+            f"no answer on {subject} within {seconds:g} s: the outcome is unknown; "
+            "ask again with the same id, it does nothing twice"
+        )
+        self.subject = subject
+        self.seconds = seconds
+
+
+class RequestTooLarge(BusError):
+    """The server carries no message of this size: nothing was sent."""
+
+    def __init__(self, subject: str, *, size_bytes: int, bytes_max: int) -> None:
+        super().__init__(
+            f"the request for {subject} has {size_bytes} bytes, the server carries at most {bytes_max}: "
+            "nothing was sent; split it"
+        )
+        self.subject = subject
+        self.size_bytes = size_bytes
+        self.bytes_max = bytes_max
+
+
+@contextlib.asynccontextmanager
+async def connected(
+    url: str, name: str, *, seconds_max: float = CONNECT_SECONDS_MAX, inbox_prefix: str = "_INBOX"
+) -> AsyncIterator[Client]:
+    """
+    A connection that comes back by itself, drained when the block ends.
+
+    Waits for the server up to *seconds_max*, then raises BusUnreachable.
+    Raises BusClosed in the block when the server closes it for good.
+    """
+    block = asyncio.current_task()
+    assert block is not None
+    client = Client()
+    leaving = False
+    last_error = "nothing listens there"
+
+    async def on_error(error: Exception) -> None:
+        nonlocal last_error
+        last_error = str(error) or type(error).__name__
+        if client.is_connected:
+            log.warning("bus.error", error=type(error).__name__, detail=last_error)
+
+    async def on_disconnected() -> None:
+        if not leaving:
+            log.warning("bus.disconnected", url=url)
+
+    async def on_reconnected() -> None:
+        log.info("bus.reconnected", url=url)
+
+    async def on_closed() -> None:
+        if not leaving:
+            block.cancel()
+
+    try:
+        async with asyncio.timeout(seconds_max):
+            await client.connect(
+                url,
+                name=name,
+                error_cb=on_error,
+                disconnected_cb=on_disconnected,
+                reconnected_cb=on_reconnected,
+                closed_cb=on_closed,
+                # With the defaults a client hangs for minutes when the server's address changes.
+                ping_interval=2,
+                max_outstanding_pings=2,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=0.25,  # type: ignore[arg-type]  # declared int, used as seconds to sleep
+                drain_timeout=CLOSE_SECONDS_MAX,  # type: ignore[arg-type]  # as above
+                inbox_prefix=inbox_prefix,
+            )
+    except TimeoutError:
+        leaving = True
+        await client.close()
+        raise BusUnreachable(url, seconds=seconds_max, reason=last_error) from None
+    try:
+        yield client
+    except asyncio.CancelledError:
+        if client.is_closed and not leaving:
+            block.uncancel()
+            raise BusClosed(url, reason=last_error) from None
+        raise
+    finally:
+        leaving = True
+        await _close(client)
+
+
+async def _close(client: Client) -> None:
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS_MAX):
+            if client.is_connected:
+                await client.drain()
+    except (TimeoutError, NatsError) as error:
+        log.warning("bus.not_drained", error=type(error).__name__, detail=str(error))
+    finally:
+        await client.close()
+
+
+# -- answers ------------------------------------------------------------------
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """One request as it came. The *subject* is the server's word, the *body* is whoever asks'."""
+
+    subject: str
+    body: bytes
+    headers: Mapping[str, str]
+
+
+Handler = Callable[[Asked], Awaitable[bytes | Refusal]]
+"""Answers one request: with the bytes of a JSON value, or with a refusal."""
+
+
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """Where one kind of question is answered, by whom, and how many at once."""
+
+    name: str
+    subject: str
+    handler: Handler
+    at_once_max: int = AT_ONCE_MAX
+
+
+@contextlib.asynccontextmanager
+async def answering(
+    bus: Client,
+    *,
+    name: str,
+    description: str,
+    endpoints: Sequence[Endpoint],
+    version: str = "1.0.0",
+    fatal: Mapping[type[Exception], str] | None = None,
+) -> AsyncIterator[None]:
+    """
+    A NATS micro service, discoverable by PING, INFO and STATS, while the block lasts.
+
+    Each request runs in a task of its own. An exception in a handler is
+    logged and answered with the code "internal". Where it is one of *fatal*
+    (checked in order), who asked gets the code given there and the error's own
+    sentence, and then the exception ends the block; a failed assertion always
+    does. At the end of the block, requests in hand are answered first.
+    """
+    desks = {endpoint.name: _Desk(endpoint, fatal or {}) for endpoint in endpoints}
+    assert len(desks) == len(endpoints), "two endpoints of one name"
+
+    def stats(of: EndpointStats) -> dict[str, int]:
+        return desks[of.name].report(of)
+
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            service = await nats.micro.add_service(
+                bus, name=name, version=version, description=description, metadata={}, stats_handler=stats
+            )
+            try:
+                for desk in desks.values():
+                    await service.add_endpoint(
+                        name=desk.endpoint.name,
+                        subject=desk.endpoint.subject,
+                        handler=partial(desk.take, tasks),
+                        metadata={},
+                    )
+                await bus.flush()
+                yield
+            finally:
+                for desk in desks.values():
+                    desk.is_open = False
+                if not bus.is_closed:
+                    await service.stop()
+    except BaseExceptionGroup as group:
+        # One trouble, one exception: who uses the block need not know of the task group.
+        if len(group.exceptions) == 1:
+            raise group.exceptions[0] from None
+        raise
+
+
+class _Desk:
+    """One endpoint at work, and its figures."""
+
+    def __init__(self, endpoint: Endpoint, fatal: Mapping[type[Exception], str]) -> None:
+        self.endpoint = endpoint
+        self.is_open = True
+        self._codes = fatal
+        self._fatal: tuple[type[Exception], ...] = (AssertionError, *fatal)
+        self._room = asyncio.Semaphore(endpoint.at_once_max)
+        self._asked = self._answered = self._errors = self._elapsed_ns = 0
+        self._last_error = ""
+
+    async def take(self, tasks: asyncio.TaskGroup, request: MicroRequest) -> None:
+        """Returns at once while there is room: the library hands over requests one at a time."""
+        self._asked += 1
+        await self._room.acquire()
+        if not self.is_open:
+            self._room.release()
+            await self._respond(request, Refusal("unavailable", "the service is stopping: nothing was done"))
+            return
+        task = tasks.create_task(self._answer(request))
+        task.add_done_callback(lambda _: self._room.release())
+
+    async def _answer(self, request: MicroRequest) -> None:
+        started_ns = time.perf_counter_ns()
+        failure: Exception | None = None
+        answer: bytes | Refusal
+        try:
+            answer = await self.endpoint.handler(Asked(request.subject, request.data, request.headers or {}))
+        except Exception as error:
+            log.exception("answer.failed", subject=request.subject, endpoint=self.endpoint.name)
+            answer = self._internal(error)
+            failure = error
+        await self._respond(request, answer)
+        self._answered += 1
+        self._elapsed_ns += time.perf_counter_ns() - started_ns
+        if failure is not None and isinstance(failure, self._fatal):
+            self.is_open = False
+            raise failure
+
+    def _internal(self, error: Exception) -> Refusal:
+        for kind, code in self._codes.items():
+            if isinstance(error, kind):
+                return Refusal(code, str(error))
+        return Refusal(
+            "internal",
+            "the service met an error of its own; asking again with the same id does nothing twice",
+        )
+
+    async def _respond(self, request: MicroRequest, answer: bytes | Refusal) -> None:
+        try:
+            if isinstance(answer, bytes):
+                await request.respond(answer)
+            else:
+                self._errors += 1
+                self._last_error = answer.code
+                await request.respond_error(
+                    "500" if answer.code == "internal" else "400",
+                    " ".join(answer.message.split())[:ERROR_HEADER_CHARACTERS_MAX],
+                    msgspec.json.encode(answer),
+                )
+        except MaxPayloadError:
+            assert isinstance(answer, bytes), "a refusal of more than a message"
+            too_large = (
+                f"the answer has {len(answer)} bytes, more than a message may have: ask for less at once"
+            )
+            await self._respond(request, Refusal("answer-too-large", too_large))
+        except (NatsError, ValueError) as error:  # ValueError: nobody waits for an answer
+            log.warning("answer.lost", subject=request.subject, detail=str(error))
+
+    def report(self, stats: EndpointStats) -> dict[str, int]:
+        """Put our figures into *stats*: the library measures only how fast requests are taken in."""
+        stats.num_requests = self._asked
+        stats.num_errors = self._errors
+        stats.last_error = self._last_error
+        stats.processing_time = self._elapsed_ns
+        stats.average_processing_time = self._elapsed_ns // max(self._answered, 1)
+        return {"in_hand": self._asked - self._answered}
+
+
+async def ask(
+    bus: Client, subject: str, body: bytes = b"", *, seconds_max: float = ASK_SECONDS_MAX
+) -> bytes | Refusal:
+    """
+    The answer to *body* on *subject*.
+
+    Raises NobodyAnswers and RequestTooLarge when nothing was done,
+    NoAnswerInTime when that is not known, and BusError.
+    """
+    try:
+        reply = await bus.request(subject, body, timeout=seconds_max)
+    except NoRespondersError:
+        raise NobodyAnswers(subject) from None
+    except MaxPayloadError:
+        raise RequestTooLarge(subject, size_bytes=len(body), bytes_max=bus.max_payload) from None
+    except TimeoutError:
+        raise NoAnswerInTime(subject, seconds=seconds_max) from None
+    except NatsError as error:
+        raise BusError(f"the request for {subject} was not sent: {error}") from error
+    headers = reply.headers or {}
+    if ERROR_CODE_HEADER not in headers:
+        return reply.data
+    try:
+        return msgspec.json.decode(reply.data, type=Refusal)
+    except msgspec.DecodeError:  # another program's error
+        return Refusal(headers[ERROR_CODE_HEADER], headers.get(ERROR_HEADER, ""))
+
+
+async def answers(bus: Client, name: str, *, seconds_max: float = CONNECT_SECONDS_MAX) -> None:
+    """Returns once a service called *name* answers; raises NobodyAnswers after *seconds_max*."""
+    subject = f"$SRV.PING.{name}"
+    try:
+        async with asyncio.timeout(seconds_max):
+            while True:
+                with contextlib.suppress(NoRespondersError):
+                    await bus.request(subject, timeout=seconds_max)
+                    return
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise NobodyAnswers(subject) from None
