@@ -1,0 +1,1 @@
+"""What may be said: data only, frozen, imports nothing of ours."""

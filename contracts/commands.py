@@ -97,7 +97,7 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class Malformed(Exception):
-    """Raised when a request is not in the shape of a declaration: the fields at fault, each with its reason."""
+    """Raised when a request is no declaration: it names the fields at fault, each with its reason."""
 
     def __init__(self, fields: tuple[FieldAtFault, ...]) -> None:
         where = "; ".join(f"{field.path}: {field.message}" for field in fields)
@@ -106,7 +106,7 @@ class Malformed(Exception):
 
 
 class Request(msgspec.Struct, frozen=True):
-    """A declaration taken apart: each fact decoded, and a digest of the whole for the retry to be compared with."""
+    """A declaration taken apart: each fact decoded, and a digest for a retry to be compared with."""
 
     declaration: Declaration
     facts: tuple[Event, ...]
@@ -124,7 +124,9 @@ def parse(body: bytes, *, stream: str) -> Request:
     Raises Malformed, naming every fact at fault.
     """
     if len(body) > REQUEST_BYTES_MAX:
-        message = f"a request has at most {REQUEST_BYTES_MAX} bytes, this one has {len(body)}: split its facts"
+        message = (
+            f"a request has at most {REQUEST_BYTES_MAX} bytes, this one has {len(body)}: split its facts"
+        )
         raise Malformed((FieldAtFault("$", message),))
     try:
         declaration = _decode(body)

@@ -131,10 +131,10 @@ def _bounds(text: str) -> tuple[date | None, date | None, Precision]:
 
 
 def encode(value: Any) -> Any:
-    """The msgspec enc_hook for the types of this module. Raises NotImplementedError for others, as msgspec asks."""
+    """The msgspec enc_hook for the types of this module. Raises TypeError for others."""
     if isinstance(value, PartialDate):
         return value.text
-    raise NotImplementedError(f"{type(value).__name__} has no written form")
+    raise TypeError(f"{type(value).__name__} has no written form")
 
 
 def decode(wanted: type, value: Any) -> Any:
@@ -143,7 +143,7 @@ def decode(wanted: type, value: Any) -> Any:
         if not isinstance(value, str):
             raise ValueError(f"a date is written as text, got {type(value).__name__} {value!r}")
         return parse(value)
-    raise NotImplementedError(f"{wanted.__name__} has no written form")
+    raise TypeError(f"{wanted.__name__} has no written form")
 
 
 def schema(wanted: type) -> dict[str, Any]:
@@ -154,4 +154,4 @@ def schema(wanted: type) -> dict[str, Any]:
             "pattern": PATTERN,
             "description": "EDTF: a day, a month, a quarter (33 to 36), a year, or XXXX when unknown",
         }
-    raise NotImplementedError(f"{wanted.__name__} has no schema")
+    raise TypeError(f"{wanted.__name__} has no schema")

@@ -96,15 +96,15 @@ class Fact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
 # -- any stream: entries, and who stands by them
 
 
-class EntryCancelled(Fact):
-    """Saisie annulée: the entry at *entry* was a mistake of the hand; it drops out of statements from now on."""
+class EntryCancelled(Fact, frozen=True):
+    """Saisie annulée: *entry* was a mistake of the hand; it drops out of statements from now on."""
 
     TYPE: ClassVar[str] = "entry.cancelled.v1"
     entry: Position
     reason: Reason
 
 
-class EntryReplaced(Fact):
+class EntryReplaced(Fact, frozen=True):
     """Saisie remplacée: as cancelled, and the facts that follow in this command stand in its place."""
 
     TYPE: ClassVar[str] = "entry.replaced.v1"
@@ -112,7 +112,7 @@ class EntryReplaced(Fact):
     reason: Reason
 
 
-class FactConfirmed(Fact):
+class FactConfirmed(Fact, frozen=True):
     """The institution a fact was recorded for, or its counterparty, stands by it."""
 
     TYPE: ClassVar[str] = "entry.confirmed.v1"
@@ -121,7 +121,7 @@ class FactConfirmed(Fact):
     by: InstitutionId
 
 
-class FactContested(Fact):
+class FactContested(Fact, frozen=True):
     """The institution a fact was recorded for, or its counterparty, denies it."""
 
     TYPE: ClassVar[str] = "entry.contested.v1"
@@ -131,7 +131,7 @@ class FactContested(Fact):
     reason: Reason
 
 
-class PieceAnnounced(Fact):
+class PieceAnnounced(Fact, frozen=True):
     """A paper exists or is promised, and is not in hand."""
 
     TYPE: ClassVar[str] = "piece.announced.v1"
@@ -139,7 +139,7 @@ class PieceAnnounced(Fact):
     what: Line
 
 
-class PieceFiled(Fact):
+class PieceFiled(Fact, frozen=True):
     """A paper is in hand; *key* ties it to the announcement, if there was one."""
 
     TYPE: ClassVar[str] = "piece.filed.v1"
@@ -147,7 +147,7 @@ class PieceFiled(Fact):
     key: Key | None = None
 
 
-class PieceMissing(Fact):
+class PieceMissing(Fact, frozen=True):
     """A paper that should be there was looked for and not found."""
 
     TYPE: ClassVar[str] = "piece.missing.v1"
@@ -155,7 +155,7 @@ class PieceMissing(Fact):
     what: Line
 
 
-class PieceDestroyed(Fact):
+class PieceDestroyed(Fact, frozen=True):
     """A paper was destroyed at the end of its time or on request; its digest stays."""
 
     TYPE: ClassVar[str] = "piece.destroyed.v1"
@@ -170,7 +170,7 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     source: Source
 
 
-class ContradictionFound(Fact):
+class ContradictionFound(Fact, frozen=True):
     """A document contradicts itself, another document, or the law: every claim is kept as it stands."""
 
     TYPE: ClassVar[str] = "contradiction.found.v1"
@@ -180,7 +180,7 @@ class ContradictionFound(Fact):
     severity: Literal["minor", "notable", "serious"] = "notable"
 
 
-class ContradictionSettled(Fact):
+class ContradictionSettled(Fact, frozen=True):
     """Which reading is retained, by whom, and why; the claims remain."""
 
     TYPE: ClassVar[str] = "contradiction.settled.v1"
@@ -194,7 +194,7 @@ class ContradictionSettled(Fact):
 # -- institution/<slug>
 
 
-class InstitutionRegistered(Fact):
+class InstitutionRegistered(Fact, frozen=True):
     """An institution, as its own papers name it."""
 
     TYPE: ClassVar[str] = "institution.registered.v1"
@@ -215,7 +215,7 @@ class InstitutionRegistered(Fact):
             raise ValueError(f"SIRET {self.siret} does not begin with SIREN {self.siren}")
 
 
-class IdentifierRecorded(Fact):
+class IdentifierRecorded(Fact, frozen=True):
     """An identifier found later, or a new one."""
 
     TYPE: ClassVar[str] = "institution.identifier-recorded.v1"
@@ -226,21 +226,21 @@ class IdentifierRecorded(Fact):
         {"siren": check_siren, "siret": check_siret, "rna": check_rna}[self.scheme](self.value)
 
 
-class AliasRecorded(Fact):
+class AliasRecorded(Fact, frozen=True):
     """Another way papers write the institution's name."""
 
     TYPE: ClassVar[str] = "institution.alias-recorded.v1"
     alias: Line
 
 
-class NameChanged(Fact):
+class NameChanged(Fact, frozen=True):
     """The institution took another name."""
 
     TYPE: ClassVar[str] = "institution.name-changed.v1"
     name: Line
 
 
-class Succeeded(Fact):
+class Succeeded(Fact, frozen=True):
     """Another institution took over its rights and duties (fusion, scission, transformation, new SIREN)."""
 
     TYPE: ClassVar[str] = "institution.succeeded.v1"
@@ -248,7 +248,7 @@ class Succeeded(Fact):
     manner: Literal["fusion", "scission", "transformation", "nouveau-siren", "dissolution"]
 
 
-class RepresentativeChanged(Fact):
+class RepresentativeChanged(Fact, frozen=True):
     """Who represents it, by capacity; the end of the former one's time where *ended*."""
 
     TYPE: ClassVar[str] = "institution.representative-changed.v1"
@@ -263,7 +263,7 @@ Service = Annotated[str, msgspec.Meta(pattern=r"^[A-Z][A-Z0-9-]{1,19}$")]
 """AGC, ACF, EVS, and what comes after 2027: reference data, not an enumeration in code."""
 
 
-class AgrementRequested(Fact):
+class AgrementRequested(Fact, frozen=True):
     """The centre asks the CAF for its agrément."""
 
     TYPE: ClassVar[str] = "agrement.requested.v1"
@@ -271,7 +271,7 @@ class AgrementRequested(Fact):
     to: InstitutionId
 
 
-class AgrementGranted(Fact):
+class AgrementGranted(Fact, frozen=True):
     """
     The CAF's board grants the agrément for one to four years, both days included.
 
@@ -291,7 +291,7 @@ class AgrementGranted(Fact):
             raise ValueError(f"the agrément ends on {self.ends_on}, before it starts on {self.starts_on}")
 
 
-class AgrementNotified(Fact):
+class AgrementNotified(Fact, frozen=True):
     """The CAF's decision reached *received_by*."""
 
     TYPE: ClassVar[str] = "agrement.notified.v1"
@@ -299,7 +299,7 @@ class AgrementNotified(Fact):
     received_on: PartialDate
 
 
-class AgrementRenewed(Fact):
+class AgrementRenewed(Fact, frozen=True):
     """A further period, both days included."""
 
     TYPE: ClassVar[str] = "agrement.renewed.v1"
@@ -315,7 +315,7 @@ class AgrementRenewed(Fact):
             raise ValueError(f"the agrément ends on {self.ends_on}, before it starts on {self.starts_on}")
 
 
-class AgrementSuspended(Fact):
+class AgrementSuspended(Fact, frozen=True):
     """The CAF suspends the agrément."""
 
     TYPE: ClassVar[str] = "agrement.suspended.v1"
@@ -324,7 +324,7 @@ class AgrementSuspended(Fact):
     reason: Reason
 
 
-class AgrementSuspensionLifted(Fact):
+class AgrementSuspensionLifted(Fact, frozen=True):
     """The CAF lifts its suspension."""
 
     TYPE: ClassVar[str] = "agrement.suspension-lifted.v1"
@@ -333,7 +333,7 @@ class AgrementSuspensionLifted(Fact):
     reason: Reason
 
 
-class AgrementWithdrawn(Fact):
+class AgrementWithdrawn(Fact, frozen=True):
     """The CAF withdraws the agrément."""
 
     TYPE: ClassVar[str] = "agrement.withdrawn.v1"
@@ -342,7 +342,7 @@ class AgrementWithdrawn(Fact):
     reason: Reason
 
 
-class AgrementLapsed(Fact):
+class AgrementLapsed(Fact, frozen=True):
     """The period ended and no renewal came."""
 
     TYPE: ClassVar[str] = "agrement.lapsed.v1"
@@ -351,7 +351,7 @@ class AgrementLapsed(Fact):
 # -- convention/<slug>: the instrument
 
 
-class InstrumentOpened(Fact):
+class InstrumentOpened(Fact, frozen=True):
     """
     An instrument enters the ledger.
 
@@ -361,7 +361,13 @@ class InstrumentOpened(Fact):
 
     TYPE: ClassVar[str] = "convention.opened.v1"
     nature: Literal[
-        "charte", "pacte", "convention-cadre", "convention-objectifs", "convention-specifique", "dispositif", "note"
+        "charte",
+        "pacte",
+        "convention-cadre",
+        "convention-objectifs",
+        "convention-specifique",
+        "dispositif",
+        "note",
     ]
     title: Line
     force: Literal["promesse", "engagement-de-principe", "engagement-ferme"]
@@ -378,7 +384,7 @@ class Signatory(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     capacity: Line
 
 
-class PartyListed(Fact):
+class PartyListed(Fact, frozen=True):
     """
     An institution is party to the instrument from its opening.
 
@@ -398,10 +404,12 @@ class PartyListed(Fact):
         if len(set(keys)) < len(keys):
             raise ValueError(f"two signatories of {self.institution} have one key")
         if self.quorum is not None and self.signatories and self.quorum > len(keys):
-            raise ValueError(f"quorum of {self.quorum} for {self.institution}, which has {len(keys)} signatories")
+            raise ValueError(
+                f"quorum of {self.quorum} for {self.institution}, which has {len(keys)} signatories"
+            )
 
 
-class ClauseStated(Fact):
+class ClauseStated(Fact, frozen=True):
     """A clause, as the instrument states it, with the rule it contains where there is one."""
 
     TYPE: ClassVar[str] = "convention.clause-stated.v1"
@@ -410,21 +418,21 @@ class ClauseStated(Fact):
     term: AnyTerm | None = None
 
 
-class AnnexAttached(Fact):
+class AnnexAttached(Fact, frozen=True):
     """An annex is joined to the instrument."""
 
     TYPE: ClassVar[str] = "convention.annex-attached.v1"
     name: Line
 
 
-class AnnexPending(Fact):
+class AnnexPending(Fact, frozen=True):
     """An annex is named and not yet joined."""
 
     TYPE: ClassVar[str] = "convention.annex-pending.v1"
     name: Line
 
 
-class ProvisionMentioned(Fact):
+class ProvisionMentioned(Fact, frozen=True):
     """A fact the paper mentions that is no rule: a figure, a meeting that was held, a history."""
 
     TYPE: ClassVar[str] = "convention.mentioned.v1"
@@ -435,7 +443,7 @@ class ProvisionMentioned(Fact):
 # -- deliberations and the control of legality
 
 
-class DeliberationConvened(Fact):
+class DeliberationConvened(Fact, frozen=True):
     """An assembly is called for a session."""
 
     TYPE: ClassVar[str] = "convention.deliberation-convened.v1"
@@ -445,7 +453,7 @@ class DeliberationConvened(Fact):
     session_on: PartialDate
 
 
-class DeliberationAdopted(Fact):
+class DeliberationAdopted(Fact, frozen=True):
     """
     An assembly decides, on its effective day.
 
@@ -467,7 +475,7 @@ class DeliberationAdopted(Fact):
     avenant: AvenantNumber | None = None
 
 
-class ActeTransmitted(Fact):
+class ActeTransmitted(Fact, frozen=True):
     """An act is sent to the préfecture (CGCT L2131-1). *variants*: other readings of the identifier."""
 
     TYPE: ClassVar[str] = "convention.acte-transmitted.v1"
@@ -482,7 +490,7 @@ class ActeTransmitted(Fact):
             parse_acte(self.acte)
 
 
-class ActeReceived(Fact):
+class ActeReceived(Fact, frozen=True):
     """The préfecture has the act: the accusé de réception, or a récépissé."""
 
     TYPE: ClassVar[str] = "convention.acte-received.v1"
@@ -495,7 +503,7 @@ class ActeReceived(Fact):
             parse_acte(self.acte)
 
 
-class ActePublished(Fact):
+class ActePublished(Fact, frozen=True):
     """The act is published from its effective day; *until* the notice was up."""
 
     TYPE: ClassVar[str] = "convention.acte-published.v1"
@@ -505,7 +513,7 @@ class ActePublished(Fact):
     until: PartialDate | None = None
 
 
-class AppealLodged(Fact):
+class AppealLodged(Fact, frozen=True):
     """Somebody appeals against a deliberation, to the authority itself or to the court."""
 
     TYPE: ClassVar[str] = "convention.appeal-lodged.v1"
@@ -515,7 +523,7 @@ class AppealLodged(Fact):
     court: Line | None = None
 
 
-class AppealDecided(Fact):
+class AppealDecided(Fact, frozen=True):
     """How an appeal ended."""
 
     TYPE: ClassVar[str] = "convention.appeal-decided.v1"
@@ -523,7 +531,7 @@ class AppealDecided(Fact):
     outcome: Literal["rejected", "upheld", "withdrawn", "silence"]
 
 
-class AuthorityRecorded(Fact):
+class AuthorityRecorded(Fact, frozen=True):
     """A capacity may act for a party: announced by the paper, or established by what was seen."""
 
     TYPE: ClassVar[str] = "convention.authority-recorded.v1"
@@ -536,7 +544,7 @@ class AuthorityRecorded(Fact):
 # -- signatures
 
 
-class SignatureAffixed(Fact):
+class SignatureAffixed(Fact, frozen=True):
     """One person signs for one party, on the effective day: the instrument, or the avenant *avenant*."""
 
     TYPE: ClassVar[str] = "convention.signature-affixed.v1"
@@ -549,7 +557,7 @@ class SignatureAffixed(Fact):
     avenant: AvenantNumber | None = None
 
 
-class SignatureContested(Fact):
+class SignatureContested(Fact, frozen=True):
     """A signature is said not to bind: by whom, and why."""
 
     TYPE: ClassVar[str] = "convention.signature-contested.v1"
@@ -561,7 +569,7 @@ class SignatureContested(Fact):
     avenant: AvenantNumber | None = None
 
 
-class EntryIntoForceNoted(Fact):
+class EntryIntoForceNoted(Fact, frozen=True):
     """A paper or a decision says on which day the instrument took effect."""
 
     TYPE: ClassVar[str] = "convention.entry-into-force-noted.v1"
@@ -574,26 +582,26 @@ class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     """One thing an avenant changes."""
 
 
-class Prorogation(Change, tag="prorogation"):
+class Prorogation(Change, frozen=True, tag="prorogation"):
     """The instrument now ends on *ends_on*, included."""
 
     ends_on: PartialDate
 
 
-class Admission(Change, tag="admission"):
+class Admission(Change, frozen=True, tag="admission"):
     """An institution becomes a party."""
 
     institution: InstitutionId
     role: Literal["financeur", "beneficiaire", "partenaire", "animateur"] = "partenaire"
 
 
-class Withdrawal(Change, tag="withdrawal"):
+class Withdrawal(Change, frozen=True, tag="withdrawal"):
     """A party ceases to be one."""
 
     party: PartyId
 
 
-class ClauseChanged(Change, tag="clause-changed"):
+class ClauseChanged(Change, frozen=True, tag="clause-changed"):
     """An article now says otherwise; *term* is the rule from then on, absent where it is removed."""
 
     article: Line
@@ -601,7 +609,7 @@ class ClauseChanged(Change, tag="clause-changed"):
     term: AnyTerm | None = None
 
 
-class SubsidySet(Change, tag="subsidy-set"):
+class SubsidySet(Change, frozen=True, tag="subsidy-set"):
     """The subsidy of an exercice is fixed at this amount."""
 
     payer: PartyId
@@ -613,7 +621,7 @@ class SubsidySet(Change, tag="subsidy-set"):
 AnyChange = Prorogation | Admission | Withdrawal | ClauseChanged | SubsidySet
 
 
-class AvenantProposed(Fact):
+class AvenantProposed(Fact, frozen=True):
     """A draft of an avenant is put to the parties."""
 
     TYPE: ClassVar[str] = "convention.avenant-proposed.v1"
@@ -623,7 +631,7 @@ class AvenantProposed(Fact):
     by: PartyId
 
 
-class AvenantConcluded(Fact):
+class AvenantConcluded(Fact, frozen=True):
     """
     An avenant binds *binds*, all or some of the parties, from its effective day.
 
@@ -637,7 +645,7 @@ class AvenantConcluded(Fact):
     changes: Annotated[tuple[AnyChange, ...], msgspec.Meta(min_length=1, max_length=40)]
 
 
-class AdmissionRequested(Fact):
+class AdmissionRequested(Fact, frozen=True):
     """An institution asks to join, or is announced to, on a condition."""
 
     TYPE: ClassVar[str] = "convention.admission-requested.v1"
@@ -646,7 +654,7 @@ class AdmissionRequested(Fact):
     condition: Line | None = None
 
 
-class PartyJoined(Fact):
+class PartyJoined(Fact, frozen=True):
     """An institution joins by its own adhesion, where the instrument lets it."""
 
     TYPE: ClassVar[str] = "convention.party-joined.v1"
@@ -656,7 +664,7 @@ class PartyJoined(Fact):
     avenant: AvenantNumber | None = None
 
 
-class PartyWithdrew(Fact):
+class PartyWithdrew(Fact, frozen=True):
     """A party leaves; its past and its own settlement remain its own."""
 
     TYPE: ClassVar[str] = "convention.party-withdrew.v1"
@@ -665,8 +673,8 @@ class PartyWithdrew(Fact):
     reason: Reason | None = None
 
 
-class MaterialErrorCorrected(Fact):
-    """Rectification d'erreur matérielle: the paper had a slip; this is no avenant and changes no commitment."""
+class MaterialErrorCorrected(Fact, frozen=True):
+    """Rectification d'erreur matérielle: the paper had a slip; no commitment changes, and it is no avenant."""
 
     TYPE: ClassVar[str] = "convention.material-error-corrected.v1"
     article: Line
@@ -675,7 +683,7 @@ class MaterialErrorCorrected(Fact):
     evidence: Reason
 
 
-class RenewalDecided(Fact):
+class RenewalDecided(Fact, frozen=True):
     """Another instrument takes over."""
 
     TYPE: ClassVar[str] = "convention.renewal-decided.v1"
@@ -685,7 +693,7 @@ class RenewalDecided(Fact):
 # -- money: asked, pledged, voted, committed, ordered, paid. Never added together.
 
 
-class SubsidyRequested(Fact):
+class SubsidyRequested(Fact, frozen=True):
     """The beneficiary asks for a subsidy of an exercice; the amount may be left open."""
 
     TYPE: ClassVar[str] = "convention.subsidy-requested.v1"
@@ -698,7 +706,7 @@ class SubsidyRequested(Fact):
     form: Line | None = None
 
 
-class SubsidyPledged(Fact):
+class SubsidyPledged(Fact, frozen=True):
     """An amount is promised or envisaged; it binds nobody."""
 
     TYPE: ClassVar[str] = "convention.subsidy-pledged.v1"
@@ -711,7 +719,7 @@ class SubsidyPledged(Fact):
     beneficiary: PartyId | None = None
 
 
-class SubsidyVoted(Fact):
+class SubsidyVoted(Fact, frozen=True):
     """The payer's assembly votes the subsidy of an exercice."""
 
     TYPE: ClassVar[str] = "convention.subsidy-voted.v1"
@@ -724,7 +732,7 @@ class SubsidyVoted(Fact):
     deliberation: Key | None = None
 
 
-class SubsidyChanged(Fact):
+class SubsidyChanged(Fact, frozen=True):
     """A voted subsidy is set to another amount, the whole and not the difference."""
 
     TYPE: ClassVar[str] = "convention.subsidy-changed.v1"
@@ -737,7 +745,7 @@ class SubsidyChanged(Fact):
     purpose: Literal["fonctionnement", "investissement", "projet", "avance"] = "fonctionnement"
 
 
-class SubsidyRefused(Fact):
+class SubsidyRefused(Fact, frozen=True):
     """The payer refuses what was asked."""
 
     TYPE: ClassVar[str] = "convention.subsidy-refused.v1"
@@ -748,7 +756,7 @@ class SubsidyRefused(Fact):
     reason: Reason
 
 
-class FundsCommitted(Fact):
+class FundsCommitted(Fact, frozen=True):
     """Engagement comptable: the payer's books set the amount aside."""
 
     TYPE: ClassVar[str] = "convention.funds-committed.v1"
@@ -760,7 +768,7 @@ class FundsCommitted(Fact):
     amount_cents: Cents
 
 
-class PaymentOrdered(Fact):
+class PaymentOrdered(Fact, frozen=True):
     """Mandat: the ordonnateur orders the comptable to pay."""
 
     TYPE: ClassVar[str] = "convention.payment-ordered.v1"
@@ -775,7 +783,7 @@ class PaymentOrdered(Fact):
     instalment: Key | None = None
 
 
-class PaymentMade(Fact):
+class PaymentMade(Fact, frozen=True):
     """Money left the payer's account on the effective day."""
 
     TYPE: ClassVar[str] = "convention.payment-made.v1"
@@ -790,7 +798,7 @@ class PaymentMade(Fact):
     instalment: Key | None = None
 
 
-class PaymentRejected(Fact):
+class PaymentRejected(Fact, frozen=True):
     """A payment came back or was refused by the comptable: it is not paid."""
 
     TYPE: ClassVar[str] = "convention.payment-rejected.v1"
@@ -800,7 +808,7 @@ class PaymentRejected(Fact):
     reason: Reason
 
 
-class AdvanceSetOff(Fact):
+class AdvanceSetOff(Fact, frozen=True):
     """An advance already paid is counted against a subsidy."""
 
     TYPE: ClassVar[str] = "convention.advance-set-off.v1"
@@ -811,7 +819,7 @@ class AdvanceSetOff(Fact):
     amount_cents: Cents
 
 
-class OverpaymentFound(Fact):
+class OverpaymentFound(Fact, frozen=True):
     """Trop-perçu: more was received than was due."""
 
     TYPE: ClassVar[str] = "convention.overpayment-found.v1"
@@ -823,7 +831,7 @@ class OverpaymentFound(Fact):
     ground: Literal["unused", "undue"]
 
 
-class RecoveryOrdered(Fact):
+class RecoveryOrdered(Fact, frozen=True):
     """Titre de recettes: the payer asks for money back."""
 
     TYPE: ClassVar[str] = "convention.recovery-ordered.v1"
@@ -836,7 +844,7 @@ class RecoveryOrdered(Fact):
     ground: Literal["unused", "undue"]
 
 
-class RestitutionReceived(Fact):
+class RestitutionReceived(Fact, frozen=True):
     """Money came back to the payer, against a titre de recettes where it is known."""
 
     TYPE: ClassVar[str] = "convention.restitution-received.v1"
@@ -849,7 +857,7 @@ class RestitutionReceived(Fact):
     titre: Number | None = None
 
 
-class AidInKindValued(Fact):
+class AidInKindValued(Fact, frozen=True):
     """Aid in kind is put at a value for an exercice: premises, staff, printing."""
 
     TYPE: ClassVar[str] = "convention.aid-in-kind-valued.v1"
@@ -864,7 +872,7 @@ class AidInKindValued(Fact):
 # -- documents, insurance, controls, indicators
 
 
-class DocumentRequested(Fact):
+class DocumentRequested(Fact, frozen=True):
     """A document is asked for."""
 
     TYPE: ClassVar[str] = "convention.document-requested.v1"
@@ -875,7 +883,7 @@ class DocumentRequested(Fact):
     exercice: Exercice | None = None
 
 
-class DocumentReceived(Fact):
+class DocumentReceived(Fact, frozen=True):
     """A document arrived on the effective day."""
 
     TYPE: ClassVar[str] = "convention.document-received.v1"
@@ -888,7 +896,7 @@ class DocumentReceived(Fact):
     exercice: Exercice | None = None
 
 
-class DocumentRefused(Fact):
+class DocumentRefused(Fact, frozen=True):
     """A document is sent back as not being what was due."""
 
     TYPE: ClassVar[str] = "convention.document-refused.v1"
@@ -901,7 +909,7 @@ class DocumentRefused(Fact):
     exercice: Exercice | None = None
 
 
-class DocumentDispensed(Fact):
+class DocumentDispensed(Fact, frozen=True):
     """A creditor dispenses with a document that was due."""
 
     TYPE: ClassVar[str] = "convention.document-dispensed.v1"
@@ -913,7 +921,7 @@ class DocumentDispensed(Fact):
     exercice: Exercice | None = None
 
 
-class InsuranceShown(Fact):
+class InsuranceShown(Fact, frozen=True):
     """A party shows that it is insured, for a period."""
 
     TYPE: ClassVar[str] = "convention.insurance-shown.v1"
@@ -928,8 +936,8 @@ class InsuranceShown(Fact):
             raise ValueError(f"the cover ends on {self.ends_on}, before it starts on {self.starts_on}")
 
 
-class RepublicanCommitmentNoted(Fact):
-    """Contrat d'engagement républicain: subscribed, or deemed satisfied on a ground (loi 2000-321, art. 10-1)."""
+class RepublicanCommitmentNoted(Fact, frozen=True):
+    """Contrat d'engagement républicain: subscribed, or deemed satisfied (loi 2000-321, art. 10-1)."""
 
     TYPE: ClassVar[str] = "convention.republican-commitment-noted.v1"
     party: PartyId
@@ -937,7 +945,7 @@ class RepublicanCommitmentNoted(Fact):
     ground: Line | None = None
 
 
-class ControlCarriedOut(Fact):
+class ControlCarriedOut(Fact, frozen=True):
     """A party controls what another did or how money was used."""
 
     TYPE: ClassVar[str] = "convention.control-carried-out.v1"
@@ -948,14 +956,22 @@ class ControlCarriedOut(Fact):
     result: Reason | None = None
 
 
-class ChangeNotified(Fact):
+class ChangeNotified(Fact, frozen=True):
     """A party tells of a change: statutes, board, bank, address, difficulties."""
 
     TYPE: ClassVar[str] = "convention.change-notified.v1"
     AUTHOR: ClassVar[str] = "party"
     party: PartyId
     to: tuple[PartyId, ...]
-    what: Literal["statuts", "conseil-administration", "bureau", "domiciliation-bancaire", "siege", "difficultes", "autre"]
+    what: Literal[
+        "statuts",
+        "conseil-administration",
+        "bureau",
+        "domiciliation-bancaire",
+        "siege",
+        "difficultes",
+        "autre",
+    ]
     words: Line | None = None
 
 
@@ -968,7 +984,7 @@ class Indicator(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     budget: Literal["n-1", "n", "n+1"] | None = None
 
 
-class IndicatorsDeclared(Fact):
+class IndicatorsDeclared(Fact, frozen=True):
     """A party declares figures of an exercice: staff, members, income bands, budgets."""
 
     TYPE: ClassVar[str] = "convention.indicators-declared.v1"
@@ -981,7 +997,7 @@ class IndicatorsDeclared(Fact):
 # -- meetings
 
 
-class MeetingConvened(Fact):
+class MeetingConvened(Fact, frozen=True):
     """A body is called to meet on a day."""
 
     TYPE: ClassVar[str] = "convention.meeting-convened.v1"
@@ -991,7 +1007,7 @@ class MeetingConvened(Fact):
     meeting_on: PartialDate
 
 
-class MeetingHeld(Fact):
+class MeetingHeld(Fact, frozen=True):
     """A body met on the effective day."""
 
     TYPE: ClassVar[str] = "convention.meeting-held.v1"
@@ -999,7 +1015,7 @@ class MeetingHeld(Fact):
     attended_by: tuple[InstitutionId, ...] = ()
 
 
-class MinutesSent(Fact):
+class MinutesSent(Fact, frozen=True):
     """The minutes of a meeting are sent."""
 
     TYPE: ClassVar[str] = "convention.minutes-sent.v1"
@@ -1010,7 +1026,7 @@ class MinutesSent(Fact):
     meeting_on: PartialDate
 
 
-class ObservationsReceived(Fact):
+class ObservationsReceived(Fact, frozen=True):
     """A party answers the minutes."""
 
     TYPE: ClassVar[str] = "convention.observations-received.v1"
@@ -1023,7 +1039,7 @@ class ObservationsReceived(Fact):
 # -- mise en demeure, exits, disputes
 
 
-class NoticeSent(Fact):
+class NoticeSent(Fact, frozen=True):
     """Mise en demeure: a party is told to meet its duties, by whom, on which article, in which form."""
 
     TYPE: ClassVar[str] = "convention.notice-sent.v1"
@@ -1037,21 +1053,21 @@ class NoticeSent(Fact):
     form: Line
 
 
-class NoticePresented(Fact):
+class NoticePresented(Fact, frozen=True):
     """The letter was first presented."""
 
     TYPE: ClassVar[str] = "convention.notice-presented.v1"
     key: Key
 
 
-class NoticeReceived(Fact):
+class NoticeReceived(Fact, frozen=True):
     """The letter was received."""
 
     TYPE: ClassVar[str] = "convention.notice-received.v1"
     key: Key
 
 
-class NoticeSatisfied(Fact):
+class NoticeSatisfied(Fact, frozen=True):
     """What was asked has been done: the sender says so."""
 
     TYPE: ClassVar[str] = "convention.notice-satisfied.v1"
@@ -1060,7 +1076,7 @@ class NoticeSatisfied(Fact):
     by: PartyId
 
 
-class NoticeUnheeded(Fact):
+class NoticeUnheeded(Fact, frozen=True):
     """Nothing was done within the time: the sender says so."""
 
     TYPE: ClassVar[str] = "convention.notice-unheeded.v1"
@@ -1069,7 +1085,7 @@ class NoticeUnheeded(Fact):
     by: PartyId
 
 
-class DenunciationServed(Fact):
+class DenunciationServed(Fact, frozen=True):
     """A party tells one other that it leaves at an anniversary; one fact an addressee."""
 
     TYPE: ClassVar[str] = "convention.denunciation-served.v1"
@@ -1081,14 +1097,14 @@ class DenunciationServed(Fact):
     form: Line
 
 
-class DenunciationTookEffect(Fact):
+class DenunciationTookEffect(Fact, frozen=True):
     """The denouncing party has left."""
 
     TYPE: ClassVar[str] = "convention.denunciation-took-effect.v1"
     by: PartyId
 
 
-class ResiliationPronounced(Fact):
+class ResiliationPronounced(Fact, frozen=True):
     """The instrument is terminated, on an article and a ground; it takes effect on *takes_effect_on*."""
 
     TYPE: ClassVar[str] = "convention.resiliation-pronounced.v1"
@@ -1099,13 +1115,13 @@ class ResiliationPronounced(Fact):
     notice: Key | None = None
 
 
-class ResiliationTookEffect(Fact):
+class ResiliationTookEffect(Fact, frozen=True):
     """The résiliation is in effect."""
 
     TYPE: ClassVar[str] = "convention.resiliation-took-effect.v1"
 
 
-class DisputeOpened(Fact):
+class DisputeOpened(Fact, frozen=True):
     """A disagreement is declared; *court* once one is seised."""
 
     TYPE: ClassVar[str] = "convention.dispute-opened.v1"
@@ -1116,7 +1132,7 @@ class DisputeOpened(Fact):
     court: Line | None = None
 
 
-class MediationProposed(Fact):
+class MediationProposed(Fact, frozen=True):
     """A mediator is proposed, by capacity."""
 
     TYPE: ClassVar[str] = "convention.mediation-proposed.v1"
@@ -1126,7 +1142,7 @@ class MediationProposed(Fact):
     mediator: Line | None = None
 
 
-class DisputeClosed(Fact):
+class DisputeClosed(Fact, frozen=True):
     """How the disagreement ended."""
 
     TYPE: ClassVar[str] = "convention.dispute-closed.v1"
@@ -1137,7 +1153,7 @@ class DisputeClosed(Fact):
 # -- decisions with an author and a reason
 
 
-class PaymentsSuspended(Fact):
+class PaymentsSuspended(Fact, frozen=True):
     """The payer decides to hold payments back."""
 
     TYPE: ClassVar[str] = "convention.payments-suspended.v1"
@@ -1149,7 +1165,7 @@ class PaymentsSuspended(Fact):
     article: Line | None = None
 
 
-class SuspensionLifted(Fact):
+class SuspensionLifted(Fact, frozen=True):
     """The payer decides to pay again."""
 
     TYPE: ClassVar[str] = "convention.suspension-lifted.v1"
@@ -1160,7 +1176,7 @@ class SuspensionLifted(Fact):
     reason: Reason
 
 
-class DerogationGranted(Fact):
+class DerogationGranted(Fact, frozen=True):
     """A creditor lets a term be departed from, once."""
 
     TYPE: ClassVar[str] = "convention.derogation-granted.v1"
@@ -1173,7 +1189,7 @@ class DerogationGranted(Fact):
     until: PartialDate | None = None
 
 
-class ObligationMet(Fact):
+class ObligationMet(Fact, frozen=True):
     """An obligation that leaves no other trace is met."""
 
     TYPE: ClassVar[str] = "convention.obligation-met.v1"
@@ -1186,7 +1202,7 @@ class ObligationMet(Fact):
 # -- publication and end
 
 
-class EssentialDataPublished(Fact):
+class EssentialDataPublished(Fact, frozen=True):
     """The essential data of a subsidy are published (décret 2017-779)."""
 
     TYPE: ClassVar[str] = "convention.essential-data-published.v1"
@@ -1196,13 +1212,13 @@ class EssentialDataPublished(Fact):
     where: Line
 
 
-class InstrumentExpired(Fact):
+class InstrumentExpired(Fact, frozen=True):
     """A party notes that the term was reached."""
 
     TYPE: ClassVar[str] = "convention.expired.v1"
 
 
-class InstrumentClosed(Fact):
+class InstrumentClosed(Fact, frozen=True):
     """Everything is settled: the file is closed."""
 
     TYPE: ClassVar[str] = "convention.closed.v1"

@@ -22,7 +22,8 @@ InstitutionId = Annotated[
     str, msgspec.Meta(pattern=SLUG, description="the slug of an institution's stream", extra={"role": "any"})
 ]
 PartyId = Annotated[
-    str, msgspec.Meta(pattern=SLUG, description="the slug of a party to the instrument", extra={"role": "party"})
+    str,
+    msgspec.Meta(pattern=SLUG, description="the slug of a party to the instrument", extra={"role": "party"}),
 ]
 
 InstitutionKind = Literal[
@@ -85,7 +86,7 @@ def check_rna(text: str) -> str:
 
 
 class ActeId(msgspec.Struct, frozen=True):
-    """What an ACTES identifier says: who decided, on which day, under which number, and the nature of the act."""
+    """What an ACTES identifier says: who decided, on which day, which number, which nature of act."""
 
     departement: str
     siren: str
@@ -110,7 +111,9 @@ def parse_acte(text: str) -> ActeId:
     """
     found = _ACTE.fullmatch(text)
     if found is None:
-        raise ValueError(f"{text!r} is no ACTES identifier: expected département-SIREN-AAAAMMJJ-number-nature")
+        raise ValueError(
+            f"{text!r} is no ACTES identifier: expected département-SIREN-AAAAMMJJ-number-nature"
+        )
     if found["nature"] not in NATURES:
         raise ValueError(f"{text!r}: nature {found['nature']} is none of {', '.join(NATURES)}")
     check_siren(found["siren"])

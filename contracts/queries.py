@@ -26,7 +26,7 @@ AtLeast = Annotated[int, msgspec.Meta(ge=0)]
 
 class StatementQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """
-    The state of *stream* ('convention/<slug>', 'agrement/...', 'institution/...') on a day, as known at an instant.
+    The state of *stream* ('convention/<slug>', 'agrement/...') on a day, as known at an instant.
 
     *on* absent: today. *known_at* absent: all that is known now.
     """
@@ -46,7 +46,7 @@ class ListQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
 
 class ListRow(msgspec.Struct, frozen=True):
-    """One convention in a list. *phase* is a word of services.domain.statement; *ends_on* its term where known."""
+    """One convention in a list. *phase* is a word of the statement; *ends_on* its term where known."""
 
     stream: str
     title: str

@@ -49,7 +49,8 @@ def parse_command(subject: str) -> tuple[str, str]:
     match subject.split("."):
         case ["cmd", institution, category, identifier]:
             return _token(institution), stream(category, identifier)
-    raise ValueError(f"subject {subject!r} is not cmd.<institution>.<category>.<id>")
+        case _:
+            raise ValueError(f"subject {subject!r} is not cmd.<institution>.<category>.<id>")
 
 
 def stream(category: str, identifier: str) -> str:

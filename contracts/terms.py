@@ -39,7 +39,7 @@ class Term(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
 # -- how long
 
 
-class FixedPeriod(Term, tag="fixed-period"):
+class FixedPeriod(Term, frozen=True, tag="fixed-period"):
     """From a day to a day, both included."""
 
     starts_on: PartialDate
@@ -50,14 +50,14 @@ class FixedPeriod(Term, tag="fixed-period"):
             raise ValueError(f"the period ends on {self.ends_on}, before it starts on {self.starts_on}")
 
 
-class PeriodFrom(Term, tag="period-from"):
+class PeriodFrom(Term, frozen=True, tag="period-from"):
     """So many months from an event whose day the paper may leave open."""
 
     anchor: Literal["last-signature", "entry-into-force"]
     months: Annotated[int, msgspec.Meta(ge=1, le=1_200)]
 
 
-class PeriodOf(Term, tag="period-of"):
+class PeriodOf(Term, frozen=True, tag="period-of"):
     """As long as something else lasts, named in words (a COG, a contrat de ville)."""
 
     something: Line
@@ -65,7 +65,7 @@ class PeriodOf(Term, tag="period-of"):
     ends_on: PartialDate | None = None
 
 
-class NoPeriod(Term, tag="no-period"):
+class NoPeriod(Term, frozen=True, tag="no-period"):
     """The paper states no duration."""
 
 
@@ -165,7 +165,7 @@ class Instalment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
                 raise ValueError(f"instalment {self.key}: its formula refers to itself")
 
 
-class InstalmentPlan(Term, tag="instalment-plan"):
+class InstalmentPlan(Term, frozen=True, tag="instalment-plan"):
     """How the payer pays a subsidy of each exercice, in order; *exercices* limits it to some years."""
 
     payer: PartyId
@@ -182,11 +182,13 @@ class InstalmentPlan(Term, tag="instalment-plan"):
             for part in (instalment.share, instalment.fallback):
                 for name in part.minus if part else ():
                     if name not in seen:
-                        raise ValueError(f"instalment {instalment.key} takes off {name}, which does not come before it")
+                        raise ValueError(
+                            f"instalment {instalment.key} takes off {name}, which does not come before it"
+                        )
             seen.add(instalment.key)
 
 
-class AdvancePlan(Term, tag="advance-plan"):
+class AdvancePlan(Term, frozen=True, tag="advance-plan"):
     """An advance on the next exercice's subsidy, on request, where another instrument of a kind is signed."""
 
     payer: PartyId
@@ -195,7 +197,7 @@ class AdvancePlan(Term, tag="advance-plan"):
     requires_instrument: Line | None = None
 
 
-class LumpSum(Term, tag="lump-sum"):
+class LumpSum(Term, frozen=True, tag="lump-sum"):
     """A flat amount a year for each of some beneficiaries, paid once its condition is met."""
 
     payer: PartyId
@@ -205,13 +207,13 @@ class LumpSum(Term, tag="lump-sum"):
     conditional_on: Line | None = None
 
 
-class NoPassingOn(Term, tag="no-passing-on"):
+class NoPassingOn(Term, frozen=True, tag="no-passing-on"):
     """The beneficiary may not pass the subsidy on to others (reversement; CGCT L1611-4)."""
 
     beneficiary: PartyId
 
 
-class ReturnOfSums(Term, tag="return-of-sums"):
+class ReturnOfSums(Term, frozen=True, tag="return-of-sums"):
     """What is to be given back at the end: sums not used, sums unduly received."""
 
     beneficiary: PartyId
@@ -223,7 +225,7 @@ class ReturnOfSums(Term, tag="return-of-sums"):
 # -- what else is owed
 
 
-class Obligation(Term, tag="obligation"):
+class Obligation(Term, frozen=True, tag="obligation"):
     """Something owed besides money: a document, a meeting invited to, a state to keep."""
 
     key: Key
@@ -236,7 +238,7 @@ class Obligation(Term, tag="obligation"):
     gates_payments: bool = False
 
 
-class Meetings(Term, tag="meetings"):
+class Meetings(Term, frozen=True, tag="meetings"):
     """A body that meets, at least and at most so many times a year."""
 
     body: Key
@@ -250,11 +252,11 @@ class Meetings(Term, tag="meetings"):
     def __post_init__(self) -> None:
         if self.at_most_per_year is not None and self.at_most_per_year < self.at_least_per_year:
             raise ValueError(
-                f"{self.body} meets at least {self.at_least_per_year} and at most {self.at_most_per_year} times a year"
+                f"{self.body} meets at most {self.at_most_per_year} times a year, and at least {self.at_least_per_year}"
             )
 
 
-class Condition(Term, tag="condition"):
+class Condition(Term, frozen=True, tag="condition"):
     """What the partnership, a payment or a membership depends on, outside the parties' hands."""
 
     of: Literal["partnership", "payments", "membership"]
@@ -266,7 +268,7 @@ class Condition(Term, tag="condition"):
 # -- how it ends, who may join
 
 
-class Denunciation(Term, tag="denunciation"):
+class Denunciation(Term, frozen=True, tag="denunciation"):
     """Each party may leave at the anniversary, with notice given in a form to the others."""
 
     form: Line
@@ -275,7 +277,7 @@ class Denunciation(Term, tag="denunciation"):
     to_all_others: bool
 
 
-class Termination(Term, tag="termination"):
+class Termination(Term, frozen=True, tag="termination"):
     """Résiliation: by whom, on which grounds, after which cure period."""
 
     by: tuple[PartyId, ...]
@@ -284,14 +286,14 @@ class Termination(Term, tag="termination"):
     cure: Delay
 
 
-class Joining(Term, tag="joining"):
+class Joining(Term, frozen=True, tag="joining"):
     """Who may join later, and on which condition."""
 
     who: Line
     condition: Line
 
 
-class Disputes(Term, tag="disputes"):
+class Disputes(Term, frozen=True, tag="disputes"):
     """An amicable attempt first, then a court."""
 
     amicable_first: bool
@@ -299,7 +301,7 @@ class Disputes(Term, tag="disputes"):
     court: Line | None = None
 
 
-class Amending(Term, tag="amending"):
+class Amending(Term, frozen=True, tag="amending"):
     """How the instrument may be changed; *bipartite_for* names articles that two parties may amend alone."""
 
     by_avenant: bool

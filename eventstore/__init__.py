@@ -1,0 +1,1 @@
+"""What is remembered: bytes, versions, positions, digests; no domain."""

@@ -1,0 +1,1 @@
+"""What is done about it: one package a process, and the rules they share."""

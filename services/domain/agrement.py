@@ -1,5 +1,5 @@
 """
-The rules of an agrément's stream: what the CAF granted to one centre social, for how long, and what became of it.
+The rules of an agrément's stream: what the CAF granted to one centre social, and what became of it.
 
 Pure. An agrément is granted for one to four years by the CAF's board (circulaire
 Cnaf 2012-013 du 20 juin 2012). Losing it ends no convention: it opens a right,
@@ -73,7 +73,9 @@ def decide(state: State, *, actor: str, proposed: Proposed, fact: int) -> bool:
             | facts.AgrementWithdrawn()
             | facts.AgrementLapsed()
         ) if not covers(state.book):
-            raise NothingGranted(f"no agrément was granted in {state.stream}: record the grant first", fact=fact)
+            raise NothingGranted(
+                f"no agrément was granted in {state.stream}: record the grant first", fact=fact
+            )
         case facts.AgrementSuspensionLifted() if not any(
             isinstance(held.fact, facts.AgrementSuspended) for held in state.book.live()
         ):
@@ -124,7 +126,8 @@ def _inside(cover: Cover, on: date) -> bool | None:
 def _reached(book: Book, kind: type[facts.Event], on: date) -> bool:
     granted_since = max((c.starts_on.sort_key for c in covers(book) if c.starts_on.reached(on)), default=None)
     return any(
-        held.effective_on.reached(on) and (granted_since is None or held.effective_on.sort_key >= granted_since)
+        held.effective_on.reached(on)
+        and (granted_since is None or held.effective_on.sort_key >= granted_since)
         for held in book.live()
         if isinstance(held.fact, kind)
     )

@@ -159,7 +159,8 @@ def check(book: Book, proposed: Proposed, *, actor: str, stream: str, fact: int)
             held = _live_entry(book, declared.entry, stream, fact)
             if actor not in (held.actor, held.whose):
                 raise NotYours(
-                    f"entry {declared.entry} was recorded by {held.actor}: only it or {held.whose} may cancel it, not {actor}",
+                    f"entry {declared.entry} was recorded by {held.actor}: "
+                    f"only it or {held.whose} may cancel it, not {actor}",
                     fact=fact,
                     field="data.entry",
                 )
@@ -182,9 +183,14 @@ def _check_name(proposed: Proposed, *, actor: str, fact: int) -> None:
     if author is None or author == (proposed.on_behalf_of or actor):
         return
     if proposed.on_behalf_of is None:
-        message = f"this is an act of {author}, and {actor} asks: say on_behalf_of {author}, or let {author} declare it"
+        message = (
+            f"this is an act of {author}, and {actor} asks: "
+            f"say on_behalf_of {author}, or let {author} declare it"
+        )
     else:
-        message = f"this is an act of {author}, not of {proposed.on_behalf_of}: on_behalf_of must name its author"
+        message = (
+            f"this is an act of {author}, not of {proposed.on_behalf_of}: on_behalf_of must name its author"
+        )
     raise InAnothersName(message, fact=fact, field="on_behalf_of")
 
 
@@ -194,10 +200,14 @@ def _live_entry(book: Book, position: int, stream: str, fact: int) -> Held:
         raise NoSuchEntry(f"no entry {position} stands in {stream}", fact=fact, field="data.entry")
     if position in book.cancelled:
         raise NoSuchEntry(
-            f"entry {position} was cancelled already, by entry {book.cancelled[position]}", fact=fact, field="data.entry"
+            f"entry {position} was cancelled already, by entry {book.cancelled[position]}",
+            fact=fact,
+            field="data.entry",
         )
     if held.fact.TYPE.startswith("entry."):
         raise NoSuchEntry(
-            f"entry {position} is itself about another entry: record the facts anew instead", fact=fact, field="data.entry"
+            f"entry {position} is itself about another entry: record the facts anew instead",
+            fact=fact,
+            field="data.entry",
         )
     return held

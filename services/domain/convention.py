@@ -9,7 +9,7 @@ lands where it belongs.
 Top to bottom: the life, the state, the refusals, evolve, decide.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from functools import cache, reduce
 from typing import Any, ClassVar, Literal, get_args, get_type_hints
@@ -25,7 +25,6 @@ from services.domain.book import Book, Held, Proposed
 from services.domain.refusals import Refused
 
 Period = FixedPeriod | PeriodFrom | PeriodOf | NoPeriod
-PERIODS = (FixedPeriod, PeriodFrom, PeriodOf, NoPeriod)
 
 # -- the life: what happened and when, all of it dated
 
@@ -130,18 +129,30 @@ class Life(msgspec.Struct, frozen=True):
             return False
         return True if True in joined and None not in left else None
 
-    def span(self) -> Span | None:
-        """The latest statement of the duration: by the day it was said, then by arrival."""
-        return max(self.spans, key=lambda span: (span.said_on.sort_key, span.position), default=None)
+    def said_by(self, on: PartialDate | date) -> tuple[Span, ...]:
+        """What is said of the duration by a day: the instrument's text, and avenants that may have come."""
+        return tuple(
+            span
+            for span in self.spans
+            if span.avenant is None or _at_or_before(span.said_on, on) is not False
+        )
 
-    def ends_on(self) -> PartialDate | None:
-        """The last day of the instrument's term, None when the paper gives none that can be dated."""
-        stated = [_end(span.term, self) for span in self.spans]
+    def span(self, on: PartialDate | date) -> Span | None:
+        """The latest of them: the text first, then the avenants by their day, then by arrival."""
+        return max(
+            self.said_by(on),
+            key=lambda span: (span.avenant is not None, span.said_on.sort_key, span.position),
+            default=None,
+        )
+
+    def ends_on(self, on: PartialDate | date) -> PartialDate | None:
+        """The last day of the term as it stands on a day, None when the paper gives no datable one."""
+        stated = [_end(span.term, self) for span in self.said_by(on)]
         dated = [end for end in stated if end is not None and end.last is not None]
         return max(dated, key=lambda end: end.last or date.min, default=None)
 
     def starts_on(self) -> PartialDate | None:
-        """The first day, as the earliest period states it or a later paper notes; None where neither tells."""
+        """The first day, as the earliest period or a later paper states it; None where neither tells."""
         noted = [ending.on for ending in self.endings if ending.kind == "entry-into-force"]
         stated = [span.term.starts_on for span in self.spans if isinstance(span.term, FixedPeriod | PeriodOf)]
         dated = [start for start in (*noted, *stated) if start is not None and start.first is not None]
@@ -150,7 +161,8 @@ class Life(msgspec.Struct, frozen=True):
 
 def _left(leave: Leave, joins: tuple[Join, ...], on: PartialDate | date) -> bool | None:
     came_back = any(
-        join.institution == leave.institution and join.since is not None and join.since.after(leave.on) for join in joins
+        join.institution == leave.institution and join.since is not None and join.since.after(leave.on)
+        for join in joins
     )
     return False if came_back else _at_or_before(leave.on, on)
 
@@ -296,9 +308,7 @@ def lived(life: Life, held: Held) -> Life:
         case InstrumentOpened():
             return msgspec.structs.replace(life, opened=fact, opened_on=on)
         case facts.PartyListed():
-            join = Join(
-                fact.institution, fact.role, at, None, fact.signatories, fact.quorum, fact.written_as
-            )
+            join = Join(fact.institution, fact.role, at, None, fact.signatories, fact.quorum, fact.written_as)
             return msgspec.structs.replace(life, joins=(*life.joins, join))
         case facts.PartyJoined():
             join = Join(fact.institution, fact.role, at, on, avenant=fact.avenant)
@@ -308,7 +318,9 @@ def lived(life: Life, held: Held) -> Life:
         case facts.DenunciationTookEffect():
             leave = Leave(fact.by, on, at)
             ending = Ending("denunciation", on, at)
-            return msgspec.structs.replace(life, leaves=(*life.leaves, leave), endings=(*life.endings, ending))
+            return msgspec.structs.replace(
+                life, leaves=(*life.leaves, leave), endings=(*life.endings, ending)
+            )
         case facts.SignatureAffixed():
             signed = Signed(fact.party, fact.signatory, fact.capacity, fact.basis, on, at, fact.avenant)
             return msgspec.structs.replace(life, signed=(*life.signed, signed))
@@ -316,7 +328,7 @@ def lived(life: Life, held: Held) -> Life:
             adopted = Adopted(fact.institution, on, at, fact.outcome, fact.avenant)
             return msgspec.structs.replace(life, adopted=(*life.adopted, adopted))
         case facts.ClauseStated():
-            return _with_span(life, Span(on, at, fact.article, fact.term) if _is_period(fact.term) else None)
+            return _with_span(life, fact.term, lambda period: Span(on, at, fact.article, period))
         case AvenantConcluded():
             return reduce(lambda now, change: _changed(now, change, held, fact.number), fact.changes, life)
         case facts.ResiliationPronounced():
@@ -330,7 +342,7 @@ def lived(life: Life, held: Held) -> Life:
         case facts.EntryIntoForceNoted():
             return _with_ending(life, Ending("entry-into-force", on, at))
         case _:
-            # Every other fact has its line in the statement and moves no phase; statement.py counts the cases.
+            # Any other fact has its line in the statement and moves no phase; statement.py counts the cases.
             return life
 
 
@@ -339,27 +351,25 @@ def _changed(life: Life, change: facts.AnyChange, held: Held, number: int) -> Li
     match change:
         case facts.Prorogation():
             start = life.starts_on() or PartialDate("XXXX")
-            term = FixedPeriod(start if not change.ends_on.before(start) else PartialDate("XXXX"), change.ends_on)
-            return _with_span(life, Span(on, at, f"avenant {number}", term, number))
+            term = FixedPeriod(
+                start if not change.ends_on.before(start) else PartialDate("XXXX"), change.ends_on
+            )
+            return _with_span(life, term, lambda period: Span(on, at, f"avenant {number}", period, number))
         case facts.Admission():
             join = Join(change.institution, change.role, at, on, avenant=number)
             return msgspec.structs.replace(life, joins=(*life.joins, join))
         case facts.Withdrawal():
             return msgspec.structs.replace(life, leaves=(*life.leaves, Leave(change.party, on, at)))
         case facts.ClauseChanged():
-            return _with_span(
-                life, Span(on, at, change.article, change.term, number) if _is_period(change.term) else None
-            )
+            return _with_span(life, change.term, lambda period: Span(on, at, change.article, period, number))
         case facts.SubsidySet():
             return life
 
 
-def _is_period(term: AnyTerm | None) -> bool:
-    return isinstance(term, PERIODS)
-
-
-def _with_span(life: Life, span: Span | None) -> Life:
-    return life if span is None else msgspec.structs.replace(life, spans=(*life.spans, span))
+def _with_span(life: Life, term: AnyTerm | None, span: Callable[[Period], Span]) -> Life:
+    if not isinstance(term, FixedPeriod | PeriodFrom | PeriodOf | NoPeriod):
+        return life
+    return msgspec.structs.replace(life, spans=(*life.spans, span(term)))
 
 
 def _with_ending(life: Life, ending: Ending) -> Life:
@@ -409,7 +419,12 @@ def refers(fact: Event) -> tuple[str, str, str] | None:
             return "appeal", fact.key, "key"
         case facts.PaymentRejected() | facts.AdvanceSetOff():
             return "payment", f"{fact.payer}/{fact.payment}", "payment"
-        case facts.NoticePresented() | facts.NoticeReceived() | facts.NoticeSatisfied() | facts.NoticeUnheeded():
+        case (
+            facts.NoticePresented()
+            | facts.NoticeReceived()
+            | facts.NoticeSatisfied()
+            | facts.NoticeUnheeded()
+        ):
             return "notice", fact.key, "key"
         case facts.ResiliationPronounced() if fact.notice is not None:
             return "notice", fact.notice, "notice"
@@ -438,7 +453,9 @@ def decide(state: State, *, actor: str, proposed: Proposed, fact: int) -> bool:
         return True
     if state.life.opened is None:
         raise NotOpened(
-            f"nothing opened {state.stream}: declare a fact {InstrumentOpened.TYPE} first", fact=fact, field="type"
+            f"nothing opened {state.stream}: declare a fact {InstrumentOpened.TYPE} first",
+            fact=fact,
+            field="type",
         )
     _check_joining(state.life, proposed, fact)
     _check_parties(state, proposed, fact)
@@ -456,7 +473,9 @@ def _check_joining(life: Life, proposed: Proposed, fact: int) -> None:
         case facts.PartyJoined():
             joining = [declared.institution]
         case AvenantConcluded():
-            joining = [change.institution for change in declared.changes if isinstance(change, facts.Admission)]
+            joining = [
+                change.institution for change in declared.changes if isinstance(change, facts.Admission)
+            ]
         case _:
             return
     for institution in joining:
@@ -475,7 +494,9 @@ def _check_parties(state: State, proposed: Proposed, fact: int) -> None:
         if not any(join.institution == institution for join in state.life.joins):
             known = ", ".join(state.life.parties) or "nobody yet"
             raise NotAParty(
-                f"{institution} is no party to {state.stream}; its parties are {known}", fact=fact, field=f"data.{path}"
+                f"{institution} is no party to {state.stream}; its parties are {known}",
+                fact=fact,
+                field=f"data.{path}",
             )
         signs = isinstance(declared, facts.SignatureAffixed)
         if signs and state.life.is_party(institution, on) is False:
@@ -517,19 +538,22 @@ def _check_names(state: State, declared: Event, fact: int) -> None:
     if name is not None and name in state.spent:
         what = _WORDS[name[0]].format(name=name[1])
         raise AlreadyRecorded(
-            f"{what} is recorded already in {state.stream}; a mistake of entry is cancelled, not typed over", fact=fact
+            f"{what} is recorded already in {state.stream}; a mistake of entry is cancelled, not typed over",
+            fact=fact,
         )
     reference = refers(declared)
     if reference is not None:
         kind, key, field = reference
         if (kind, key) not in state.spent:
             what = _WORDS[kind].format(name=key)
-            raise NothingCalled(f"{what} is not in {state.stream}: record it first", fact=fact, field=f"data.{field}")
+            raise NothingCalled(
+                f"{what} is not in {state.stream}: record it first", fact=fact, field=f"data.{field}"
+            )
 
 
 def _check_end(life: Life, avenant: AvenantConcluded, on: PartialDate, fact: int) -> None:
     ends = [ending.on for ending in life.endings if ending.kind in ("resiliation", "closing")]
-    term = life.ends_on()
+    term = life.ends_on(on)
     for end in (*ends, *((term,) if term else ())):
         if on.after(end):
             raise AfterTheEnd(

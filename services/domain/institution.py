@@ -27,7 +27,8 @@ class State(msgspec.Struct, frozen=True):
     def registered(self) -> facts.InstitutionRegistered | None:
         """Its first particulars, None before they are recorded."""
         return next(
-            (held.fact for held in self.book.live() if isinstance(held.fact, facts.InstitutionRegistered)), None
+            (held.fact for held in self.book.live() if isinstance(held.fact, facts.InstitutionRegistered)),
+            None,
         )
 
 
@@ -63,7 +64,10 @@ def decide(state: State, *, actor: str, proposed: Proposed, fact: int) -> bool:
     """Whether *proposed* is to be recorded, and not there already; refuses what cannot be. Raises Refused."""
     books.check(state.book, proposed, actor=actor, stream=state.stream, fact=fact)
     declared = proposed.fact
-    if any(_says_the_same(held.fact, declared) and held.effective_on == proposed.effective_on for held in state.book.live()):
+    if any(
+        _says_the_same(held.fact, declared) and held.effective_on == proposed.effective_on
+        for held in state.book.live()
+    ):
         return False
     registered = state.registered
     if isinstance(declared, facts.InstitutionRegistered):
@@ -75,7 +79,8 @@ def decide(state: State, *, actor: str, proposed: Proposed, fact: int) -> bool:
             )
     elif registered is None:
         raise NotRegistered(
-            f"nothing registered {state.stream}: declare a fact {facts.InstitutionRegistered.TYPE} first", fact=fact
+            f"nothing registered {state.stream}: declare a fact {facts.InstitutionRegistered.TYPE} first",
+            fact=fact,
         )
     if isinstance(declared, facts.Succeeded) and state.stream.endswith(f"/{declared.successor}"):
         raise SucceedsItself(f"{declared.successor} cannot succeed itself", fact=fact, field="data.successor")
@@ -98,4 +103,6 @@ def name_on(book: Book, on: date) -> str | None:
     ]
     if names:
         return max(names)[2]
-    return next((held.fact.name for held in book.live() if isinstance(held.fact, facts.InstitutionRegistered)), None)
+    return next(
+        (held.fact.name for held in book.live() if isinstance(held.fact, facts.InstitutionRegistered)), None
+    )
