@@ -107,15 +107,8 @@ async def _supervised(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]
             raise
         _log_not_drained(CUT_OFF_SECONDS)
         return EXIT_NOT_DRAINED
-    except Exception as error:
-        for cause in _causes(error):
-            # Our own errors are sentences; what nobody foresaw is told with its place.
-            log.error(
-                "process.failed",
-                error=type(cause).__name__,
-                detail=str(cause),
-                exc_info=None if _speaks_for_itself(cause) else cause,
-            )
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is logged and ends the process
+        _log_failed(error)
         return EXIT_FAILED
     return 0
 
@@ -128,6 +121,17 @@ def _give_up() -> None:
 
 def _log_not_drained(seconds: float) -> None:
     log.error("process.not_drained", detail=f"still at work {seconds:g} s after the signal: cut off")
+
+
+def _log_failed(error: Exception) -> None:
+    for cause in _causes(error):
+        # Our own errors are sentences; what nobody foresaw is told with its place.
+        log.error(
+            "process.failed",
+            error=type(cause).__name__,
+            detail=str(cause),
+            exc_info=None if _speaks_for_itself(cause) else cause,
+        )
 
 
 def _causes(error: Exception) -> Iterator[Exception]:
@@ -152,7 +156,7 @@ def configure_logging(service: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     rendering: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer()]
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if for_people
         else [
             structlog.processors.format_exc_info,

@@ -1,0 +1,318 @@
+"""
+The bus, with a real server: a connection that waits, comes back and drains; questions and their answers.
+"""
+
+import asyncio
+import json
+import signal
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from os import kill
+
+import msgspec
+import pytest
+from nats.aio.client import Client
+from structlog.testing import capture_logs
+
+from contracts.commands import FieldAtFault, Refusal
+from services import embedded_nats, runtime
+from services.runtime import Asked, Endpoint
+from tests.conftest import NatsServer
+
+# -- the connection ------------------------------------------------------------
+
+
+async def test_where_no_server_is_it_says_so_in_time() -> None:
+    started = time.monotonic()
+    with pytest.raises(runtime.BusUnreachable, match=r"nats://127\.0\.0\.1:1 within 0\.3 s .*started"):
+        async with runtime.connected("nats://127.0.0.1:1", "test", seconds_max=0.3):
+            pass
+    assert time.monotonic() - started < 3
+
+
+async def test_it_waits_for_a_server_that_is_starting(nats_server: NatsServer) -> None:
+    await nats_server.stop()
+
+    async def connect() -> bool:
+        async with runtime.connected(nats_server.url, "test") as bus:
+            return bus.is_connected
+
+    connecting = asyncio.create_task(connect())
+    await asyncio.sleep(0)
+    await nats_server.start()
+    assert await connecting
+
+
+async def test_it_comes_back_after_the_server_was_killed(nats_server: NatsServer) -> None:
+    async with runtime.connected(nats_server.url, "test") as bus:
+        back = asyncio.Event()
+
+        async def hear(_: object) -> None:
+            back.set()
+
+        await bus.subscribe("heard", cb=hear)
+        await bus.flush()
+        with capture_logs() as logged:
+            await nats_server.kill()
+            await nats_server.start()
+            async with asyncio.timeout(10):
+                while not back.is_set():
+                    await bus.publish("heard")
+                    await asyncio.sleep(0.01)
+        assert {"bus.disconnected", "bus.reconnected"} <= {line["event"] for line in logged}
+
+
+async def test_what_was_published_last_is_sent_before_it_leaves(nats_url: str) -> None:
+    async with runtime.connected(nats_url, "listener") as listener:
+        heard = await listener.subscribe("last.words")
+        await listener.flush()
+        async with runtime.connected(nats_url, "speaker") as bus:
+            await bus.publish("last.words", b"done")
+        assert (await heard.next_msg(timeout=5)).data == b"done"
+
+
+async def test_it_leaves_at_once_when_the_server_is_gone(nats_server: NatsServer) -> None:
+    async with runtime.connected(nats_server.url, "test"):
+        await nats_server.kill()
+        started = time.monotonic()
+    assert time.monotonic() - started < runtime.CLOSE_SECONDS_MAX + 1
+
+
+async def test_credentials_withdrawn_end_the_block_with_a_sentence(nats_server: NatsServer) -> None:
+    with pytest.raises(runtime.BusClosed, match="closed the connection for good"):
+        async with runtime.connected(nats_server.url, "test"):
+            config = nats_server.folder / "nats-server.conf"
+            config.write_text(config.read_text() + 'authorization { user: "u", password: "p" }\n')
+            kill(nats_server.pid, signal.SIGHUP)
+            await asyncio.Event().wait()
+
+
+# -- questions and answers -----------------------------------------------------
+
+
+@pytest.fixture
+async def bus(nats_url: str) -> AsyncIterator[Client]:
+    async with runtime.connected(nats_url, "test") as client:
+        yield client
+
+
+def answering(
+    bus: Client, *endpoints: Endpoint, fatal: Mapping[type[Exception], str] | None = None
+) -> AbstractAsyncContextManager[None]:
+    return runtime.answering(
+        bus, name="tested", description="Answers tests.", endpoints=endpoints, fatal=fatal
+    )
+
+
+def endpoint(handler: runtime.Handler, *, name: str = "echo", at_once_max: int = 256) -> Endpoint:
+    return Endpoint(name=name, subject=f"query.{name}", handler=handler, at_once_max=at_once_max)
+
+
+async def echo(asked: Asked) -> bytes:
+    return asked.body
+
+
+class StoreStopped(Exception):
+    pass
+
+
+async def test_a_question_gets_its_answer(bus: Client) -> None:
+    async with answering(bus, endpoint(echo)):
+        assert await runtime.ask(bus, "query.echo", b'{"a":1}') == b'{"a":1}'
+
+
+async def test_a_service_is_found_and_described_by_the_protocol_of_nats(bus: Client) -> None:
+    async with answering(bus, endpoint(echo)):
+        ping = json.loads((await bus.request("$SRV.PING.tested")).data)
+        info = json.loads((await bus.request("$SRV.INFO.tested")).data)
+    assert ping["name"] == "tested"
+    assert info["description"] == "Answers tests."
+    assert [(each["name"], each["subject"]) for each in info["endpoints"]] == [("echo", "query.echo")]
+
+
+async def test_a_service_is_gone_after_its_block(bus: Client) -> None:
+    async with answering(bus, endpoint(echo)):
+        await runtime.answers(bus, "tested")
+    with pytest.raises(runtime.NobodyAnswers, match=r"query\.echo, so nothing was done"):
+        await runtime.ask(bus, "query.echo")
+    with pytest.raises(runtime.NobodyAnswers):
+        await runtime.answers(bus, "tested", seconds_max=0.05)
+
+
+async def test_a_refusal_arrives_whole_with_code_sentence_and_fields(bus: Client) -> None:
+    refusal = Refusal(
+        "unknown-party", "« x » n'est pas partie:\nvoir §2", (FieldAtFault("$.party", "inconnue"),)
+    )
+
+    async def refuse(_: Asked) -> Refusal:
+        return refusal
+
+    async with answering(bus, endpoint(refuse)):
+        assert await runtime.ask(bus, "query.echo") == refusal
+        raw = await bus.request("query.echo")
+    assert msgspec.json.decode(raw.data, type=Refusal) == refusal
+    assert raw.headers is not None
+    assert raw.headers["Nats-Service-Error-Code"] == "400"
+
+
+async def test_a_bug_in_a_handler_is_ours_alone_and_the_service_goes_on(bus: Client) -> None:
+    async def fail(asked: Asked) -> bytes:
+        if asked.body == b"bad":
+            raise KeyError("secret detail")
+        return b"fine"
+
+    async with answering(bus, endpoint(fail)):
+        with capture_logs() as logged:
+            raw = await bus.request("query.echo", b"bad")
+        assert await runtime.ask(bus, "query.echo", b"good") == b"fine"
+    assert msgspec.json.decode(raw.data, type=Refusal).code == "internal"
+    assert b"secret" not in raw.data
+    assert "secret" not in str(raw.headers)
+    assert "KeyError" not in str(raw.headers)
+    assert [(line["event"], line["exc_info"]) for line in logged] == [("answer.failed", True)]
+
+
+async def test_a_failed_assertion_is_answered_and_ends_the_service(bus: Client) -> None:
+    async def fail(_: Asked) -> bytes:
+        raise AssertionError("digests differ")
+
+    with pytest.raises(AssertionError, match="digests differ"):
+        async with answering(bus, endpoint(fail)):
+            asking = asyncio.create_task(runtime.ask(bus, "query.echo"))
+            await asyncio.Event().wait()
+    answer = await asking
+    assert isinstance(answer, Refusal)
+    assert (answer.code, "digests" in answer.message) == ("internal", False)
+
+
+async def test_a_fatal_error_is_answered_with_its_own_sentence_and_ends_the_service(bus: Client) -> None:
+    async def fail(_: Asked) -> bytes:
+        raise StoreStopped("the disk is full: nothing was written")
+
+    with pytest.raises(StoreStopped):
+        async with answering(bus, endpoint(fail), fatal={StoreStopped: "store-stopped"}):
+            asking = asyncio.create_task(runtime.ask(bus, "query.echo"))
+            await asyncio.Event().wait()
+    assert await asking == Refusal("store-stopped", "the disk is full: nothing was written")
+
+
+async def test_an_error_of_the_block_itself_is_raised_as_it_is(bus: Client) -> None:
+    with pytest.raises(StoreStopped):
+        async with answering(bus, endpoint(echo)):
+            raise StoreStopped
+
+
+async def test_requests_are_answered_side_by_side(bus: Client) -> None:
+    second_came = asyncio.Event()
+
+    async def first_waits_for_second(asked: Asked) -> bytes:
+        if asked.body == b"first":
+            await second_came.wait()
+        second_came.set()
+        return asked.body
+
+    async with answering(bus, endpoint(first_waits_for_second)), asyncio.timeout(5):
+        first = asyncio.create_task(runtime.ask(bus, "query.echo", b"first"))
+        assert await runtime.ask(bus, "query.echo", b"second") == b"second"
+        assert await first == b"first"
+
+
+async def test_no_more_requests_are_in_hand_than_the_endpoint_allows(bus: Client) -> None:
+    in_hand, most = 0, 0
+    full = asyncio.Event()
+    go_on = asyncio.Event()
+
+    async def count(asked: Asked) -> bytes:
+        nonlocal in_hand, most
+        in_hand += 1
+        most = max(most, in_hand)
+        if in_hand == 3:
+            full.set()
+        await go_on.wait()
+        in_hand -= 1
+        return asked.body
+
+    async with answering(bus, endpoint(count, at_once_max=3)), asyncio.timeout(5):
+        asking = [asyncio.create_task(runtime.ask(bus, "query.echo", b"%d" % n)) for n in range(12)]
+        await full.wait()
+        await bus.flush()  # all twelve are with the client of the service now
+        go_on.set()
+        assert await asyncio.gather(*asking) == [b"%d" % n for n in range(12)]
+    assert most == 3
+
+
+async def test_requests_in_hand_are_answered_before_the_block_ends(bus: Client) -> None:
+    taken = asyncio.Event()
+    go_on = asyncio.Event()
+
+    async def slow(_: Asked) -> bytes:
+        taken.set()
+        await go_on.wait()
+        return b"answered"
+
+    async with answering(bus, endpoint(slow)):
+        asking = asyncio.create_task(runtime.ask(bus, "query.echo"))
+        await taken.wait()
+        asyncio.get_running_loop().call_soon(go_on.set)
+    assert await asking == b"answered"
+
+
+async def test_stats_count_what_was_answered_and_how_long_it_took(bus: Client) -> None:
+    taken = asyncio.Event()
+    go_on = asyncio.Event()
+
+    async def answer(asked: Asked) -> bytes | Refusal:
+        taken.set()
+        await go_on.wait()
+        return Refusal("refused", "no") if asked.body == b"bad" else b"ok"
+
+    async with answering(bus, endpoint(answer)):
+        asking = [asyncio.create_task(runtime.ask(bus, "query.echo", body)) for body in (b"bad", b"good")]
+        await taken.wait()
+        started_ns = time.perf_counter_ns()
+        [while_working] = json.loads((await bus.request("$SRV.STATS.tested")).data)["endpoints"]
+        worked_ns = time.perf_counter_ns() - started_ns
+        go_on.set()
+        await asyncio.gather(*asking)
+        [at_rest] = json.loads((await bus.request("$SRV.STATS.tested")).data)["endpoints"]
+    assert while_working["data"] == {"in_hand": 2}
+    assert at_rest["data"] == {"in_hand": 0}
+    assert (at_rest["num_requests"], at_rest["num_errors"], at_rest["last_error"]) == (2, 1, "refused")
+    assert at_rest["average_processing_time"] >= worked_ns
+
+
+async def test_an_answer_too_large_for_a_message_is_a_refusal(bus: Client) -> None:
+    async def too_much(_: Asked) -> bytes:
+        return bytes(embedded_nats.PAYLOAD_BYTES_MAX + 1)
+
+    async with answering(bus, endpoint(too_much)):
+        answer = await runtime.ask(bus, "query.echo")
+    assert isinstance(answer, Refusal)
+    assert answer.code == "answer-too-large"
+
+
+async def test_a_request_nobody_waits_for_is_carried_out_all_the_same(bus: Client) -> None:
+    done = asyncio.Event()
+
+    async def note(_: Asked) -> bytes:
+        done.set()
+        return b""
+
+    async with answering(bus, endpoint(note)), asyncio.timeout(5):
+        await bus.publish("query.echo", b"x")
+        await done.wait()
+
+
+async def test_a_request_of_two_mebibytes_is_not_sent(bus: Client) -> None:
+    with pytest.raises(runtime.RequestTooLarge, match="2097152 bytes, the server carries at most 1048576"):
+        await runtime.ask(bus, "query.echo", bytes(2 * 1_048_576))
+
+
+async def test_where_no_answer_comes_the_outcome_is_said_to_be_unknown(bus: Client) -> None:
+    async def keep_silent(_: object) -> None:
+        pass
+
+    await bus.subscribe("query.silence", cb=keep_silent)
+    with pytest.raises(runtime.NoAnswerInTime, match="outcome is unknown; ask again with the same id"):
+        await runtime.ask(bus, "query.silence", seconds_max=0.05)
