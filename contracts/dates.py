@@ -65,7 +65,12 @@ class PartialDate:
 
     def after(self, other: "PartialDate | date") -> bool | None:
         """Whether this is strictly after *other*; None when the paper does not tell."""
-        return (PartialDate.of(other) if isinstance(other, date) else other).before(self)
+        first, last = (other, other) if isinstance(other, date) else (other.first, other.last)
+        if self.first is None or self.last is None or first is None or last is None:
+            return None
+        if last < self.first:
+            return True
+        return False if first >= self.last else None
 
     def reached(self, day: date) -> bool | None:
         """Whether this has come on *day* (the day itself included); None when undetermined."""

@@ -674,7 +674,7 @@ class PartyWithdrew(Fact, frozen=True):
 
 
 class MaterialErrorCorrected(Fact, frozen=True):
-    """Rectification d'erreur matérielle: the paper had a slip; no commitment changes, and it is no avenant."""
+    """Rectification d'erreur matérielle: the paper had a slip; no commitment changes; it is no avenant."""
 
     TYPE: ClassVar[str] = "convention.material-error-corrected.v1"
     article: Line

@@ -252,7 +252,8 @@ class Meetings(Term, frozen=True, tag="meetings"):
     def __post_init__(self) -> None:
         if self.at_most_per_year is not None and self.at_most_per_year < self.at_least_per_year:
             raise ValueError(
-                f"{self.body} meets at most {self.at_most_per_year} times a year, and at least {self.at_least_per_year}"
+                f"{self.body} meets at most {self.at_most_per_year} times a year, "
+                f"and at least {self.at_least_per_year}"
             )
 
 

@@ -790,121 +790,136 @@ def _institution(state: institution.State, on: date, position: int) -> Instituti
 # -- which part of a statement a fact belongs to
 
 
+_SECTIONS: Final[dict[Section, tuple[type[Event], ...]]] = {
+    "instrument": (
+        facts.InstrumentOpened,
+        facts.PartyListed,
+        facts.ProvisionMentioned,
+        facts.RenewalDecided,
+        facts.InstrumentExpired,
+        facts.InstrumentClosed,
+        facts.EntryIntoForceNoted,
+        facts.AnnexAttached,
+        facts.AnnexPending,
+        facts.EssentialDataPublished,
+    ),
+    "clauses": (
+        facts.ClauseStated,
+        facts.MaterialErrorCorrected,
+    ),
+    "actes": (
+        facts.DeliberationConvened,
+        facts.DeliberationAdopted,
+        facts.ActeTransmitted,
+        facts.ActeReceived,
+        facts.ActePublished,
+        facts.AppealLodged,
+        facts.AppealDecided,
+        facts.AuthorityRecorded,
+    ),
+    "signatures": (
+        facts.SignatureAffixed,
+        facts.SignatureContested,
+    ),
+    "avenants": (
+        facts.AvenantProposed,
+        facts.AvenantConcluded,
+        facts.AdmissionRequested,
+        facts.PartyJoined,
+        facts.PartyWithdrew,
+    ),
+    "argent": (
+        facts.SubsidyRequested,
+        facts.SubsidyPledged,
+        facts.SubsidyVoted,
+        facts.SubsidyChanged,
+        facts.SubsidyRefused,
+        facts.FundsCommitted,
+        facts.PaymentOrdered,
+        facts.PaymentMade,
+        facts.PaymentRejected,
+        facts.AdvanceSetOff,
+        facts.OverpaymentFound,
+        facts.RecoveryOrdered,
+        facts.RestitutionReceived,
+        facts.AidInKindValued,
+    ),
+    "documents": (
+        facts.DocumentRequested,
+        facts.DocumentReceived,
+        facts.DocumentRefused,
+        facts.DocumentDispensed,
+        facts.InsuranceShown,
+        facts.RepublicanCommitmentNoted,
+        facts.ControlCarriedOut,
+        facts.ChangeNotified,
+        facts.IndicatorsDeclared,
+        facts.ObligationMet,
+    ),
+    "reunions": (
+        facts.MeetingConvened,
+        facts.MeetingHeld,
+        facts.MinutesSent,
+        facts.ObservationsReceived,
+    ),
+    "sortie": (
+        facts.NoticeSent,
+        facts.NoticePresented,
+        facts.NoticeReceived,
+        facts.NoticeSatisfied,
+        facts.NoticeUnheeded,
+        facts.DenunciationServed,
+        facts.DenunciationTookEffect,
+        facts.ResiliationPronounced,
+        facts.ResiliationTookEffect,
+        facts.DisputeOpened,
+        facts.MediationProposed,
+        facts.DisputeClosed,
+    ),
+    "decisions": (
+        facts.PaymentsSuspended,
+        facts.SuspensionLifted,
+        facts.DerogationGranted,
+    ),
+    "contradictions": (
+        facts.ContradictionFound,
+        facts.ContradictionSettled,
+    ),
+    "pieces": (
+        facts.PieceAnnounced,
+        facts.PieceFiled,
+        facts.PieceMissing,
+        facts.PieceDestroyed,
+    ),
+    "saisies": (
+        facts.EntryCancelled,
+        facts.EntryReplaced,
+        facts.FactConfirmed,
+        facts.FactContested,
+    ),
+    "agrement": (
+        facts.AgrementRequested,
+        facts.AgrementGranted,
+        facts.AgrementNotified,
+        facts.AgrementRenewed,
+        facts.AgrementSuspended,
+        facts.AgrementSuspensionLifted,
+        facts.AgrementWithdrawn,
+        facts.AgrementLapsed,
+    ),
+    "institution": (
+        facts.InstitutionRegistered,
+        facts.IdentifierRecorded,
+        facts.AliasRecorded,
+        facts.NameChanged,
+        facts.Succeeded,
+        facts.RepresentativeChanged,
+    ),
+}
+_SECTION_OF: Final = {kind: section for section, kinds in _SECTIONS.items() for kind in kinds}
+assert set(_SECTION_OF) == set(facts.EVENTS.values()), "every fact has its section"
+
+
 def section(fact: Event) -> Section:
     """The part of a statement that *fact* is read in."""
-    match fact:
-        case (
-            facts.InstrumentOpened()
-            | facts.PartyListed()
-            | facts.ProvisionMentioned()
-            | facts.RenewalDecided()
-            | facts.InstrumentExpired()
-            | facts.InstrumentClosed()
-            | facts.EntryIntoForceNoted()
-            | facts.AnnexAttached()
-            | facts.AnnexPending()
-            | facts.EssentialDataPublished()
-        ):
-            return "instrument"
-        case facts.ClauseStated() | facts.MaterialErrorCorrected():
-            return "clauses"
-        case (
-            facts.DeliberationConvened()
-            | facts.DeliberationAdopted()
-            | facts.ActeTransmitted()
-            | facts.ActeReceived()
-            | facts.ActePublished()
-            | facts.AppealLodged()
-            | facts.AppealDecided()
-            | facts.AuthorityRecorded()
-        ):
-            return "actes"
-        case facts.SignatureAffixed() | facts.SignatureContested():
-            return "signatures"
-        case (
-            facts.AvenantProposed()
-            | facts.AvenantConcluded()
-            | facts.AdmissionRequested()
-            | facts.PartyJoined()
-            | facts.PartyWithdrew()
-        ):
-            return "avenants"
-        case (
-            facts.SubsidyRequested()
-            | facts.SubsidyPledged()
-            | facts.SubsidyVoted()
-            | facts.SubsidyChanged()
-            | facts.SubsidyRefused()
-            | facts.FundsCommitted()
-            | facts.PaymentOrdered()
-            | facts.PaymentMade()
-            | facts.PaymentRejected()
-            | facts.AdvanceSetOff()
-            | facts.OverpaymentFound()
-            | facts.RecoveryOrdered()
-            | facts.RestitutionReceived()
-            | facts.AidInKindValued()
-        ):
-            return "argent"
-        case (
-            facts.DocumentRequested()
-            | facts.DocumentReceived()
-            | facts.DocumentRefused()
-            | facts.DocumentDispensed()
-            | facts.InsuranceShown()
-            | facts.RepublicanCommitmentNoted()
-            | facts.ControlCarriedOut()
-            | facts.ChangeNotified()
-            | facts.IndicatorsDeclared()
-            | facts.ObligationMet()
-        ):
-            return "documents"
-        case (
-            facts.MeetingConvened() | facts.MeetingHeld() | facts.MinutesSent() | facts.ObservationsReceived()
-        ):
-            return "reunions"
-        case (
-            facts.NoticeSent()
-            | facts.NoticePresented()
-            | facts.NoticeReceived()
-            | facts.NoticeSatisfied()
-            | facts.NoticeUnheeded()
-            | facts.DenunciationServed()
-            | facts.DenunciationTookEffect()
-            | facts.ResiliationPronounced()
-            | facts.ResiliationTookEffect()
-            | facts.DisputeOpened()
-            | facts.MediationProposed()
-            | facts.DisputeClosed()
-        ):
-            return "sortie"
-        case facts.PaymentsSuspended() | facts.SuspensionLifted() | facts.DerogationGranted():
-            return "decisions"
-        case facts.ContradictionFound() | facts.ContradictionSettled():
-            return "contradictions"
-        case facts.PieceAnnounced() | facts.PieceFiled() | facts.PieceMissing() | facts.PieceDestroyed():
-            return "pieces"
-        case facts.EntryCancelled() | facts.EntryReplaced() | facts.FactConfirmed() | facts.FactContested():
-            return "saisies"
-        case (
-            facts.AgrementRequested()
-            | facts.AgrementGranted()
-            | facts.AgrementNotified()
-            | facts.AgrementRenewed()
-            | facts.AgrementSuspended()
-            | facts.AgrementSuspensionLifted()
-            | facts.AgrementWithdrawn()
-            | facts.AgrementLapsed()
-        ):
-            return "agrement"
-        case (
-            facts.InstitutionRegistered()
-            | facts.IdentifierRecorded()
-            | facts.AliasRecorded()
-            | facts.NameChanged()
-            | facts.Succeeded()
-            | facts.RepresentativeChanged()
-        ):
-            return "institution"
-        case _:
-            assert_never(fact)
+    return _SECTION_OF[type(fact)]
