@@ -231,8 +231,9 @@ def test_names_take_their_article_and_preposition(slug: str, the: str, of: str, 
 
 
 def test_a_name_that_begins_with_its_article_keeps_it() -> None:
-    names = french.Names({"x": "Les Francas", "y": "Le Relais"})
+    names = french.Names({"x": "Les Francas", "y": "Le Relais", "z": "l'Escale"})
     assert [names.of("x"), names.to("y"), names.the("y")] == ["des Francas", "au Relais", "le Relais"]
+    assert [names.the("z"), names.of("z"), names.to("z")] == ["l’Escale", "de l’Escale", "à l’Escale"]
 
 
 @pytest.mark.parametrize(
