@@ -62,7 +62,7 @@ demo: venv ## the five dossiers, live, until Ctrl-C (ONCE=1: print and stop)
 	$(BIN)/registre demo $(if $(filter-out 0,$(ONCE)),--once)
 
 bench: venv ## ratios to the raw limit of this machine, side by side
-	$(BIN)/python -m bench
+	$(BIN)/python -m benchmarks
 
 mutants: venv ## how many seeded faults of services/domain and eventstore the tests find
 	$(BIN)/mutmut run
