@@ -1,0 +1,1 @@
+"""The registrar: commands in, events appended, answers out."""

@@ -1,0 +1,355 @@
+"""
+One command, one atomic append, one answer.
+
+Three rules hold whatever happens. A command whose id was spent is answered as
+it was the first time, whatever became of the stream since. A refusal is never
+given from a stale state: the store confirms the version before. And once the
+events are kept the answer says so, whatever fails after.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from time import perf_counter
+from typing import Final
+from uuid import UUID, uuid4
+from weakref import WeakValueDictionary
+
+import msgspec
+import structlog
+
+from contracts import commands, envelope, subjects
+from contracts.commands import FieldAtFault, Malformed, Recording, Refusal, Request, Unchanged
+from eventstore.store import (
+    Appended,
+    BodyTooLarge,
+    Command,
+    CommandReused,
+    EventStore,
+    OutcomeUnknown,
+    StoreCorrupted,
+    StoreError,
+    WrongVersion,
+)
+from services.domain import streams
+from services.domain.refusals import Refused
+from services.domain.streams import Proposed, State
+from services.registrar.sealing import Draft, placed
+from services.registrar.states import States
+from services.runtime import Asked
+
+ATTEMPTS_MAX: Final = 5
+"""Of one command on a stream that others write too. Then contention is a fact, not a secret."""
+
+MESSAGE_CHARACTERS_MAX: Final = 2_000
+FIELDS_MAX: Final = 20
+"""Fields at fault named in one refusal: it may quote what was sent, and must fit in a message."""
+
+FIELD_CHARACTERS_MAX: Final = 500
+
+log = structlog.get_logger()
+
+
+class WrongSubject(Exception):
+    """Raised when a command comes on a subject that names no institution or no stream."""
+
+
+class WrongVersionAsked(Exception):
+    """Raised when the stream is not at the version that the request expects."""
+
+    def __init__(self, stream: str, *, expected: int, actual: int) -> None:
+        super().__init__(
+            f"the request expects {stream} at version {expected}, it is at {actual}: read what was recorded "
+            f"since, then ask anew"
+        )
+        self.stream = stream
+        self.expected = expected
+        self.actual = actual
+
+
+class Contended(Exception):
+    """Raised when others wrote the stream during each of *attempts* attempts."""
+
+    def __init__(self, stream: str, *, attempts: int) -> None:
+        super().__init__(
+            f"{stream} was written by others during each of {attempts} attempts: nothing was recorded, ask "
+            f"again with the same command id"
+        )
+        self.stream = stream
+        self.attempts = attempts
+
+
+class Line(msgspec.Struct):
+    """What the log says of one command, filled in as it becomes known."""
+
+    actor: str = ""
+    stream: str = ""
+    attempts: int = 0
+
+
+async def _nothing_bars() -> Refusal | None:
+    return None
+
+
+class Registrar:
+    """
+    Answers commands from *store*.
+
+    *bar* gives the reason why nothing may be recorded at present, or None;
+    *appended* is called after each append, and must not wait. Commands on one
+    stream take turns; those on several streams share the store's commits.
+    """
+
+    def __init__(
+        self,
+        store: EventStore,
+        *,
+        bar: Callable[[], Awaitable[Refusal | None]] = _nothing_bars,
+        appended: Callable[[], None] = lambda: None,
+        states: States | None = None,
+    ) -> None:
+        self.broken: asyncio.Future[StoreError] = asyncio.get_running_loop().create_future()
+        """Why the process must end, once it must."""
+        self._store = store
+        self._bar = bar
+        self._appended = appended
+        self._states = states or States()
+        # A turn lives as long as somebody holds it or waits for it, so there are never more than requests.
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def handle(self, asked: Asked) -> bytes | Refusal:
+        """The answer to one request of the bus, as runtime.answering wants it."""
+        answer = await self.answer(asked.subject, asked.body)
+        return answer if isinstance(answer, Refusal) else msgspec.json.encode(answer)
+
+    async def answer(self, subject: str, body: bytes) -> Recording | Unchanged | Refusal:
+        """
+        What becomes of the declaration in *body*, asked on *subject*; one line in the log.
+
+        Raises AssertionError, where a rule of ours is broken and the process must end.
+        """
+        started = perf_counter()
+        line = Line()
+        answer: Recording | Unchanged | Refusal
+        try:
+            answer = await self._answer(subject, body, line)
+        except AssertionError:
+            raise
+        except Exception as error:
+            answer = _bounded(_refusal(error))
+            if answer.code == "internal":
+                log.exception("command.failed", actor=line.actor, stream=line.stream)
+            if isinstance(error, OutcomeUnknown | StoreCorrupted) and not self.broken.done():
+                self.broken.set_result(error)
+        log.info(
+            "command",
+            actor=line.actor,
+            stream=line.stream,
+            attempts=line.attempts,
+            ms=round((perf_counter() - started) * 1_000, 2),
+            **_told(answer),
+        )
+        return answer
+
+    async def _answer(self, subject: str, body: bytes, line: Line) -> Recording | Unchanged | Refusal:
+        try:
+            line.actor, line.stream = subjects.parse_command(subject)
+        except ValueError as error:
+            raise WrongSubject(str(error)) from error
+        if (barred := await self._bar()) is not None:
+            return barred
+        try:
+            request = commands.parse(body, stream=line.stream)
+        except RecursionError as error:
+            raise Malformed((FieldAtFault("$", "values are nested too deeply"),)) from error
+        turn = self._turns.setdefault(line.stream, asyncio.Lock())
+        async with turn:
+            return await self._record(request, line)
+
+    async def _record(self, request: Request, line: Line) -> Recording | Unchanged:
+        """Decide, and append what was decided; again, as long as the stream moves meanwhile."""
+        command = Command(line.actor, UUID(request.declaration.command_id).bytes, request.digest)
+        proposed = [
+            Proposed(fact, declared.effective_on, declared.on_behalf_of)
+            for fact, declared in zip(request.facts, request.declaration.facts, strict=True)
+        ]
+        for line.attempts in range(1, ATTEMPTS_MAX + 1):
+            state = await self._state(line.stream)
+            refused: Exception | None = None
+            decided: Sequence[Proposed] = ()
+            try:
+                decided = _decide(state, line.actor, proposed, request.declaration.expected_version)
+            except (Refused, WrongVersionAsked) as error:
+                refused = error
+            if not decided:
+                if (spent := await self._spent(command, line.stream)) is not None:
+                    return spent
+                if not await self._is_current(state):
+                    continue
+                if refused is not None:
+                    raise refused
+                return Unchanged(line.stream, state.version)
+            drafts = self._drafts(request, proposed, decided, line)
+            try:
+                appended = await self._store.append(
+                    line.stream, [draft.seal for draft in drafts], expected=state.version, command=command
+                )
+            except WrongVersion:
+                self._states.forget(line.stream)
+                continue
+            if not appended.repeated:
+                self._appended()
+                self._advance(state, drafts, appended)
+            return _recording(line.stream, appended)
+        raise Contended(line.stream, attempts=ATTEMPTS_MAX)
+
+    async def _state(self, stream: str) -> State:
+        """The state of *stream*: the one at hand, or the fold of what the store has."""
+        state = self._states.get(stream)
+        if state is None:
+            state = streams.initial(stream)
+            for recorded in await self._store.read(stream):
+                try:
+                    entry = envelope.decode(recorded.body)
+                except (msgspec.MsgspecError, ValueError) as error:
+                    raise StoreCorrupted(recorded.position, f"its bytes are no event ({error})") from error
+                if (entry.position, entry.envelope.version) != (recorded.position, recorded.version):
+                    raise StoreCorrupted(recorded.position, f"its bytes say position {entry.position}")
+                state = streams.evolve(state, entry)
+            self._states.keep(state)
+        return state
+
+    async def _is_current(self, state: State) -> bool:
+        """Whether *state* knows all that the store has of its stream; if not, forget it."""
+        if await self._store.version(state.stream) == state.version:
+            return True
+        self._states.forget(state.stream)
+        return False
+
+    async def _spent(self, command: Command, stream: str) -> Recording | None:
+        """What was answered when *command* was recorded; None if it never was. Raises CommandReused."""
+        found = await self._store.find(command.owner, command.command_id)
+        if found is None:
+            return None
+        appended, body_digest = found
+        if body_digest != command.body_digest:
+            raise CommandReused(command.owner, command.command_id, position=appended.first_position)
+        return _recording(stream, appended)
+
+    def _drafts(
+        self, request: Request, proposed: Sequence[Proposed], decided: Sequence[Proposed], line: Line
+    ) -> list[Draft]:
+        index = {id(one): place for place, one in enumerate(proposed)}
+        return [
+            Draft(
+                event_id=str(uuid4()),
+                source=self._store.origin,
+                stream=line.stream,
+                actor=line.actor,
+                fact=index[id(one)],
+                ordinal=ordinal,
+                count=len(decided),
+                proposed=one,
+                request=request,
+            )
+            for ordinal, one in enumerate(decided, 1)
+        ]
+
+    def _advance(self, state: State, drafts: Sequence[Draft], appended: Appended) -> None:
+        """Fold what was just recorded. It is kept: no failure here may turn the answer into an error."""
+        try:
+            for entry in placed(drafts, appended):
+                state = streams.evolve(state, entry)
+        except Exception:
+            log.exception("command.fold_failed", stream=state.stream, position=appended.first_position)
+            self._states.forget(state.stream)
+        else:
+            self._states.keep(state)
+
+
+def _decide(
+    state: State, actor: str, proposed: Sequence[Proposed], expected_version: int | None
+) -> tuple[Proposed, ...]:
+    if expected_version is not None and expected_version != state.version:
+        raise WrongVersionAsked(state.stream, expected=expected_version, actual=state.version)
+    return streams.decide(state, actor=actor, proposed=proposed)
+
+
+def _recording(stream: str, appended: Appended) -> Recording:
+    return Recording(
+        stream,
+        appended.first_position,
+        appended.last_position,
+        appended.version,
+        appended.recorded_at,
+        appended.repeated,
+    )
+
+
+def _told(answer: Recording | Unchanged | Refusal) -> dict[str, object]:
+    """*answer* as the log tells it."""
+    match answer:
+        case Recording():
+            return {
+                "outcome": "repeated" if answer.repeated else "recorded",
+                "first": answer.first_position,
+                "last": answer.last_position,
+                "version": answer.version,
+            }
+        case Unchanged():
+            return {"outcome": "unchanged", "version": answer.version}
+        case Refusal():
+            return {"outcome": answer.code, "reason": answer.message}
+
+
+def _refusal(error: Exception) -> Refusal:
+    """*error* as it is answered. What is none of those foreseen is a fault of ours, and stays in our log."""
+    match error:
+        case Malformed():
+            return Refusal("malformed", str(error), error.fields)
+        case Refused():
+            message = f"{error.message} ({error.rule})" if error.rule else error.message
+            return Refusal(error.code, message, (FieldAtFault(error.path, error.message),))
+        case WrongSubject():
+            return Refusal("wrong_subject", str(error))
+        case WrongVersionAsked():
+            return Refusal("wrong_version", str(error), (FieldAtFault("$.expected_version", str(error)),))
+        case Contended():
+            return Refusal("contention", str(error))
+        case CommandReused():
+            message = (
+                f"this command id was spent on another request, recorded at position {error.position}: a new "
+                f"request needs a new id"
+            )
+            return Refusal("command_reused", message, (FieldAtFault("$.command_id", message),))
+        case BodyTooLarge():
+            return Refusal("too_large", str(error))
+        case OutcomeUnknown():
+            return Refusal(
+                "outcome_unknown",
+                "the outcome is unknown: the store failed while it recorded this, and the facts may be kept "
+                "or not. Ask again with the same command id; the answer tells",
+            )
+        case StoreError():
+            return Refusal("store_unavailable", str(error))
+        case _:
+            return Refusal(
+                "internal",
+                "the outcome is unknown: the registrar failed on this request, and its log says why. Ask "
+                "again with the same command id; the answer tells",
+            )
+
+
+def _bounded(refusal: Refusal) -> Refusal:
+    """*refusal*, quoting no more of what was sent than a message can carry."""
+    return Refusal(
+        refusal.code,
+        _cut(refusal.message, MESSAGE_CHARACTERS_MAX),
+        tuple(
+            FieldAtFault(_cut(field.path, FIELD_CHARACTERS_MAX), _cut(field.message, FIELD_CHARACTERS_MAX))
+            for field in refusal.fields[:FIELDS_MAX]
+        ),
+    )
+
+
+def _cut(text: str, characters_max: int) -> str:
+    return text if len(text) <= characters_max else f"{text[: characters_max - 1]}…"
