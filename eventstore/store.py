@@ -68,8 +68,12 @@ class Command(msgspec.Struct, frozen=True):
     body_digest: bytes  # 32 bytes
 
 
-class Recorded(msgspec.Struct, frozen=True, gc=False):
-    """One event as it is kept. *ordinal* of *count* is its place within its command, from 1."""
+class Recorded(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """
+    One event as it is kept. *ordinal* of *count* is its place within its command, from 1.
+
+    Array-like, and its fields in this order, because an engine decodes pages of them straight from its file.
+    """
 
     position: int
     stream: str

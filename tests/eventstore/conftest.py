@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from eventstore import memory
+from eventstore import memory, sqlite
 from eventstore.store import Command, EventStore, Seal
 
 ORIGIN = "registre.test/conformance"
@@ -60,7 +60,13 @@ def clock() -> SetClock:
     return SetClock()
 
 
-@pytest.fixture(params=["memory"])
+@pytest.fixture(params=["memory", "sqlite"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: SetClock) -> AsyncIterator[EventStore]:
     """Every engine in turn: the same claims hold for all."""
-    yield memory.MemoryStore(ORIGIN, clock=clock, elapsed_seconds=clock.elapsed_seconds)
+    if request.param == "memory":
+        yield memory.MemoryStore(ORIGIN, clock=clock, elapsed_seconds=clock.elapsed_seconds)
+        return
+    async with sqlite.opened(
+        tmp_path / "ledger.db", origin=ORIGIN, clock=clock, elapsed_seconds=clock.elapsed_seconds
+    ) as opened:
+        yield opened

@@ -1,0 +1,444 @@
+"""
+The embedded engine: one file, one writer, any number of readers.
+
+`opened` gives the store that writes, `reading` one that only reads, in any
+other process. Readers never wait for the writer nor it for them: each page
+is one statement, so it sees whole commits, which are whole commands.
+
+What is promised and where it is tried: tests/eventstore and tests/powercut.
+"""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import aiosqlite
+
+from eventstore import frames, lock
+from eventstore.clock import Clock, boot_seconds, utc_now
+from eventstore.requests import check
+from eventstore.sqlite_writer import FRAME, HEAD_OF_STREAM, LAST, SPENT, Ask, Outcome, Queue, Spent, Writer, meta, serve
+from eventstore.store import (
+    Appended,
+    Command,
+    Head,
+    NoSuchPosition,
+    Recorded,
+    Seal,
+    StoreClosed,
+    StoreCorrupted,
+    StoreError,
+    StoreUnfit,
+    genesis,
+    link,
+)
+
+APPENDS_QUEUED_MAX: Final = 1_024
+"""Appends that wait for their commit or are in it; those after them wait outside, in order."""
+
+POLL_SECONDS_MAX: Final = 1.0
+"""A follower looks again after this long, nudged or not."""
+
+STREAM_PAGE_EVENTS: Final = 1_000
+"""A stream is read this many events at a time: no statement makes a value without bound."""
+
+# One row a page, put together and checked in C: beside a busy thread every
+# row would wait for the interpreter lock anew.
+_PAGE: Final = f"SELECT count(*), CAST(group_concat(frame, '') AS BLOB) FROM (SELECT {FRAME} AS frame FROM events %s)"  # noqa: S608
+_LOG: Final = "WHERE position > ? ORDER BY position LIMIT ?"
+_STREAM: Final = (
+    "WHERE stream_id = (SELECT id FROM streams WHERE name = ?) AND version > ? ORDER BY version LIMIT ?"
+)
+
+_FRAME_AT: Final = f"SELECT {FRAME} FROM events WHERE position = ?"  # noqa: S608
+
+# Instants never decrease, so the last position at or before one is found by halving.
+_POSITION_AT: Final = f"""
+WITH RECURSIVE search (low, high) AS (
+    SELECT 0, (SELECT coalesce(max(position), 0) FROM events)
+    UNION ALL
+    SELECT iif(substr(tail, {frames.INSTANT_AT + 1}, 8) <= :instant, position, low),
+           iif(substr(tail, {frames.INSTANT_AT + 1}, 8) <= :instant, high, position - 1)
+    FROM search JOIN events ON position = (low + high + 1) / 2
+    WHERE low < high
+)
+SELECT low FROM search WHERE low = high
+"""  # noqa: S608 - our own constant
+
+_DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR)
+
+_KEYS: Final = (
+    "SELECT position, name, version FROM events LEFT JOIN streams ON id = stream_id"
+    " WHERE position > ? AND position <= ?"
+)
+_COMMANDS: Final = SPENT.replace("IN (VALUES %s)", "> (?, ?) ORDER BY command_id, owner LIMIT 1000")
+
+
+class SqliteReader:
+    """The reading half of a store, on a connection of its own."""
+
+    def __init__(self, connection: aiosqlite.Connection, origin: str, *, poll_seconds_max: float) -> None:
+        self._reads = connection
+        self._origin = origin
+        self._poll_seconds_max = poll_seconds_max
+        self._nudged = asyncio.Event()
+
+    @property
+    def origin(self) -> str:
+        """The name of this ledger."""
+        return self._origin
+
+    def nudge(self) -> None:
+        """Wake whoever follows: there may be new events."""
+        self._nudged.set()
+        self._nudged = asyncio.Event()
+
+    async def find(self, owner: str, command_id: bytes) -> tuple[Appended, bytes] | None:
+        """What *owner* once got for *command_id*, with the digest of its body; None if never recorded."""
+        rows = await self._rows(SPENT % "(?, ?)", (command_id, owner))
+        if not rows:
+            return None
+        spent = Spent(*rows[0])
+        return spent.answered(), spent.body_digest
+
+    async def version(self, stream: str) -> int:
+        """The last version of *stream*, 0 when it does not exist."""
+        rows = await self._rows(HEAD_OF_STREAM, (stream,))
+        if not rows:
+            return 0
+        last = _whole(rows[0][1], f"the last event of stream {stream!r}")
+        if last.stream != stream:
+            raise StoreCorrupted(last.position, f"it is of stream {last.stream!r}, found in {stream!r}")
+        return last.version
+
+    async def read(self, stream: str, *, after: int = 0) -> list[Recorded]:
+        """The events of *stream* whose version is greater than *after*, in order."""
+        after = max(after, 0)
+        events: list[Recorded] = []
+        while True:
+            page = await self._page(_STREAM, (stream, after + len(events), STREAM_PAGE_EVENTS))
+            for version, event in enumerate(page, start=after + len(events) + 1):
+                if event.version != version or event.stream != stream:
+                    raise StoreCorrupted(
+                        event.position,
+                        f"stream {stream!r} has version {event.version} of {event.stream!r} in the place of {version}",
+                    )
+            events += page
+            if len(page) < STREAM_PAGE_EVENTS:
+                break
+        if events and not events[-1].ends_command:
+            raise StoreCorrupted(events[-1].position, f"the rest of its command is missing in stream {stream!r}")
+        return events
+
+    async def read_all(self, *, after: int, events_max: int = 1_000) -> list[Recorded]:
+        """The next events after position *after*, whole commands only; see EventStore."""
+        after = max(after, 0)
+        page = await self._log_page(after, max(events_max, 1))
+        if page and not page[-1].ends_command:
+            broken = page[-1]
+            whole = page[: -broken.ordinal]
+            if whole:
+                return whole
+            page = await self._log_page(after, len(page) + broken.count - broken.ordinal)
+            if not page[-1].ends_command:
+                raise StoreCorrupted(page[-1].position, "the rest of its command is missing")
+        return page
+
+    async def follow(self, *, after: int, events_max: int = 1_000) -> AsyncIterator[list[Recorded]]:
+        """
+        Pages as of read_all, for ever: waits for new events where there are none yet.
+
+        The next page is fetched while the caller works on this one.
+        """
+        coming: asyncio.Future[list[Recorded]] | None = None
+        try:
+            while True:
+                nudged = self._nudged
+                page = await (coming or self.read_all(after=after, events_max=events_max))
+                coming = None
+                if page:
+                    after = page[-1].position
+                    if len(page) >= events_max // 2:
+                        coming = asyncio.ensure_future(self.read_all(after=after, events_max=events_max))
+                        await asyncio.sleep(0)  # so that it is on its way before the caller starts working
+                    yield page
+                else:
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(self._poll_seconds_max):
+                            await nudged.wait()
+        finally:
+            if coming is not None:
+                coming.cancel()
+
+    async def head(self) -> Head:
+        """The last position and the running digest there."""
+        rows = await self._rows(LAST)
+        if not rows:
+            return Head(position=0, digest=genesis(self._origin))
+        last = _whole(rows[0][0], "the last event")
+        return Head(position=last.position, digest=last.digest)
+
+    async def digest_at(self, position: int) -> bytes:
+        """The running digest at *position*; raises NoSuchPosition after the last one."""
+        if position == 0:
+            return genesis(self._origin)
+        frame = await self._frame_at(position)
+        if frame is None:
+            raise NoSuchPosition(position, last=(await self.head()).position)
+        return frame.digest
+
+    async def position_at(self, instant: datetime) -> int:
+        """The last position recorded at or before the aware *instant*; 0 if nothing was."""
+        wanted = frames.instant_bytes(instant)
+        [(position,)] = await self._rows(_POSITION_AT, {"instant": wanted})
+        # The search read instants without their checks: so the two events it ended between are looked at in full.
+        before = await self._frame_at(position) if position else None
+        beyond = await self._frame_at(position + 1)
+        if before is not None and before.recorded_at > instant:
+            raise StoreCorrupted(before.position, "instants decrease somewhere before it")
+        if beyond is not None and beyond.recorded_at <= instant:
+            raise StoreCorrupted(beyond.position, "instants decrease somewhere before it")
+        return int(position)
+
+    async def verify(self, *, after: Head | None = None, events_max: int = 1_000) -> AsyncIterator[Head]:
+        """
+        Recompute the running digest of every event after *after*, and hold keys and indexes against the events.
+
+        Yields the head reached after each page. From the start (*after* None) every
+        command and the structure of the file are checked as well, after the last page.
+        Raises StoreCorrupted at the first difference, with its position.
+        """
+        head = after or Head(position=0, digest=genesis(self._origin))
+        if await self.digest_at(head.position) != head.digest:
+            raise StoreCorrupted(head.position, "its running digest is not the one expected")
+        commands = firsts = 0
+        previous: Recorded | None = None
+        while page := await self.read_all(after=head.position, events_max=events_max):
+            digest = head.digest
+            keys = await self._rows(_KEYS, (head.position, page[-1].position))
+            found = {position: (name, version) for position, name, version in keys}
+            for event in page:
+                digest = link(digest, event.body)
+                if digest != event.digest:
+                    raise StoreCorrupted(event.position, "its running digest does not follow from the bytes before")
+                if found.get(event.position) != (event.stream, event.version):
+                    raise StoreCorrupted(event.position, "its stream or version is not the one it is kept under")
+                if not _follows(previous, event):
+                    raise StoreCorrupted(event.position, "it does not continue its command")
+                if event.ordinal == 1:
+                    commands += 1
+                    firsts += event.position
+                previous = event
+            head = Head(position=page[-1].position, digest=digest)
+            yield head
+        if after is None:
+            await self._verify_commands(head, commands=commands, firsts=firsts)
+            for (said,) in await self._rows("PRAGMA integrity_check(1)"):
+                if said != "ok":
+                    raise StoreCorrupted(None, str(said))
+
+    async def _verify_commands(self, head: Head, *, commands: int, firsts: int) -> None:
+        """Hold every command against its events: as many as counted, *firsts* the sum of where they start."""
+        key: tuple[bytes, str] = (b"", "")
+        while rows := await self._rows(_COMMANDS, key):
+            for row in rows:
+                spent = Spent(*row)
+                if spent.first_position <= head.position:
+                    spent.answered()
+                    commands -= 1
+                    firsts -= spent.first_position
+                key = (spent.command_id, spent.owner)
+        if commands or firsts:
+            raise StoreCorrupted(None, "there are not as many commands as events say, or not the same")
+
+    async def _frame_at(self, position: int) -> frames.Frame | None:
+        rows = await self._rows(_FRAME_AT, (position,))
+        if not rows:
+            return None
+        frame = _whole(rows[0][0], "its bytes", position)
+        if frame.position != position:
+            raise StoreCorrupted(position, f"the event of position {frame.position} is in its place")
+        return frame
+
+    async def _log_page(self, after: int, events_max: int) -> list[Recorded]:
+        page = await self._page(_LOG, (after, events_max))
+        for position, event in enumerate(page, start=after + 1):
+            if event.position != position:
+                raise StoreCorrupted(position, f"the event of position {event.position} is in its place")
+        return page
+
+    async def _page(self, where: str, values: tuple[Any, ...]) -> list[Recorded]:
+        """The events that *where* selects, in its order; names the first damaged one."""
+        try:
+            [(count, joined)] = await self._reads.execute_fetchall(_PAGE % where, values)
+            return frames.page(count, joined or b"")
+        except frames.FrameDamaged as error:
+            await self._name_damage(where, values)
+            raise StoreCorrupted(None, str(error)) from error
+        except sqlite3.DatabaseError as error:
+            if not _is_damage(error):
+                raise
+            await self._name_damage(where, values)
+            raise StoreCorrupted(None, str(error)) from error
+
+    async def _name_damage(self, where: str, values: tuple[Any, ...]) -> None:
+        """Look at the events of a damaged page one by one; raises StoreCorrupted at the first that is not whole."""
+        for (position,) in await self._rows(f"SELECT position FROM events {where}", values):  # noqa: S608
+            try:
+                await self._frame_at(position)
+            except StoreCorrupted as error:
+                raise StoreCorrupted(position, error.what) from error
+
+    async def _rows(self, statement: str, values: Any = ()) -> list[Any]:
+        try:
+            return list(await self._reads.execute_fetchall(statement, values))
+        except sqlite3.DatabaseError as error:
+            if not _is_damage(error):
+                raise
+            raise StoreCorrupted(None, str(error)) from error
+
+
+class SqliteStore(SqliteReader):
+    """An EventStore in one file, which this process alone may write."""
+
+    def __init__(self, connection: aiosqlite.Connection, origin: str, queue: Queue) -> None:
+        super().__init__(connection, origin, poll_seconds_max=POLL_SECONDS_MAX)
+        self._queue = queue
+        self._room = asyncio.Semaphore(APPENDS_QUEUED_MAX)
+        self._closed = False
+        self._failure: StoreError | None = None
+        self._has_failed = asyncio.Event()
+
+    async def append(
+        self, stream: str, seals: Sequence[Seal], *, expected: int, command: Command
+    ) -> Appended:
+        """Add all events of one command, or none; see EventStore."""
+        check(stream, seals, expected=expected, command=command)
+        await self._room.acquire()
+        if self._failure is not None or self._closed:
+            self._room.release()
+            raise StoreClosed(str(self._failure or "it was closed"))
+        answer: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
+        self._queue.put(Ask(stream, seals, expected, command, answer))
+        # A caller that is cancelled cancels this future only: the writer commits without looking at it.
+        return await answer
+
+    async def failed(self) -> StoreError:
+        """Wait, for ever if all is well, until the store can append no more; returns why. The process must end."""
+        await self._has_failed.wait()
+        assert self._failure is not None
+        return self._failure
+
+    def deliver(self, group: list[Ask], outcomes: list[Outcome], failure: StoreError | None) -> None:
+        """Tell everybody in *group* what became of their append; on the loop's own thread."""
+        for ask, outcome in zip(group, outcomes, strict=True):
+            self._room.release()
+            if ask.answer.done():
+                continue
+            if isinstance(outcome, Appended):
+                ask.answer.set_result(outcome)
+            else:
+                ask.answer.set_exception(outcome)
+        if failure is not None:
+            self._failure = failure
+            self._has_failed.set()
+        self.nudge()
+
+    def close(self) -> None:
+        """Take no more appends; those that wait are still committed."""
+        self._closed = True
+        self._queue.put(None)
+
+
+@asynccontextmanager
+async def opened(
+    path: Path, *, origin: str, clock: Clock = utc_now, elapsed_seconds: Callable[[], float] = boot_seconds
+) -> AsyncIterator[SqliteStore]:
+    """
+    The store at *path*, made if it is not there, to read and to write; what is queued is committed before it closes.
+
+    Raises StoreLocked when another process writes it, StoreUnfit when it belongs to
+    another *origin* or this file system cannot keep it, StoreCorrupted when its
+    last event is damaged.
+    """
+    with lock.held(path):
+        writer = Writer(path, origin=origin, clock=clock, elapsed_seconds=elapsed_seconds)
+        queue: Queue = Queue()
+        loop = asyncio.get_running_loop()
+        try:
+            connection = await _connected(path)
+        except BaseException:
+            writer.close()
+            raise
+        store = SqliteStore(connection, origin, queue)
+
+        def deliver(group: list[Ask], outcomes: list[Outcome], failure: StoreError | None) -> None:
+            loop.call_soon_threadsafe(store.deliver, group, outcomes, failure)
+
+        thread = threading.Thread(target=serve, args=(writer, queue, deliver), name="ledger-writer", daemon=True)
+        thread.start()
+        try:
+            yield store
+        finally:
+            # The reader first: the last connection to close carries the log over to the file.
+            await connection.close()
+            store.close()
+            await asyncio.to_thread(thread.join)
+
+
+@asynccontextmanager
+async def reading(path: Path, *, poll_seconds_max: float = POLL_SECONDS_MAX) -> AsyncIterator[SqliteReader]:
+    """
+    The store at *path*, to read only, beside whoever writes it.
+
+    A follower looks for new events every *poll_seconds_max*, and at once when nudged.
+    Raises StoreUnfit when there is no store.
+    """
+    if not path.exists():
+        raise StoreUnfit(str(path), "there is no store here yet: whoever writes it must be started first")
+    connection = await _connected(path)
+    try:
+        try:
+            rows = await connection.execute_fetchall("SELECT schema_version, origin FROM meta")
+        except sqlite3.DatabaseError as error:
+            raise StoreUnfit(str(path), f"this file cannot be opened as a store ({error})") from error
+        yield SqliteReader(connection, meta(str(path), list(rows)), poll_seconds_max=poll_seconds_max)
+    finally:
+        await connection.close()
+
+
+async def _connected(path: Path) -> aiosqlite.Connection:
+    """A connection that cannot write."""
+    connection = await aiosqlite.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    await connection.execute_fetchall("PRAGMA cell_size_check = ON")
+    return connection
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Whether the file is at fault; an error without a code is a text that is no text any more."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is None or code & 0xFF in _DAMAGED
+
+
+def _whole(frame: bytes | None, what: str, position: int | None = None) -> frames.Frame:
+    try:
+        return frames.whole(frame or b"")
+    except frames.FrameDamaged as error:
+        raise StoreCorrupted(position, f"{what}: {error}") from error
+
+
+def _follows(previous: Recorded | None, event: Recorded) -> bool:
+    """Whether *event* starts a command where one may start, or continues the one of *previous*."""
+    if previous is None or previous.ends_command:
+        return event.ordinal == 1 or previous is None
+    return (event.stream, event.version, event.ordinal, event.count) == (
+        previous.stream,
+        previous.version + 1,
+        previous.ordinal + 1,
+        previous.count,
+    )

@@ -1,0 +1,81 @@
+-- The ledger's own file. Append-only by its own rules: nothing here is ever
+-- updated, deleted or replaced, whoever asks (recursive_triggers or not).
+--
+-- An event is kept as one frame, cut in three: head, body, tail. Put together
+-- again they are a MessagePack array
+--     [position, stream, version, ordinal, count, body, digest, recorded_at, check]
+-- so that a page of events is one concatenation here and one decoding there,
+-- and every value that a reader is given is covered by the check at its end.
+-- The other columns are keys to find frames by.
+
+CREATE TABLE meta (
+    id             INTEGER PRIMARY KEY CHECK (id = 1),
+    schema_version INTEGER NOT NULL,
+    origin         TEXT    NOT NULL
+) STRICT;
+
+CREATE TABLE streams (
+    id   INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE CHECK (name <> '')
+) STRICT;
+
+CREATE TABLE events (
+    position  INTEGER PRIMARY KEY CHECK (position > 0),
+    stream_id INTEGER NOT NULL,
+    version   INTEGER NOT NULL CHECK (version > 0),
+    head      BLOB    NOT NULL,  -- position, stream, version, ordinal, count, and the length of body
+    body      BLOB    NOT NULL,  -- the event, byte for byte as it was sealed
+    tail      BLOB    NOT NULL,  -- running digest, recorded_at in microseconds since 1970, check
+    UNIQUE (stream_id, version)
+) STRICT;
+
+-- Keyed by the id first: ids are made in the order of time, so new rows land together.
+CREATE TABLE commands (
+    command_id     BLOB    NOT NULL CHECK (length(command_id) = 16),
+    owner          TEXT    NOT NULL,
+    body_digest    BLOB    NOT NULL CHECK (length(body_digest) = 32),
+    first_position INTEGER NOT NULL,
+    count          INTEGER NOT NULL CHECK (count > 0),
+    checked        INTEGER NOT NULL,  -- crc32 of the other columns
+    PRIMARY KEY (command_id, owner)
+) STRICT, WITHOUT ROWID;
+
+-- For people with a shell.
+CREATE VIEW log AS
+    SELECT events.position, streams.name AS stream, events.version,
+           CAST(events.body AS TEXT) AS body, lower(hex(substr(events.tail, 3, 32))) AS digest
+    FROM events JOIN streams ON streams.id = events.stream_id;
+
+CREATE TRIGGER events_are_never_updated BEFORE UPDATE ON events
+BEGIN SELECT RAISE(ABORT, 'events are never updated'); END;
+CREATE TRIGGER events_are_never_deleted BEFORE DELETE ON events
+BEGIN SELECT RAISE(ABORT, 'events are never deleted'); END;
+-- REPLACE deletes without asking the trigger above, so it is stopped before it does.
+CREATE TRIGGER events_are_never_replaced BEFORE INSERT ON events
+WHEN NEW.position <> (SELECT coalesce(max(position), 0) + 1 FROM events)
+  OR EXISTS (SELECT 1 FROM events WHERE stream_id = NEW.stream_id AND version = NEW.version)
+BEGIN SELECT RAISE(ABORT, 'events are never replaced, and positions have no gaps'); END;
+
+CREATE TRIGGER commands_are_never_updated BEFORE UPDATE ON commands
+BEGIN SELECT RAISE(ABORT, 'commands are never updated'); END;
+CREATE TRIGGER commands_are_never_deleted BEFORE DELETE ON commands
+BEGIN SELECT RAISE(ABORT, 'commands are never deleted'); END;
+CREATE TRIGGER commands_are_never_replaced BEFORE INSERT ON commands
+WHEN EXISTS (SELECT 1 FROM commands WHERE command_id = NEW.command_id AND owner = NEW.owner)
+BEGIN SELECT RAISE(ABORT, 'commands are never replaced'); END;
+
+CREATE TRIGGER streams_are_never_updated BEFORE UPDATE ON streams
+BEGIN SELECT RAISE(ABORT, 'streams are never updated'); END;
+CREATE TRIGGER streams_are_never_deleted BEFORE DELETE ON streams
+BEGIN SELECT RAISE(ABORT, 'streams are never deleted'); END;
+CREATE TRIGGER streams_are_never_replaced BEFORE INSERT ON streams
+WHEN EXISTS (SELECT 1 FROM streams WHERE id = NEW.id OR name = NEW.name)
+BEGIN SELECT RAISE(ABORT, 'streams are never replaced'); END;
+
+CREATE TRIGGER meta_is_never_updated BEFORE UPDATE ON meta
+BEGIN SELECT RAISE(ABORT, 'meta is never updated'); END;
+CREATE TRIGGER meta_is_never_deleted BEFORE DELETE ON meta
+BEGIN SELECT RAISE(ABORT, 'meta is never deleted'); END;
+CREATE TRIGGER meta_is_never_replaced BEFORE INSERT ON meta
+WHEN EXISTS (SELECT 1 FROM meta)
+BEGIN SELECT RAISE(ABORT, 'meta is never replaced'); END;
