@@ -49,7 +49,7 @@ def instant_of(microseconds: int) -> datetime:
 
 
 class Instants:
-    """Gives the instant of each commit, after *last*, the instant of the last event (None when there is none)."""
+    """Gives the instant of each commit, never before *last*, that of the last event (None if none)."""
 
     def __init__(self, *, clock: Clock, elapsed_seconds: Callable[[], float], last: datetime | None) -> None:
         self._clock = clock

@@ -73,8 +73,15 @@ def instant_bytes(instant: datetime) -> bytes:
     return max(microseconds(instant), 0).to_bytes(8, "big")
 
 
-def cut(  # noqa: PLR0913 - one a field
-    position: int, stream: str, version: int, ordinal: int, count: int, body: bytes, digest: bytes, instant: bytes
+def cut(
+    position: int,
+    stream: str,
+    version: int,
+    ordinal: int,
+    count: int,
+    body: bytes,
+    digest: bytes,
+    instant: bytes,
 ) -> Cut:
     """The frame of one event, cut in three around its body."""
     head = b"".join(

@@ -21,7 +21,9 @@ def check(stream: str, seals: Sequence[Seal], *, expected: int, command: Command
     if not 1 <= len(seals) <= EVENTS_PER_APPEND_MAX:
         raise ValueError(f"an append adds 1 to {EVENTS_PER_APPEND_MAX} events, not {len(seals)}")
     if expected < 0:
-        raise ValueError(f"expected version {expected}: versions count from 0, the stream that does not exist yet")
+        raise ValueError(
+            f"expected version {expected}: versions count from 0, the stream that does not exist yet"
+        )
     check_name("stream", stream)
     check_name("owner", command.owner)
     if len(command.command_id) != COMMAND_ID_BYTES:

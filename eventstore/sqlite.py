@@ -8,6 +8,8 @@ is one statement, so it sees whole commits, which are whole commands.
 What is promised and where it is tried: tests/eventstore and tests/powercut.
 """
 
+# ruff: noqa: S608 - statements are put together from the constants of this module alone
+
 import asyncio
 import sqlite3
 import threading
@@ -22,7 +24,19 @@ import aiosqlite
 from eventstore import frames, lock
 from eventstore.clock import Clock, boot_seconds, utc_now
 from eventstore.requests import check
-from eventstore.sqlite_writer import FRAME, HEAD_OF_STREAM, LAST, SPENT, Ask, Outcome, Queue, Spent, Writer, meta, serve
+from eventstore.sqlite_writer import (
+    FRAME,
+    HEAD_OF_STREAM,
+    LAST,
+    SPENT,
+    Ask,
+    Outcome,
+    Queue,
+    Spent,
+    Writer,
+    meta,
+    serve,
+)
 from eventstore.store import (
     Appended,
     Command,
@@ -49,13 +63,15 @@ STREAM_PAGE_EVENTS: Final = 1_000
 
 # One row a page, put together and checked in C: beside a busy thread every
 # row would wait for the interpreter lock anew.
-_PAGE: Final = f"SELECT count(*), CAST(group_concat(frame, '') AS BLOB) FROM (SELECT {FRAME} AS frame FROM events %s)"  # noqa: S608
+_PAGE: Final = (
+    f"SELECT count(*), CAST(group_concat(frame, '') AS BLOB) FROM (SELECT {FRAME} AS frame FROM events %s)"
+)
 _LOG: Final = "WHERE position > ? ORDER BY position LIMIT ?"
 _STREAM: Final = (
     "WHERE stream_id = (SELECT id FROM streams WHERE name = ?) AND version > ? ORDER BY version LIMIT ?"
 )
 
-_FRAME_AT: Final = f"SELECT {FRAME} FROM events WHERE position = ?"  # noqa: S608
+_FRAME_AT: Final = f"SELECT {FRAME} FROM events WHERE position = ?"
 
 # Instants never decrease, so the last position at or before one is found by halving.
 _POSITION_AT: Final = f"""
@@ -68,7 +84,7 @@ WITH RECURSIVE search (low, high) AS (
     WHERE low < high
 )
 SELECT low FROM search WHERE low = high
-"""  # noqa: S608 - our own constant
+"""
 
 _DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR)
 
@@ -126,13 +142,15 @@ class SqliteReader:
                 if event.version != version or event.stream != stream:
                     raise StoreCorrupted(
                         event.position,
-                        f"stream {stream!r} has version {event.version} of {event.stream!r} in the place of {version}",
+                        f"version {event.version} of {event.stream!r} in place of {version} of {stream!r}",
                     )
             events += page
             if len(page) < STREAM_PAGE_EVENTS:
                 break
         if events and not events[-1].ends_command:
-            raise StoreCorrupted(events[-1].position, f"the rest of its command is missing in stream {stream!r}")
+            raise StoreCorrupted(
+                events[-1].position, f"the rest of its command is missing in stream {stream!r}"
+            )
         return events
 
     async def read_all(self, *, after: int, events_max: int = 1_000) -> list[Recorded]:
@@ -196,7 +214,7 @@ class SqliteReader:
         """The last position recorded at or before the aware *instant*; 0 if nothing was."""
         wanted = frames.instant_bytes(instant)
         [(position,)] = await self._rows(_POSITION_AT, {"instant": wanted})
-        # The search read instants without their checks: so the two events it ended between are looked at in full.
+        # The search reads instants unchecked: so the two events it ended between are looked at in full.
         before = await self._frame_at(position) if position else None
         beyond = await self._frame_at(position + 1)
         if before is not None and before.recorded_at > instant:
@@ -207,7 +225,7 @@ class SqliteReader:
 
     async def verify(self, *, after: Head | None = None, events_max: int = 1_000) -> AsyncIterator[Head]:
         """
-        Recompute the running digest of every event after *after*, and hold keys and indexes against the events.
+        Recompute the running digest of every event after *after*, and compare its keys with its bytes.
 
         Yields the head reached after each page. From the start (*after* None) every
         command and the structure of the file are checked as well, after the last page.
@@ -225,9 +243,13 @@ class SqliteReader:
             for event in page:
                 digest = link(digest, event.body)
                 if digest != event.digest:
-                    raise StoreCorrupted(event.position, "its running digest does not follow from the bytes before")
+                    raise StoreCorrupted(
+                        event.position, "its running digest does not follow from the bytes before"
+                    )
                 if found.get(event.position) != (event.stream, event.version):
-                    raise StoreCorrupted(event.position, "its stream or version is not the one it is kept under")
+                    raise StoreCorrupted(
+                        event.position, "its stream or version is not the one it is kept under"
+                    )
                 if not _follows(previous, event):
                     raise StoreCorrupted(event.position, "it does not continue its command")
                 if event.ordinal == 1:
@@ -287,8 +309,8 @@ class SqliteReader:
             raise StoreCorrupted(None, str(error)) from error
 
     async def _name_damage(self, where: str, values: tuple[Any, ...]) -> None:
-        """Look at the events of a damaged page one by one; raises StoreCorrupted at the first that is not whole."""
-        for (position,) in await self._rows(f"SELECT position FROM events {where}", values):  # noqa: S608
+        """Look at the events of a damaged page one by one; raises StoreCorrupted at the first bad one."""
+        for (position,) in await self._rows(f"SELECT position FROM events {where}", values):
             try:
                 await self._frame_at(position)
             except StoreCorrupted as error:
@@ -329,7 +351,7 @@ class SqliteStore(SqliteReader):
         return await answer
 
     async def failed(self) -> StoreError:
-        """Wait, for ever if all is well, until the store can append no more; returns why. The process must end."""
+        """Wait until the store can append no more, and say why: the process must end then."""
         await self._has_failed.wait()
         assert self._failure is not None
         return self._failure
@@ -360,7 +382,7 @@ async def opened(
     path: Path, *, origin: str, clock: Clock = utc_now, elapsed_seconds: Callable[[], float] = boot_seconds
 ) -> AsyncIterator[SqliteStore]:
     """
-    The store at *path*, made if it is not there, to read and to write; what is queued is committed before it closes.
+    The store at *path*, made if it is not there; what is queued is committed before it closes.
 
     Raises StoreLocked when another process writes it, StoreUnfit when it belongs to
     another *origin* or this file system cannot keep it, StoreCorrupted when its
@@ -380,7 +402,9 @@ async def opened(
         def deliver(group: list[Ask], outcomes: list[Outcome], failure: StoreError | None) -> None:
             loop.call_soon_threadsafe(store.deliver, group, outcomes, failure)
 
-        thread = threading.Thread(target=serve, args=(writer, queue, deliver), name="ledger-writer", daemon=True)
+        thread = threading.Thread(
+            target=serve, args=(writer, queue, deliver), name="ledger-writer", daemon=True
+        )
         thread.start()
         try:
             yield store
@@ -414,7 +438,9 @@ async def reading(path: Path, *, poll_seconds_max: float = POLL_SECONDS_MAX) -> 
 
 async def _connected(path: Path) -> aiosqlite.Connection:
     """A connection that cannot write."""
-    connection = await aiosqlite.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    connection = await aiosqlite.connect(
+        f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None
+    )
     await connection.execute_fetchall("PRAGMA cell_size_check = ON")
     return connection
 

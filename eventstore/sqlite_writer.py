@@ -10,6 +10,8 @@ wakes it directly. With aiosqlite a task of the loop has to take the queue
 first and hand it over, which costs a lone writer one more turn of the loop.
 """
 
+# ruff: noqa: S608 - statements are put together from the constants of this module alone
+
 import sqlite3
 from asyncio import Future
 from collections.abc import Callable, Iterator, Sequence
@@ -24,8 +26,6 @@ from eventstore.clock import Clock, Instants
 from eventstore.requests import sealed
 from eventstore.store import (
     Appended,
-    ClockJumped,
-    ClockWentBack,
     Command,
     CommandReused,
     Head,
@@ -74,16 +74,16 @@ DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_
 
 FRAME: Final = "CAST(head || body || tail AS BLOB)"
 
-LAST: Final = f"SELECT {FRAME} FROM events ORDER BY position DESC LIMIT 1"  # noqa: S608 - our own constant
+LAST: Final = f"SELECT {FRAME} FROM events ORDER BY position DESC LIMIT 1"
 
 HEAD_OF_STREAM: Final = (
-    f"SELECT id, (SELECT {FRAME} FROM events WHERE stream_id = streams.id ORDER BY version DESC LIMIT 1)"  # noqa: S608
+    f"SELECT id, (SELECT {FRAME} FROM events WHERE stream_id = streams.id ORDER BY version DESC LIMIT 1)"
     " FROM streams WHERE name = ?"
 )
 
 SPENT: Final = (
     "SELECT command_id, owner, body_digest, first_position, count, checked,"
-    f" (SELECT {FRAME} FROM events WHERE position = first_position + count - 1)"  # noqa: S608
+    f" (SELECT {FRAME} FROM events WHERE position = first_position + count - 1)"
     " FROM commands WHERE (command_id, owner) IN (VALUES %s)"
 )
 
@@ -179,7 +179,10 @@ class Additions:
         self.command_rows += (command_id, owner, body_digest, first_position, count, checked)
         self.streams[ask.stream] = (stream_id, version)
         appended = Appended(
-            first_position=first_position, last_position=self.position, version=version, recorded_at=recorded_at
+            first_position=first_position,
+            last_position=self.position,
+            version=version,
+            recorded_at=recorded_at,
         )
         self.answered[owner, command_id] = (appended, body_digest)
         return appended
@@ -203,7 +206,9 @@ class Writer:
         )
         try:
             last = self._prepare(origin)
-            [self._stream_ids] = self._connection.execute("SELECT coalesce(max(id), 0) FROM streams").fetchone()
+            [self._stream_ids] = self._connection.execute(
+                "SELECT coalesce(max(id), 0) FROM streams"
+            ).fetchone()
         except sqlite3.DatabaseError as error:
             self._connection.close()
             raise StoreUnfit(self._path, f"this file cannot be opened as a store ({error})") from error
@@ -336,7 +341,7 @@ class Writer:
 
     def _insert(self, table: str, columns: int, rows: list[Any]) -> None:
         for values, chunk in chunked(rows, columns):
-            self._connection.execute(f"INSERT INTO {table} VALUES {values}", chunk)  # noqa: S608 - only ? in it
+            self._connection.execute(f"INSERT INTO {table} VALUES {values}", chunk)
 
     def _remember(self, additions: Additions) -> None:
         self._head = Head(additions.position, additions.digest)
@@ -376,7 +381,9 @@ def meta(path: str, rows: list[Any]) -> str:
         raise StoreUnfit(path, f"this is no store: its meta table has {len(rows)} rows instead of one")
     [(version, origin)] = rows
     if version != SCHEMA_VERSION:
-        raise StoreUnfit(path, f"this store has schema version {version}; this program knows {SCHEMA_VERSION}")
+        raise StoreUnfit(
+            path, f"this store has schema version {version}; this program knows {SCHEMA_VERSION}"
+        )
     return str(origin)
 
 

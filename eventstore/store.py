@@ -151,7 +151,9 @@ class BodyTooLarge(Refused):
     """Raised when a seal makes more bytes than one event may have."""
 
     def __init__(self, stream: str, *, size_bytes: int, limit_bytes: int = BODY_BYTES_MAX) -> None:
-        super().__init__(f"stream {stream!r}: an event of {size_bytes} bytes is over the limit of {limit_bytes}")
+        super().__init__(
+            f"stream {stream!r}: an event of {size_bytes} bytes is over the limit of {limit_bytes}"
+        )
         self.stream = stream
         self.size_bytes = size_bytes
         self.limit_bytes = limit_bytes
@@ -185,7 +187,9 @@ class StoreFull(StoreError):
     """Raised when there was no room to write: nothing was added, what was there is intact."""
 
     def __init__(self, path: str, cause: str) -> None:
-        super().__init__(f"{path}: no room to write ({cause}); nothing was added. Free some space, then ask again")
+        super().__init__(
+            f"{path}: no room to write ({cause}); nothing was added. Free some space, then ask again"
+        )
         self.path = path
         self.cause = cause
 
@@ -203,7 +207,9 @@ class StoreCorrupted(StoreError):
 
     def __init__(self, position: int | None, what: str) -> None:
         where = "the store" if position is None else f"position {position}"
-        super().__init__(f"{where} is corrupted: {what}. Stop, keep the file, restore from a copy that verifies")
+        super().__init__(
+            f"{where} is corrupted: {what}. Stop, keep the file, restore from a copy that verifies"
+        )
         self.position = position
         self.what = what
 
@@ -245,7 +251,7 @@ class ClockJumped(StoreError):
     def __init__(self, *, now: datetime, last: datetime, elapsed_seconds: float) -> None:
         super().__init__(
             f"the clock says {now.isoformat()}, but only {elapsed_seconds:.1f} seconds passed since "
-            f"{last.isoformat()}: set the clock right and ask again, or, if it is right, start the store again"
+            f"{last.isoformat()}: set it right and ask again, or, if it is right, start the store again"
         )
         self.now = now
         self.last = last
@@ -320,9 +326,9 @@ class EventStore(Protocol):
         ...
 
     async def position_at(self, instant: datetime) -> int:
-        """The last position recorded at or before the aware *instant*: what was known then. 0 if nothing was."""
+        """The last position recorded at or before the aware *instant*: what was known then. 0 if nothing."""
         ...
 
     async def failed(self) -> StoreError:
-        """Wait, for ever if all is well, until the store can append no more; returns why. The process must end."""
+        """Wait until the store can append no more, and say why: the process must end then."""
         ...

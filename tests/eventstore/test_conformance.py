@@ -54,9 +54,7 @@ async def test_an_empty_store_stands_at_zero_with_the_digest_of_its_origin(store
 async def test_an_append_answers_its_place_and_seals_know_it(store: EventStore, clock: SetClock) -> None:
     await store.append("convention/a", [body("one")], expected=0, command=command())
     clock.passes(1)
-    appended = await store.append(
-        "convention/b", [body("two"), body("three")], expected=0, command=command()
-    )
+    appended = await store.append("convention/b", [body("two"), body("three")], expected=0, command=command())
     assert (appended.first_position, appended.last_position, appended.version) == (2, 3, 2)
     assert appended.recorded_at == clock.now
     assert not appended.repeated
@@ -85,9 +83,7 @@ async def test_positions_are_gapless_and_digests_are_those_of_the_oracle(store: 
 
 async def test_any_bytes_come_back_as_they_were(store: EventStore) -> None:
     bodies = [b"", b"\x00", b"\xff\xfe\x00\n", bytes(range(256)) * 4, b"x" * BODY_BYTES_MAX]
-    await store.append(
-        "octets", [lambda *_, b=each: b for each in bodies], expected=0, command=command()
-    )
+    await store.append("octets", [lambda *_, b=each: b for each in bodies], expected=0, command=command())
     assert [each.body for each in await store.read("octets")] == bodies
     assert [each.body for each in await store.read_all(after=0)] == bodies
 
@@ -102,7 +98,9 @@ async def test_a_conflict_names_both_versions_and_adds_nothing(store: EventStore
     assert (await store.head()).position == 1
 
 
-async def test_the_same_command_twice_is_answered_as_the_first_time(store: EventStore, clock: SetClock) -> None:
+async def test_the_same_command_twice_is_answered_as_the_first_time(
+    store: EventStore, clock: SetClock
+) -> None:
     asked = command()
     first = await store.append("convention/a", [body("one"), body("two")], expected=0, command=asked)
     clock.passes(60)
@@ -186,10 +184,16 @@ async def test_a_seal_gives_bytes_and_nothing_else(store: EventStore) -> None:
         ("\ud800", 1, 0, command(), "printable"),
         ("a", 1, 0, command(owner="o" * 201), "owner"),
         ("a", 1, 0, command(asked=b"d" * 33), "32 bytes, not 33"),
-        ("a", 1, 0, type(command())(owner="a", command_id=b"short", body_digest=bytes(32)), "16 bytes, not 5"),
+        (
+            "a",
+            1,
+            0,
+            type(command())(owner="a", command_id=b"short", body_digest=bytes(32)),
+            "16 bytes, not 5",
+        ),
     ],
 )
-async def test_what_could_never_be_kept_is_refused_at_the_door(  # noqa: PLR0913 - one column each
+async def test_what_could_never_be_kept_is_refused_at_the_door(
     store: EventStore, stream: str, events: int, expected: int, asked: object, sentence: str
 ) -> None:
     with pytest.raises(ValueError, match=sentence):
