@@ -69,7 +69,7 @@ mutants: venv ## how many seeded faults of services/domain and eventstore the te
 	$(BIN)/mutmut results
 
 schemas: venv ## write the JSON Schemas and the AsyncAPI document anew
-	$(BIN)/python -m contracts.schemas
+	$(BIN)/python -m contracts.generate
 
 clean: ## remove what make and the runs left, the demo's data excepted
 	rm -rf $(VENV) mutants dist .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

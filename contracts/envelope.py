@@ -11,13 +11,14 @@ Integer is 32 bits wide: a ledger holds at most 2 147 483 647 events.
 
 from datetime import datetime
 from functools import cache
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
-from contracts import dates, upcasting
+from contracts import dates
 from contracts.dates import PartialDate
-from contracts.events import EVENTS, Event
+from contracts.events import EVENTS, Event, Fact
+from contracts.upcasting import OLD_EVENTS, today
 
 POSITION_MAX: Final = 2_147_483_647
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -137,7 +138,7 @@ def decode(body: bytes) -> Entry:
 
 
 @cache
-def _decoder(kind: type[Event]) -> msgspec.json.Decoder[Event]:
+def _decoder(kind: type[Fact]) -> msgspec.json.Decoder[Fact]:
     return msgspec.json.Decoder(kind, dec_hook=dates.decode)
 
 
@@ -147,16 +148,11 @@ def decode_fact(tag: str, data: bytes | msgspec.Raw) -> Event:
 
     Raises UnknownTag, and msgspec.ValidationError with the path of the field at fault.
     """
-    kind = EVENTS.get(tag)
-    if kind is not None:
-        return _decoder(kind).decode(data)
-    if tag not in upcasting.UPCASTERS:
+    kind = EVENTS.get(tag) or OLD_EVENTS.get(tag)
+    if kind is None:
         raise UnknownTag(tag)
-    old: Any = msgspec.json.decode(data)
-    if not isinstance(old, dict):
-        raise msgspec.ValidationError(f"Expected `object`, got `{type(old).__name__}`")
+    fact = _decoder(kind).decode(data)
     try:
-        today, new = upcasting.today(tag, old)
-    except (KeyError, TypeError) as error:
-        raise msgspec.ValidationError(f"these data are not of type {tag}: {error!s} is missing") from error
-    return msgspec.convert(new, EVENTS[today], dec_hook=dates.decode)
+        return today(fact)
+    except ValueError as error:
+        raise msgspec.ValidationError(f"{error} - at `$`") from error

@@ -1,35 +1,51 @@
 """
 Old tags to today's.
 
-The bytes in the ledger never change; what they say is read in today's shape. An
-upcaster takes the data of an old tag and gives the next tag and its data. It
-invents nothing: what the old shape did not know stays absent.
+The bytes in the ledger never change; what they say is read in today's shape. The
+old shape is kept here as the struct it was, so that old bytes are checked as
+strictly as new ones, and a function takes it one step on. It invents nothing:
+what the old shape did not know stays absent.
 """
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
-from contracts.events import EVENTS
+import msgspec
 
-Data = dict[str, Any]
-
-
-def _granted_v1(data: Data) -> tuple[str, Data]:
-    # v1 granted one service an event; the CAF may now grant several in one decision.
-    return "agrement.granted.v2", {**data, "services": [data["service"]], "service": None}
+from contracts.dates import PartialDate
+from contracts.events import EVENTS, AgrementGranted, Event, Fact, Service
+from contracts.institutions import InstitutionId
+from contracts.terms import Line
 
 
-UPCASTERS: Final[dict[str, Callable[[Data], tuple[str, Data]]]] = {"agrement.granted.v1": _granted_v1}
-"""The step that leaves each old tag."""
+class AgrementGrantedV1(Fact, frozen=True):
+    """One service an event. Since the circulaire Cnaf of 18 December 2025 one decision may cover several."""
+
+    TYPE: ClassVar[str] = "agrement.granted.v1"
+    service: Service
+    granted_by: InstitutionId
+    starts_on: PartialDate
+    ends_on: PartialDate
+    reference: Line | None = None
 
 
-def today(tag: str, data: Data) -> tuple[str, Data]:
-    """The tag and data of today for those of *tag*. Raises KeyError for a tag that never was."""
-    while tag not in EVENTS:
-        tag, data = UPCASTERS[tag](data)
-        data = {name: value for name, value in data.items() if value is not None}
-    return tag, data
+def _granted(old: AgrementGrantedV1) -> AgrementGranted:
+    kept = {name: value for name, value in msgspec.structs.asdict(old).items() if name != "service"}
+    return AgrementGranted(services=(old.service,), **kept)
 
 
-for _old in UPCASTERS:
-    assert _old not in EVENTS, f"{_old} is a tag of today: it needs no upcaster"
+UPCASTERS: Final[dict[type[Fact], Callable[[Any], Fact]]] = {AgrementGrantedV1: _granted}
+"""The step on from each old shape."""
+
+OLD_EVENTS: Final[dict[str, type[Fact]]] = {kind.TYPE: kind for kind in UPCASTERS}
+"""Every old shape by its tag."""
+
+assert not OLD_EVENTS.keys() & EVENTS.keys(), "a tag is of today or of the past"
+
+
+def today(fact: Fact) -> Event:
+    """*fact* in today's shape."""
+    while (step := UPCASTERS.get(type(fact))) is not None:
+        fact = step(fact)
+    assert type(fact) is EVENTS[fact.TYPE], fact.TYPE
+    return fact

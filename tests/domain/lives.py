@@ -73,7 +73,8 @@ def when(
 ) -> tuple[Proposed, ...]:
     """What *actor* gets recorded by declaring *lines*; raises Refused."""
     asked = [
-        Proposed(line[1], PartialDate(line[0]), line[2] if len(line) > 2 else author(line[1])) for line in lines
+        Proposed(line[1], PartialDate(line[0]), line[2] if len(line) > 2 else author(line[1]))
+        for line in lines
     ]
     return streams.decide(state, actor=actor, proposed=asked)
 
@@ -119,7 +120,11 @@ def signed(party: str, key: str, on: str, avenant: int | None = None) -> Line:
     )
 
 
-SIGNED: tuple[Line, ...] = (*OPEN, signed("ville", "maire", "2025-12-15"), signed("mjc", "president", "2025-12-18"))
+SIGNED: tuple[Line, ...] = (
+    *OPEN,
+    signed("ville", "maire", "2025-12-15"),
+    signed("mjc", "president", "2025-12-18"),
+)
 
 
 def voted(cents: int, exercice: int = 2026, on: str = "2026-03-20") -> Line:
@@ -138,6 +143,8 @@ def paid(key: str, cents: int, on: str, exercice: int = 2026) -> Line:
     )
 
 
-def avenant(number: int, on: str, *changes: facts.AnyChange, binds: tuple[str, ...] = ("ville", "mjc")) -> Line:
+def avenant(
+    number: int, on: str, *changes: facts.AnyChange, binds: tuple[str, ...] = ("ville", "mjc")
+) -> Line:
     """An avenant between some of the parties."""
     return on, facts.AvenantConcluded(number=number, binds=binds, rationale="pour l'essai", changes=changes)
