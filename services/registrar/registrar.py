@@ -112,7 +112,7 @@ class Registrar:
         self._store = store
         self._bar = bar
         self._appended = appended
-        self._states = states or States()
+        self._states = States() if states is None else states
         # A turn lives as long as somebody holds it or waits for it, so there are never more than requests.
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
