@@ -53,7 +53,7 @@ class Declaration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     facts: Annotated[tuple[Declared, ...], msgspec.Meta(min_length=1, max_length=FACTS_MAX)]
     channel: Channel = "api"
     expected_version: Annotated[int, msgspec.Meta(ge=0)] | None = None
-    principal: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{8,64}$")] | None = None
+    principal: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{8,64}$(?!\n)")] | None = None
     correlation_id: Annotated[str, msgspec.Meta(max_length=64)] | None = None
     causation_id: Annotated[str, msgspec.Meta(max_length=64)] | None = None
 
@@ -130,7 +130,7 @@ def parse(body: bytes, *, stream: str) -> Request:
         raise Malformed((FieldAtFault("$", message),))
     try:
         declaration = _decode(body)
-    except (msgspec.DecodeError, ValueError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise Malformed((field_at_fault(error),)) from error
     wrong = list(_wrong_command_id(declaration.command_id))
     facts: list[Event] = []
@@ -140,7 +140,7 @@ def parse(body: bytes, *, stream: str) -> Request:
             fact = decode_fact(declared.type, declared.data)
         except UnknownTag as error:
             wrong.append(FieldAtFault(f"$.facts[{index}].type", str(error)))
-        except (msgspec.DecodeError, ValueError) as error:
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
             wrong.append(field_at_fault(error, f"$.facts[{index}].data"))
         else:
             facts.append(fact)

@@ -15,7 +15,7 @@ from datetime import date
 from functools import lru_cache
 from typing import Any, Final, Literal
 
-_FORM = re.compile(r"^(?P<year>\d{4})(?:-(?P<sub>\d{2})(?:-(?P<day>\d{2}))?)?$", re.ASCII)
+_FORM = re.compile(r"(?P<year>\d{4})(?:-(?P<sub>\d{2})(?:-(?P<day>\d{2}))?)?", re.ASCII)
 PATTERN: Final = r"^(\d{4}(-\d{2}(-\d{2})?)?|XXXX)$"
 """The written forms as a JSON Schema pattern: necessary, not sufficient (2026-02-30 matches)."""
 
@@ -110,7 +110,7 @@ def parse(text: str) -> PartialDate:
 def _bounds(text: str) -> tuple[date | None, date | None, Precision]:
     if text == "XXXX":
         return None, None, "unknown"
-    form = _FORM.match(text)
+    form = _FORM.fullmatch(text)
     if form is None:
         raise ValueError(
             f"{text!r} is no date: write 2026-01-15, 2026-01, 2014-36 (a quarter, 33 to 36), 2026, or XXXX"

@@ -39,7 +39,7 @@ Number = Annotated[str, msgspec.Meta(min_length=1, max_length=60)]
 
 Position = Annotated[int, msgspec.Meta(ge=1, le=2_147_483_647)]
 AvenantNumber = Annotated[int, msgspec.Meta(ge=1, le=999)]
-Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 ConventionId = Annotated[str, msgspec.Meta(pattern=SLUG, description="the slug of a convention's stream")]
 SignedCents = Annotated[int, msgspec.Meta(ge=-1_000_000_000_000, le=1_000_000_000_000)]
 
@@ -259,7 +259,7 @@ class RepresentativeChanged(Fact, frozen=True):
 
 # -- agrement/<institution>: the agrément of a centre social
 
-Service = Annotated[str, msgspec.Meta(pattern=r"^[A-Z][A-Z0-9-]{1,19}$")]
+Service = Annotated[str, msgspec.Meta(pattern=r"^[A-Z][A-Z0-9-]{1,19}$(?!\n)")]
 """AGC, ACF, EVS, and what comes after 2027: reference data, not an enumeration in code."""
 
 

@@ -25,8 +25,12 @@ ORIGIN_HEADER: Final = "Registre-Origin"
 APPENDED: Final = "signal.appended"
 COMMANDS: Final = "cmd.*.*.*"
 
-SLUG: Final = r"^[a-z0-9](?:[a-z0-9-]{0,78}[a-z0-9])?$"
-"""A name of an institution or a convention: at most 80 of a-z, 0-9 and the hyphen."""
+SLUG: Final = r"^[a-z0-9](?:[a-z0-9-]{0,78}[a-z0-9])?$(?!\n)"
+"""
+A name of an institution or a convention: at most 80 of a-z, 0-9 and the hyphen.
+
+Python's $ also matches before a last line break, which is no part of any name: hence what follows it.
+"""
 
 CATEGORIES: Final = ("agrement", "convention", "institution")
 

@@ -20,7 +20,7 @@ from contracts.institutions import InstitutionId, PartyId
 Line = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 """A short wording, never a person's name."""
 
-Key = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$")]
+Key = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$(?!\n)")]
 """A name given within one instrument: an instalment, a body, a signatory."""
 
 Cents = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000_000)]
