@@ -509,9 +509,9 @@ def names_from(entries: Iterable[Entry]) -> dict[str, str]:
             case InstrumentOpened(title=title) if category == "convention":
                 names[entry.envelope.stream] = title
             case DeliberationAdopted() as adopted:
-                names[f"#{adopted.key}"] = (
-                    f"délibération{_reference(adopted.reference)} ({adopted.organ}, {date_in_words(entry.effective_on)})"
-                )
+                when = date_in_words(entry.effective_on)
+                number = _reference(adopted.reference)
+                names[f"#{adopted.key}"] = f"délibération{number} ({adopted.organ}, {when})"
             case PieceAnnounced(key=key, what=what) | PieceMissing(key=key, what=what):
                 names[f"#{key}"] = what
             case ContradictionFound(key=key, about=about) | DisputeOpened(key=key, about=about):
@@ -1232,10 +1232,8 @@ def _deliberation(fact: DeliberationAdopted, n: Names) -> str:
     more += [f" ; n’a pas pris part au vote : {list_in_words(fact.withdrew)}"] if fact.withdrew else []
     more += [f" ; signature autorisée : {fact.authorises}"] if fact.authorises else []
     more += [f" ; avenant n° {fact.avenant}"] if fact.avenant is not None else []
-    return (
-        f"délibération{_reference(fact.reference)} {OUTCOMES[fact.outcome]}, {fact.organ} {n.of(fact.institution)} : "
-        f"{fact.about}{''.join(more)}"
-    )
+    decided = f"délibération{_reference(fact.reference)} {OUTCOMES[fact.outcome]}"
+    return f"{decided}, {fact.organ} {n.of(fact.institution)} : {fact.about}{''.join(more)}"
 
 
 def _about_money(
