@@ -79,4 +79,4 @@ async def main(stopping: asyncio.Event) -> None:
 
 
 if __name__ == "__main__":
-    runtime.run(main)
+    runtime.run(main, service="relay")

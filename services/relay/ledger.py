@@ -7,6 +7,7 @@ is published cannot be made to agree with the store by publishing more, and
 somebody must look.
 """
 
+import asyncio
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +31,9 @@ MESSAGE_BYTES_MAX: Final = BODY_BYTES_MAX + HEADERS_BYTES_MAX
 
 BATCH_EVENTS_LIMIT: Final = 1_000
 """The most messages that a server takes in one atomic batch."""
+
+SEND_SECONDS_MAX: Final = 30.0
+"""For a batch to leave this machine, were it the largest command over a slow line."""
 
 _STREAM_NOT_FOUND: Final = 10059
 _WRONG_LAST_SEQUENCE: Final = frozenset({10071, 10164})  # 10164: the other write is still in the pipeline
@@ -238,7 +242,8 @@ class Ledger:
     """
     The LEDGER stream of *bus*, written for the ledger called *origin*.
 
-    Every request waits *answer_seconds* at most, and raises a Setback or a Halted.
+    Every answer is awaited for *answer_seconds* at most; then, as with all that goes wrong, a Setback or a
+    Halted is raised.
     """
 
     def __init__(self, bus: Client, origin: str, *, replicas: int = 1, answer_seconds: float = 4.0) -> None:
@@ -296,9 +301,10 @@ class Ledger:
         assert last.position - first.position + 1 == len(events) <= BATCH_EVENTS_LIMIT
         with self._asking(f"publish positions {first.position} to {last.position}"):
             *before, (subject, body, headers) = self._messages(events)
-            for earlier in before:
-                await self._bus.publish(earlier[0], earlier[1], headers=earlier[2])
-            reply = await self._bus.request(subject, body, timeout=self._answer_seconds, headers=headers)
+            async with asyncio.timeout(SEND_SECONDS_MAX + self._answer_seconds):
+                for earlier in before:
+                    await self._bus.publish(earlier[0], earlier[1], headers=earlier[2])
+                reply = await self._bus.request(subject, body, timeout=self._answer_seconds, headers=headers)
             answer = _answers.decode(reply.data)
             if answer.error is not None:
                 if answer.error.err_code in _WRONG_LAST_SEQUENCE:
@@ -334,9 +340,9 @@ class Ledger:
             raise Unreachable(asked=what, detail="not connected")
         try:
             yield
-        except (nats.errors.TimeoutError, nats.errors.NoRespondersError) as error:
+        except (TimeoutError, nats.errors.NoRespondersError) as error:
             raise Unreachable(asked=what, detail="no answer") from error
-        except nats.errors.OutboundBufferLimitError as error:
+        except (OSError, nats.errors.OutboundBufferLimitError) as error:
             raise Unreachable(asked=what, detail="the connection was lost") from error
         except (ServiceUnavailableError, ServerError) as error:
             raise Unreachable(

@@ -1,40 +1,31 @@
 """What the relay answers over NATS: it is found under the name 'relay', and asked how far behind it is."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 
 import msgspec
-import nats.micro
-import structlog
 from nats.aio.client import Client
-from nats.micro.request import Request
 
 from contracts import subjects
+from eventstore.store import StoreError
 from services.relay.relay import Relay
+from services.runtime import Asked, Endpoint, answering
 
-log = structlog.get_logger()
 
+def offered(bus: Client, relay: Relay) -> AbstractAsyncContextManager[None]:
+    """
+    Answers on subjects.admin('relay', 'status') with a Status as JSON, while the block lasts.
 
-@asynccontextmanager
-async def offered(bus: Client, relay: Relay) -> AsyncIterator[None]:
-    """Answer on subjects.admin('relay', 'status') with a Status as JSON, as long as the context lasts."""
+    A StoreError met there ends the block, as one met by the relay itself does.
+    """
 
-    async def answer(request: Request) -> None:
-        try:
-            status = await relay.status(datetime.now(UTC))
-        except Exception:
-            # The library would send the caller a Python repr; the fact itself belongs in our log.
-            log.exception("relay.status_failed")
-            await request.respond_error("500", "the relay cannot read its store; its log says why")
-        else:
-            await request.respond(msgspec.json.encode(status))
+    async def answer(_: Asked) -> bytes:
+        return msgspec.json.encode(await relay.status(datetime.now(UTC)))
 
-    service = await nats.micro.add_service(
-        bus, name="relay", version="1.0.0", description="Publishes the store's events to the stream LEDGER."
+    return answering(
+        bus,
+        name="relay",
+        description="Publishes the events of the store to the stream LEDGER.",
+        endpoints=[Endpoint(name="status", subject=subjects.admin("relay", "status"), handler=answer)],
+        fatal={StoreError: "store-failed"},
     )
-    try:
-        await service.add_endpoint(name="status", subject=subjects.admin("relay", "status"), handler=answer)
-        yield
-    finally:
-        await service.stop()

@@ -1,20 +1,22 @@
 """Stores to relay, and what LEDGER then holds, read by a client that knows nothing of the relay."""
 
 import asyncio
+import contextlib
 import hashlib
 import json
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from datetime import datetime
 from itertools import count
 
 import nats
+import nats.errors
+import nats.js.errors
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig
 
-from eventstore.store import Command, EventStore
+from eventstore.store import Command, EventStore, Recorded
 from services.relay.ledger import Ledger
 from services.relay.relay import Limits, Relay
 
@@ -60,7 +62,7 @@ async def record(store: EventStore, recordings: Sequence[Recording]) -> None:
     )
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def connected(url: str) -> AsyncIterator[Client]:
     """A connection that outlives its server."""
     bus = await nats.connect(url, max_reconnect_attempts=-1, reconnect_time_wait=0.02, error_cb=_expected)
@@ -74,7 +76,7 @@ async def _expected(_: Exception) -> None:
     """The server of these tests goes away now and then."""
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def relaying(
     store: EventStore, bus: Client, limits: Limits | None = None, *, answer_seconds: float = 4.0
 ) -> AsyncIterator[Relay]:
@@ -115,7 +117,7 @@ async def assert_whole(store: EventStore, bus: Client) -> None:
     The digest is computed from the published bytes alone, as eventstore.store defines it.
     """
     messages = await published(bus)
-    events = []
+    events: list[Recorded] = []
     while page := await store.read_all(after=len(events)):
         events += page
     assert [message.metadata.sequence.stream for message in messages] == list(range(1, len(events) + 1))
@@ -137,6 +139,14 @@ async def caught_up(bus: Client, store: EventStore) -> None:
             pass
 
 
+async def tip_after_outage(bus: Client) -> int:
+    """The last sequence, as soon as the server that was away answers again."""
+    async with asyncio.timeout(30):
+        while True:
+            with contextlib.suppress(nats.errors.Error, nats.js.errors.APIError):
+                return await last_sequence(bus)
+
+
 class Overheard:
     """What goes over the wire to LEDGER, stored or not, in the order in which it was sent."""
 
@@ -156,7 +166,7 @@ class Overheard:
                 await self._grown.wait()
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def overhearing(bus: Client) -> AsyncIterator[Overheard]:
     """Listen in on the subjects of LEDGER."""
     overheard = Overheard()
