@@ -1,0 +1,1 @@
+"""The projector: LEDGER to the read models that partners' questions are answered from."""

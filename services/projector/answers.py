@@ -1,0 +1,201 @@
+"""
+Questions answered from a file of read models: the reading side.
+
+Each answer is read in one transaction of a connection of its own, so it is
+about one position, which it names, and never waits for the writer. The day and
+the instant come with the question: nothing here knows what today is.
+
+Blocking, for one thread.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Final, Self
+from urllib.parse import quote
+
+import msgspec
+
+from contracts import dates, envelope, subjects
+from contracts.commands import FieldAtFault, Refusal
+from contracts.queries import (
+    PAGE_BYTES_MAX,
+    EventsPage,
+    EventsQuery,
+    ListAnswer,
+    ListQuery,
+    StatementQuery,
+)
+from services.domain import statement
+from services.projector.projection import microseconds
+from services.projector.recent import Recent
+from services.projector.replies import StatementAnswer
+from services.projector.trouble import ViewsUnfit
+
+STATEMENT_BYTES_KEPT_MAX: Final = 16 * 1024 * 1024
+
+_encode = msgspec.json.Encoder(enc_hook=dates.encode, order="sorted").encode
+_summary = msgspec.json.Decoder(statement.Summary, dec_hook=dates.decode).decode
+
+
+class NoAnswer(Exception):
+    """Raised instead of an answer: *refusal* says why, to whoever asked."""
+
+    def __init__(self, code: str, message: str, *, field: str = "") -> None:
+        super().__init__(message)
+        fields = (FieldAtFault(f"$.{field}", message),) if field else ()
+        self.refusal = Refusal(code, message, fields)
+
+
+class UnknownStream(NoAnswer):
+    """Raised when nothing is recorded of a stream, or was not by then."""
+
+    def __init__(self, stream: str, *, position: int) -> None:
+        super().__init__(
+            "unknown_stream", f"nothing is recorded of {stream!r} up to position {position}", field="stream"
+        )
+        self.stream = stream
+        self.position = position
+
+
+class NotAStream(NoAnswer):
+    """Raised when a question names what cannot be the name of a stream."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("malformed", detail, field="stream")
+
+
+class Answers:
+    """A file of read models, open for reading. It must be a projection's, of this version."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+        self._statements: Recent[tuple[int, int, date], bytes] = Recent(STATEMENT_BYTES_KEPT_MAX)
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """The file *path*, which must exist. Raises ViewsUnfit."""
+        try:
+            connection = sqlite3.connect(
+                f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+            )
+        except sqlite3.Error as error:
+            raise ViewsUnfit(path, f"it cannot be opened ({error})") from error
+        return cls(path, connection)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    def statement(self, query: StatementQuery, *, today: date) -> bytes:
+        """The JSON of a StatementAnswer. Raises UnknownStream and NotAStream."""
+        _check(query.stream)
+        on = query.on or today
+        with self._snapshot() as last:
+            known_at = query.known_at
+            position = last if known_at is None else self._position_at(microseconds(known_at), last)
+            found = self._connection.execute(
+                "SELECT stream, max(version) FROM events "
+                "WHERE stream = (SELECT id FROM streams WHERE name = ?) AND position <= ?",
+                (query.stream, position),
+            ).fetchone()
+            stream_id, version = found
+            if version is None:
+                raise UnknownStream(query.stream, position=position)
+            made = self._statements.get((stream_id, version, on))
+            if made is None:
+                entries = [
+                    envelope.decode(body)
+                    for (body,) in self._connection.execute(
+                        "SELECT body FROM events WHERE stream = ? AND version <= ? ORDER BY version",
+                        (stream_id, version),
+                    )
+                ]
+                made = statement.encode(statement.of(entries, stream=query.stream, on=on))
+                self._statements.put((stream_id, version, on), made, weight=len(made))
+        return _encode(
+            StatementAnswer(statement=msgspec.Raw(made), position=position, known_at=query.known_at, on=on)
+        )
+
+    def conventions(self, query: ListQuery, *, today: date) -> bytes:
+        """The JSON of a ListAnswer, its rows by title."""
+        on = query.on or today
+        with self._snapshot("listed") as position:
+            if query.institution is None:
+                found = self._connection.execute("SELECT summary FROM conventions")
+            else:
+                found = self._connection.execute(
+                    "SELECT summary FROM memberships JOIN conventions USING (stream) WHERE institution = ?",
+                    (query.institution,),
+                )
+            rows = [statement.row(_summary(summary), on=on) for (summary,) in found]
+        rows.sort(key=lambda row: (row.title, row.stream))
+        return _encode(ListAnswer(rows=tuple(rows), position=position, on=on))
+
+    def events(self, query: EventsQuery) -> bytes:
+        """The JSON of an EventsPage. Raises UnknownStream and NotAStream."""
+        with self._snapshot() as position:
+            if query.stream is None:
+                found = self._connection.execute(
+                    "SELECT position, body FROM events WHERE position > ? ORDER BY position LIMIT ?",
+                    (query.after, query.events_max + 1),
+                )
+            else:
+                # By version, which has an index: within a stream it is the same order.
+                found = self._connection.execute(
+                    "SELECT position, body FROM events WHERE stream = ? AND position > ? "
+                    "ORDER BY version LIMIT ?",
+                    (self._stream_id(query.stream, position), query.after, query.events_max + 1),
+                )
+            bodies: list[msgspec.Raw] = []
+            size_bytes, last, more = 0, query.after, False
+            for event_position, body in found:
+                size_bytes += len(body)
+                if len(bodies) == query.events_max or (bodies and size_bytes > PAGE_BYTES_MAX):
+                    more = True
+                    break
+                bodies.append(msgspec.Raw(body))
+                last = event_position
+        return _encode(EventsPage(events=tuple(bodies), last_position=last, more=more, position=position))
+
+    @contextmanager
+    def _snapshot(self, what: str = "position") -> Iterator[int]:
+        """One moment of the file, and the position it stands for."""
+        self._connection.execute("BEGIN")
+        try:
+            (position,) = self._connection.execute(f"SELECT {what} FROM progress").fetchone()  # noqa: S608 - a column
+            yield position
+        finally:
+            self._connection.execute("ROLLBACK")
+
+    def _stream_id(self, name: str, position: int) -> int:
+        _check(name)
+        found = self._connection.execute("SELECT id FROM streams WHERE name = ?", (name,)).fetchone()
+        if found is None:
+            raise UnknownStream(name, position=position)
+        stream_id: int = found[0]
+        return stream_id
+
+    def _position_at(self, instant: int, last: int) -> int:
+        """The last position recorded at or before *instant*; the instants never decrease."""
+        first = 0
+        while first < last:
+            middle = (first + last + 1) // 2
+            (recorded_at,) = self._connection.execute(
+                "SELECT recorded_at FROM events WHERE position = ?", (middle,)
+            ).fetchone()
+            if recorded_at <= instant:
+                first = middle
+            else:
+                last = middle - 1
+        return first
+
+
+def _check(stream: str) -> None:
+    try:
+        subjects.parse_stream(stream)
+    except ValueError as error:
+        raise NotAStream(str(error)) from error

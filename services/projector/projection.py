@@ -1,0 +1,369 @@
+"""
+What LEDGER says, folded into one SQLite file: the writing side.
+
+A page of messages is checked, folded and committed in one transaction that
+ends where a command ends, offset and rows together. So a page that comes
+twice, or a process that dies at any moment, changes nothing.
+
+Far behind LEDGER only the events are kept, with their checks, and the rows of
+the list stay what they were at the position *listed*. Near its end each page
+brings the list up to date too, in the same transaction. A stream that a
+thousand pages touch is so folded once, and memory stays bounded however long
+the ledger is: no state is held but those used last.
+
+Blocking, for one thread.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final, Self
+
+import msgspec
+
+from contracts import dates, envelope, subjects
+from contracts.envelope import Entry
+from services.domain import statement, streams
+from services.projector.recent import Recent
+from services.projector.trouble import (
+    DigestDiffers,
+    Gap,
+    Misplaced,
+    OtherLedger,
+    OtherVersion,
+    Undecodable,
+    Unfoldable,
+    Unlabelled,
+    ViewsUnfit,
+)
+
+NAME: Final = "statements"
+VERSION: Final = f"1-{statement.RULES_VERSION}"
+"""Raised with the tables; and new rules make other rows of the same events."""
+
+BACKLOG_EVENTS: Final = 1_000
+"""With more than this to come, the list waits until they are in."""
+
+STREAMS_KNOWN_MAX: Final = 50_000
+"""Names, with id and version. Well over one page and one command, whose streams must stay among them."""
+
+STATE_EVENTS_MAX: Final = 20_000
+"""Events in the states held; one weighs some 2 kB."""
+
+PAGE_CACHE_BYTES: Final = 32 * 1024 * 1024
+CHECKPOINT_PAGES: Final = 4_000
+BUSY_SECONDS: Final = 5.0
+
+SCHEMA: Final = Path(__file__).with_name("views.sql").read_text(encoding="utf-8")
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_encode_summary = msgspec.json.Encoder(enc_hook=dates.encode, order="sorted").encode
+
+
+class Published(msgspec.Struct, frozen=True, gc=False):
+    """A message of LEDGER: its sequence, its bytes, and the digest and origin in its headers, or ''."""
+
+    sequence: int
+    body: bytes
+    digest: str
+    origin: str
+
+
+class Interrupted(Exception):
+    """Raised in the thread that folds when the projection was told to stop: nothing was committed."""
+
+    def __init__(self) -> None:
+        super().__init__("interrupted: nothing of this page was committed")
+
+
+class _Arrived(msgspec.Struct, frozen=True, gc=False):
+    """An event that passed its checks, until its command is whole."""
+
+    entry: Entry
+    body: bytes
+    stream_id: int
+
+
+def microseconds(instant: datetime) -> int:
+    """Since 1970, UTC, exactly."""
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def genesis(origin: str) -> bytes:
+    """The running digest before the first event of the ledger *origin*: as the event store defines it."""
+    return sha256(b"registre-digest-v1\n" + origin.encode()).digest()
+
+
+class Projection:
+    """
+    One file of read models, open for writing.
+
+    *position* is the last event committed and *listed* the position its list stands
+    for; *digest* is the running digest at *position*, b'' before the first event.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+        self._interrupted = threading.Event()
+        projection, version, origin, position, digest, recorded_at, listed = connection.execute(
+            "SELECT projection, version, origin, position, digest, recorded_at, listed FROM progress"
+        ).fetchone()
+        if (projection, version) != (NAME, VERSION):
+            raise OtherVersion(path, found=f"{projection} {version}", wanted=f"{NAME} {VERSION}")
+        self.position: int = position
+        self.listed: int = listed
+        self.digest: bytes = digest or b""
+        self.origin: str | None = origin
+        # What was checked, which is ahead of what is committed by the beginning of a command.
+        self._read_position: int = position
+        self._read_digest: bytes = self.digest
+        self._read_at: int = recorded_at
+        self._arrived: list[_Arrived] = []
+        self._known: Recent[str, tuple[int, int]] = Recent(STREAMS_KNOWN_MAX)
+        self._states: Recent[str, streams.State] = Recent(STATE_EVENTS_MAX)
+        self._next_id: int = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM streams").fetchone()[0]
+        self._stale: dict[int, str] = dict(
+            connection.execute("SELECT id, name FROM streams WHERE summarised < version")
+        )
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """
+        The projection in the file *path*, which is made when it is not there.
+
+        Raises OtherVersion and ViewsUnfit.
+        """
+        connection = sqlite3.connect(
+            path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS, cached_statements=64
+        )
+        try:
+            # A power cut may take the last commits, never half of one: the offset goes too, LEDGER has all.
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute(f"PRAGMA cache_size = -{PAGE_CACHE_BYTES // 1024}")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+            if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                connection.executescript(f"BEGIN IMMEDIATE;\n{SCHEMA}")
+                connection.execute(
+                    "INSERT INTO progress (only, projection, version, position, recorded_at, listed) "
+                    "VALUES (1, ?, ?, 0, 0, 0)",
+                    (NAME, VERSION),
+                )
+                connection.execute("COMMIT")
+            return cls(path, connection)
+        except sqlite3.Error as error:
+            connection.close()
+            raise ViewsUnfit(path, f"it cannot be opened ({error})") from error
+        except BaseException:
+            connection.close()
+            raise
+
+    def interrupt(self) -> None:
+        """Make take give up soon, with Interrupted. From any thread."""
+        self._interrupted.set()
+
+    def close(self) -> None:
+        """Let go of the file; nothing is lost that take had returned from."""
+        self._connection.close()
+
+    def take(self, page: Sequence[Published], *, behind: int) -> None:
+        """
+        Take in the next messages; LEDGER holds *behind* more. What was taken in before is passed over.
+
+        Commits as far as commands are whole; keeps the rest for the next page.
+        Raises Stopped when one cannot be taken in; ViewsUnfit when the file
+        cannot be written; Interrupted. The projection is of no use after that.
+        """
+        whole = 0
+        for message in page:
+            if message.sequence <= self._read_position:
+                self._compare(message)
+                continue
+            self._arrived.append(self._checked(message))
+            if self._arrived[-1].entry.envelope.ordinal == self._arrived[-1].entry.envelope.count:
+                whole = len(self._arrived)
+        near_the_end = behind <= BACKLOG_EVENTS
+        if whole or (near_the_end and self._stale):
+            self._commit(self._arrived[:whole], refresh=near_the_end)
+            del self._arrived[:whole]
+
+    # -- checks
+
+    def _compare(self, message: Published) -> None:
+        """A message seen again: the one where we stand shows whether LEDGER still tells the same history."""
+        if message.sequence == self._read_position and message.digest != self._read_digest.hex():
+            raise DigestDiffers(
+                message.sequence, computed=self._read_digest.hex(), published=message.digest or "absent"
+            )
+
+    def _checked(self, message: Published) -> _Arrived:
+        """The event, once it is certain that it is the next one of this ledger."""
+        position = self._read_position + 1
+        if message.sequence != position:
+            raise Gap(position, found=message.sequence)
+        digest = self._linked(message)
+        try:
+            entry = envelope.decode(message.body)
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise Undecodable(position, detail=str(error)) from error
+        meta = entry.envelope
+        if meta.source != self.origin:
+            raise OtherLedger(position, origin=str(self.origin), found=meta.source)
+        if meta.position != position:
+            raise Misplaced(position, what="position", expected=position, found=meta.position)
+        ordinal, count = 1, meta.count
+        if self._arrived and (last := self._arrived[-1].entry.envelope).ordinal < last.count:
+            ordinal, count = last.ordinal + 1, last.count
+        if (meta.ordinal, meta.count) != (ordinal, count):
+            found, expected = f"{meta.ordinal} of {meta.count}", f"{ordinal} of {count}"
+            raise Misplaced(position, what="it is event", expected=expected, found=found)
+        recorded_at = microseconds(meta.recorded_at)
+        if recorded_at < self._read_at:
+            last_at = _EPOCH + self._read_at * _MICROSECOND
+            raise Misplaced(position, what="time", expected=f"{last_at} or later", found=meta.recorded_at)
+        stream_id = self._versioned(meta)
+        self._read_position, self._read_digest, self._read_at = position, digest, recorded_at
+        return _Arrived(entry, message.body, stream_id)
+
+    def _linked(self, message: Published) -> bytes:
+        """The running digest after *message*."""
+        position = message.sequence
+        if not message.digest or not message.origin:
+            missing = subjects.ORIGIN_HEADER if message.digest else subjects.DIGEST_HEADER
+            raise Unlabelled(position, header=missing)
+        if self.origin is None:
+            self.origin = message.origin
+            self._read_digest = genesis(message.origin)
+        if message.origin != self.origin:
+            raise OtherLedger(position, origin=self.origin, found=message.origin)
+        digest = sha256(self._read_digest + message.body)
+        if digest.hexdigest() != message.digest:
+            raise DigestDiffers(position, computed=digest.hexdigest(), published=message.digest)
+        return digest.digest()
+
+    def _versioned(self, meta: envelope.Envelope) -> int:
+        """The id of the event's stream, now at the event's version."""
+        known = self._known.get(meta.stream)
+        if known is None:
+            known = self._connection.execute(
+                "SELECT id, version FROM streams WHERE name = ?", (meta.stream,)
+            ).fetchone()
+        if known is None:
+            try:
+                subjects.parse_stream(meta.stream)
+            except ValueError as error:
+                raise Undecodable(meta.position, detail=str(error)) from error
+            known = (self._next_id, 0)
+            self._next_id += 1
+        stream_id, version = known
+        if meta.version != version + 1:
+            raise Misplaced(
+                meta.position, what=f"version of {meta.stream}", expected=version + 1, found=meta.version
+            )
+        self._known.put(meta.stream, (stream_id, meta.version))
+        return stream_id
+
+    # -- rows
+
+    def _commit(self, arrived: Sequence[_Arrived], *, refresh: bool) -> None:
+        """All of it in one transaction, the offset with the rows."""
+        position, digest, recorded_at = self.position, self.digest, None
+        if arrived:
+            position, recorded_at = arrived[-1].entry.position, microseconds(arrived[-1].entry.recorded_at)
+            digest = self._digest_after(arrived)
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._store(arrived)
+            listed = self.listed
+            if refresh:
+                self._refresh()
+                listed = position
+            self._connection.execute(
+                "UPDATE progress SET origin = ?, position = ?, digest = ?, listed = ?, "
+                "recorded_at = coalesce(?, recorded_at)",
+                (self.origin, position, digest, listed, recorded_at),
+            )
+            self._connection.execute("COMMIT")
+        except BaseException as error:
+            with suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                raise ViewsUnfit(self.path, f"it cannot be written ({error})") from error
+            raise
+        self.position, self.digest, self.listed = position, digest, listed
+
+    def _digest_after(self, arrived: Sequence[_Arrived]) -> bytes:
+        """The running digest at the last of *arrived*: what was read may go on into the next command."""
+        if len(arrived) == len(self._arrived):
+            return self._read_digest
+        assert self.origin is not None
+        digest = self.digest or genesis(self.origin)
+        for each in arrived:
+            digest = sha256(digest + each.body).digest()
+        return digest
+
+    def _store(self, arrived: Sequence[_Arrived]) -> None:
+        last: dict[int, tuple[int, str, int]] = {}
+        rows = []
+        for each in arrived:
+            meta = each.entry.envelope
+            rows.append(
+                (meta.position, each.stream_id, meta.version, microseconds(meta.recorded_at), each.body)
+            )
+            last[each.stream_id] = (each.stream_id, meta.stream, meta.version)
+        self._connection.executemany(
+            "INSERT INTO streams (id, name, version, summarised) VALUES (?, ?, ?, 0) "
+            "ON CONFLICT (id) DO UPDATE SET version = excluded.version",
+            last.values(),
+        )
+        self._connection.executemany(
+            "INSERT INTO events (position, stream, version, recorded_at, body) VALUES (?, ?, ?, ?, ?)", rows
+        )
+        self._stale.update((stream_id, name) for stream_id, name, _ in last.values())
+
+    def _refresh(self) -> None:
+        """Bring the rows of every stream that moved up to date."""
+        for stream_id, name in self._stale.items():
+            if self._interrupted.is_set():
+                raise Interrupted
+            state = self._folded(stream_id, name)
+            summary = statement.summary(state)
+            self._connection.execute("DELETE FROM memberships WHERE stream = ?", (stream_id,))
+            if summary is None:
+                self._connection.execute("DELETE FROM conventions WHERE stream = ?", (stream_id,))
+            else:
+                self._connection.execute(
+                    "INSERT INTO conventions (stream, summary) VALUES (?, ?) "
+                    "ON CONFLICT (stream) DO UPDATE SET summary = excluded.summary",
+                    (stream_id, _encode_summary(summary)),
+                )
+                self._members(stream_id, statement.memberships(summary))
+            self._connection.execute(
+                "UPDATE streams SET summarised = ? WHERE id = ?", (state.version, stream_id)
+            )
+        self._stale.clear()
+
+    def _members(self, stream_id: int, institutions: Iterable[str]) -> None:
+        rows: list[tuple[Any, ...]] = [(institution, stream_id) for institution in institutions]
+        self._connection.executemany("INSERT INTO memberships (institution, stream) VALUES (?, ?)", rows)
+
+    def _folded(self, stream_id: int, name: str) -> streams.State:
+        """The state of a stream after all of its events, from the one held where there is one."""
+        state = self._states.get(name) or streams.initial(name)
+        rows = self._connection.execute(
+            "SELECT position, body FROM events WHERE stream = ? AND version > ? ORDER BY version",
+            (stream_id, state.version),
+        )
+        for position, body in rows:
+            try:
+                state = streams.evolve(state, envelope.decode(body))
+            except Exception as error:
+                raise Unfoldable(position, detail=f"{type(error).__name__}: {error}") from error
+        self._states.put(name, state, weight=state.version)
+        return state
