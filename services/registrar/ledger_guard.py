@@ -13,7 +13,7 @@ from typing import Final
 import nats.errors
 import structlog
 from nats.aio.client import Client
-from nats.js.errors import Error, NotFoundError
+from nats.js.errors import APIError, NotFoundError
 
 from contracts import subjects
 from contracts.commands import Refusal
@@ -68,8 +68,12 @@ class LedgerGuard:
         before = self._reason
         try:
             self._reason = await self._difference()
-        except (nats.errors.Error, Error) as error:
-            self._reason = _unknown(str(error) or type(error).__name__)
+        except nats.errors.TimeoutError:
+            self._reason = _unknown(f"no answer within {ANSWER_SECONDS_MAX:g} seconds")
+        except APIError as error:
+            self._reason = _unknown(error.description or "JetStream does not answer")
+        except nats.errors.Error as error:
+            self._reason = _unknown(str(error))
         self._connections = connections
         if self._reason is None and before is not None:
             log.info("ledger.agrees")
