@@ -423,11 +423,14 @@ async def reading(path: Path, *, poll_seconds_max: float = POLL_SECONDS_MAX) -> 
     A follower looks for new events every *poll_seconds_max*, and at once when nudged.
     Raises StoreUnfit when there is no store.
     """
+    absent = StoreUnfit(str(path), "there is no store here yet: whoever writes it must be started first")
     if not path.exists():
-        raise StoreUnfit(str(path), "there is no store here yet: whoever writes it must be started first")
+        raise absent
     connection = await _connected(path)
     try:
         try:
+            if list(await connection.execute_fetchall("SELECT count(*) FROM sqlite_schema")) == [(0,)]:
+                raise absent
             rows = await connection.execute_fetchall("SELECT schema_version, origin FROM meta")
         except sqlite3.DatabaseError as error:
             raise StoreUnfit(str(path), f"this file cannot be opened as a store ({error})") from error

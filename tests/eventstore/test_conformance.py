@@ -168,7 +168,7 @@ async def test_a_body_over_the_limit_is_refused_with_size_and_limit(store: Event
 
 async def test_a_seal_gives_bytes_and_nothing_else(store: EventStore) -> None:
     with pytest.raises(TypeError, match="a seal gives bytes, not str"):
-        await store.append("convention/a", [lambda *_: "text"], expected=0, command=command())  # type: ignore[list-item,return-value]
+        await store.append("convention/a", [lambda *_: "text"], expected=0, command=command())  # type: ignore[list-item]
     assert (await store.head()).position == 0
 
 

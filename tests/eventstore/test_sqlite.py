@@ -1,0 +1,467 @@
+"""What the embedded engine adds to the contract: groups, locks, rules of the schema, other processes."""
+
+import asyncio
+import contextlib
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from eventstore import sqlite, sqlite_writer
+from eventstore.clock import boot_seconds, utc_now
+from eventstore.sqlite_writer import Ask, Outcome, Writer
+from eventstore.store import (
+    Appended,
+    BodyTooLarge,
+    ClockWentBack,
+    CommandReused,
+    Seal,
+    StoreClosed,
+    StoreLocked,
+    StoreUnfit,
+    WrongVersion,
+)
+from tests.eventstore.conftest import ORIGIN, SetClock, body, command
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.db"
+
+
+@pytest.fixture
+def writer(path: Path) -> Iterator[Writer]:
+    opened = Writer(path, origin=ORIGIN, clock=utc_now, elapsed_seconds=boot_seconds)
+    yield opened
+    opened.close()
+
+
+def ask(stream: str, *texts: str, expected: int = 0, number: int | None = None, asked: bytes = b"?") -> Ask:
+    seals: list[Seal] = [body(text) for text in texts]
+    return Ask(stream, seals, expected, command(number=number, asked=asked), answer=None)  # type: ignore[arg-type]
+
+
+def positions(outcomes: list[Outcome]) -> list[int | type]:
+    return [each.first_position if isinstance(each, Appended) else type(each) for each in outcomes]
+
+
+@contextlib.contextmanager
+def shell(path: Path) -> Iterator[sqlite3.Connection]:
+    """Somebody with a shell."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    yield connection
+    connection.close()
+
+
+def test_within_a_group_each_append_sees_those_before_it(writer: Writer) -> None:
+    outcomes = writer.commit(
+        [
+            ask("a", "1"),
+            ask("a", "2", "3", expected=1),
+            ask("b", "4"),
+            ask("a", "5", expected=3),
+        ]
+    )
+    assert positions(outcomes) == [1, 2, 4, 5]
+
+
+def test_a_conflict_in_a_group_rejects_only_itself_and_leaves_no_gap(writer: Writer) -> None:
+    outcomes = writer.commit([ask("a", "1"), ask("a", "lost", expected=0), ask("a", "2", expected=1)])
+    assert positions(outcomes) == [1, WrongVersion, 2]
+    assert str(outcomes[1]) == "stream 'a': expected version 0, found 1"
+
+
+def test_a_seal_that_raises_in_a_group_fails_only_itself(writer: Writer) -> None:
+    def broken(_position: int, _version: int, _recorded_at: datetime) -> bytes:
+        raise KeyError("lost")
+
+    def large(_position: int, _version: int, _recorded_at: datetime) -> bytes:
+        return bytes(60_001)
+
+    outcomes = writer.commit(
+        [
+            ask("a", "1"),
+            ask("b", "2")._replace(seals=[body("2"), broken]),
+            ask("c", "3")._replace(seals=[large]),
+            ask("b", "4"),
+        ]
+    )
+    assert positions(outcomes) == [1, KeyError, BodyTooLarge, 2]
+    assert writer.failure is None
+
+
+def test_the_same_command_twice_in_a_group_is_one_command(writer: Writer) -> None:
+    outcomes = writer.commit(
+        [
+            ask("a", "1", number=7),
+            ask("a", "1", number=7),
+            ask("a", "2", number=7, asked=b"!", expected=1),
+        ]
+    )
+    assert positions(outcomes) == [1, 1, CommandReused]
+    assert [each.repeated for each in outcomes if isinstance(each, Appended)] == [False, True]
+    assert positions(writer.commit([ask("a", "1", number=7), ask("b", "3")])) == [1, 2]
+
+
+def test_a_group_larger_than_one_statement_is_one_commit(writer: Writer, path: Path) -> None:
+    outcomes = writer.commit([ask(f"s{each}", "x", "y") for each in range(157)])
+    assert positions(outcomes) == list(range(1, 315, 2))
+    with shell(path) as connection:
+        assert connection.execute("SELECT count(*), max(position) FROM events").fetchone() == (314, 314)
+
+
+def test_a_group_of_refusals_writes_nothing(writer: Writer) -> None:
+    assert positions(writer.commit([ask("a", "1", expected=3)])) == [WrongVersion]
+    assert positions(writer.commit([ask("a", "1")])) == [1]
+
+
+def test_a_stream_is_known_again_after_it_left_the_memory(
+    writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_writer, "STREAMS_CACHED_MAX", 2)
+    for version in range(2):
+        for stream in "abcd":
+            [outcome] = writer.commit([ask(stream, "x", expected=version)])
+            assert isinstance(outcome, Appended)
+            assert outcome.version == version + 1
+
+
+STATEMENTS = {
+    "update": "UPDATE {table} SET {column} = {column}",
+    "delete": "DELETE FROM {table}",
+    "replace": "INSERT OR REPLACE INTO {table} SELECT * FROM {table}",
+    "ignore": "INSERT OR IGNORE INTO {table} SELECT * FROM {table}",
+    "upsert": "INSERT INTO {table} SELECT * FROM {table} WHERE true ON CONFLICT DO UPDATE SET {column} = 1",
+}
+
+
+@pytest.mark.parametrize("statement", STATEMENTS.values(), ids=STATEMENTS)
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [("events", "body"), ("streams", "name"), ("commands", "body_digest"), ("meta", "origin")],
+)
+def test_the_schema_itself_refuses_to_change_the_past(
+    writer: Writer, path: Path, statement: str, table: str, column: str
+) -> None:
+    writer.commit([ask("a", "1"), ask("b", "2")])
+    with (
+        shell(path) as connection,
+        pytest.raises(sqlite3.IntegrityError, match=f"{table} (is|are) never"),
+    ):
+        connection.execute(statement.format(table=table, column=column))
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "(4, 1, 9, x'', x'', x'')",  # a gap
+        "(1, 1, 9, x'', x'', x'')",  # a position taken
+        "(3, 1, 1, x'', x'', x'')",  # a version taken, at a new position
+    ],
+)
+def test_a_replacement_under_another_key_is_refused_too(writer: Writer, path: Path, row: str) -> None:
+    writer.commit([ask("a", "1"), ask("b", "2")])
+    with shell(path) as connection, pytest.raises(sqlite3.IntegrityError, match="never replaced"):
+        connection.execute(f"INSERT OR REPLACE INTO events VALUES {row}")
+
+
+def test_a_writer_that_went_past_the_lock_is_found(writer: Writer, path: Path) -> None:
+    writer.commit([ask("a", "1")])
+    second = Writer(path, origin=ORIGIN, clock=utc_now, elapsed_seconds=boot_seconds)
+    second.commit([ask("a", "2", expected=1)])
+    second.close()
+    assert positions(writer.commit([ask("b", "3")])) != [2]
+    assert writer.failure is not None
+    assert positions(writer.commit([ask("b", "3")])) == [StoreClosed]
+
+
+def test_a_file_locked_by_a_shell_refuses_the_group_and_then_goes_on(
+    writer: Writer, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer._connection.execute("PRAGMA busy_timeout = 1")
+    with shell(path) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        assert positions(writer.commit([ask("a", "1")])) == [StoreLocked]
+        connection.execute("ROLLBACK")
+    assert positions(writer.commit([ask("a", "1")])) == [1]
+
+
+async def test_a_second_process_is_refused_with_the_pid_of_the_first(path: Path) -> None:
+    program = (
+        "import asyncio, pathlib, sys\n"
+        "from eventstore import sqlite\n"
+        "async def main():\n"
+        f"    async with sqlite.opened(pathlib.Path(sys.argv[1]), origin={ORIGIN!r}):\n"
+        "        print('open', flush=True)\n"
+        "        sys.stdin.read()\n"
+        "asyncio.run(main())\n"
+    )
+    with subprocess.Popen(  # noqa: ASYNC220 - its pipe answers at once
+        [sys.executable, "-c", program, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "open\n"
+        with pytest.raises(StoreLocked, match=f"is being written by process {other.pid}") as caught:
+            async with sqlite.opened(path, origin=ORIGIN):
+                pass
+        assert caught.value.pid == other.pid
+        other.send_signal(signal.SIGKILL)
+    async with sqlite.opened(path, origin=ORIGIN) as store:
+        assert (await store.head()).position == 0
+
+
+async def test_a_store_of_another_ledger_is_refused(path: Path) -> None:
+    async with sqlite.opened(path, origin=ORIGIN):
+        pass
+    with pytest.raises(StoreUnfit, match=r"this is the ledger 'registre.test/conformance', not 'other'"):
+        async with sqlite.opened(path, origin="other"):
+            pass
+    async with sqlite.opened(path, origin=ORIGIN), sqlite.reading(path) as reader:
+        assert reader.origin == ORIGIN
+
+
+@pytest.mark.parametrize("content", [b"not a database at all" * 100, b"SQLite format 3\x00" + bytes(4096)])
+async def test_a_file_that_is_no_store_is_refused(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    for opening in (sqlite.opened(path, origin=ORIGIN), sqlite.reading(path)):
+        with pytest.raises(StoreUnfit, match="cannot be opened as a store"):
+            async with opening:  # type: ignore[attr-defined]
+                pass
+
+
+async def test_a_database_of_something_else_is_refused(path: Path) -> None:
+    with shell(path) as connection:
+        connection.execute("CREATE TABLE other (id)")
+    with pytest.raises(StoreUnfit, match="no such table: meta"):
+        async with sqlite.opened(path, origin=ORIGIN):
+            pass
+
+
+async def test_a_schema_of_another_time_is_refused(path: Path) -> None:
+    with shell(path) as connection:
+        connection.executescript(
+            "CREATE TABLE meta (id, schema_version, origin); INSERT INTO meta VALUES (1, 2, 'x')"
+        )
+    with pytest.raises(StoreUnfit, match="this store has schema version 2; this program knows 1"):
+        async with sqlite.opened(path, origin=ORIGIN):
+            pass
+
+
+async def test_a_place_that_cannot_keep_a_durable_log_is_refused() -> None:
+    """In memory there is no write-ahead log: SQLite says so when asked, and the store listens."""
+    with pytest.raises(StoreUnfit, match=r"would not be durable here \(journal_mode memory"):
+        Writer(Path(":memory:"), origin=ORIGIN, clock=utc_now, elapsed_seconds=boot_seconds)
+
+
+async def test_nothing_to_read_yet_says_who_must_start(path: Path) -> None:
+    with pytest.raises(StoreUnfit, match="whoever writes it must be started first"):
+        async with sqlite.reading(path):
+            pass
+    path.touch()
+    with pytest.raises(StoreUnfit, match="whoever writes it must be started first"):
+        async with sqlite.reading(path):
+            pass
+
+
+async def test_what_is_queued_when_the_store_closes_is_still_committed(path: Path) -> None:
+    async with sqlite.opened(path, origin=ORIGIN) as store:
+        waiting = [
+            asyncio.ensure_future(store.append(f"s{each}", [body("x")], expected=0, command=command()))
+            for each in range(50)
+        ]
+        await asyncio.sleep(0)
+    appended = await asyncio.gather(*waiting)
+    assert sorted(each.first_position for each in appended) == list(range(1, 51))
+    with pytest.raises(StoreClosed, match="it was closed"):
+        await store.append("late", [body("x")], expected=0, command=command())
+    async with sqlite.opened(path, origin=ORIGIN) as store:
+        assert (await store.head()).position == 50
+
+
+async def test_more_appends_than_may_queue_wait_their_turn(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "APPENDS_QUEUED_MAX", 3)
+    async with sqlite.opened(path, origin=ORIGIN) as store:
+        seen: list[int] = []
+
+        def seal(position: int, _version: int, _recorded_at: datetime) -> bytes:
+            seen.append(store._queue.qsize())
+            return b"%d" % position
+
+        await asyncio.gather(
+            *(store.append(f"s{each}", [seal], expected=0, command=command()) for each in range(40))
+        )
+        assert max(seen) <= 3
+        assert (await store.head()).position == 40
+
+
+async def test_a_caller_cancelled_at_any_moment_harms_nobody(path: Path) -> None:
+    async with sqlite.opened(path, origin=ORIGIN) as store:
+        asked = [command() for _ in range(60)]
+        tasks = [
+            asyncio.ensure_future(store.append(f"s{each}", [body("x")], expected=0, command=asked[each]))
+            for each in range(60)
+        ]
+        for turn, task in enumerate(tasks):
+            if turn % 3 == 0:
+                task.cancel()
+            await asyncio.sleep(0)
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        again = [
+            await store.append(f"s{each}", [body("x")], expected=0, command=asked[each]) for each in range(60)
+        ]
+        assert all(
+            isinstance(each, asyncio.CancelledError)
+            or (isinstance(each, Appended) and each.first_position == after.first_position and after.repeated)
+            for each, after in zip(outcomes, again, strict=True)
+        )
+        assert sorted(each.first_position for each in again) == list(range(1, 61))
+
+
+async def test_everything_is_there_after_closing_and_opening_again(path: Path) -> None:
+    asked = command()
+    async with sqlite.opened(path, origin=ORIGIN) as store:
+        first = await store.append("a", [body("1"), body("2")], expected=0, command=asked)
+        head = await store.head()
+    async with sqlite.opened(path, origin=ORIGIN) as store:
+        assert await store.head() == head
+        with pytest.raises(WrongVersion):
+            await store.append("a", [body("3")], expected=0, command=command())
+        again = await store.append("a", [body("1"), body("2")], expected=0, command=asked)
+        assert (again.first_position, again.recorded_at, again.repeated) == (1, first.recorded_at, True)
+        assert (await store.append("b", [body("3")], expected=0, command=command())).first_position == 3
+
+
+async def test_a_clock_set_back_while_the_store_was_closed_stops_appends(path: Path, clock: SetClock) -> None:
+    async with sqlite.opened(
+        path, origin=ORIGIN, clock=clock, elapsed_seconds=clock.elapsed_seconds
+    ) as store:
+        await store.append("a", [body("1")], expected=0, command=command())
+    clock.set(-3_600)
+    async with sqlite.opened(
+        path, origin=ORIGIN, clock=clock, elapsed_seconds=clock.elapsed_seconds
+    ) as store:
+        with pytest.raises(ClockWentBack):
+            await store.append("a", [body("2")], expected=1, command=command())
+        assert len(await store.read("a")) == 1
+
+
+async def test_a_long_stream_is_read_in_pages(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "STREAM_PAGE_EVENTS", 4)
+    async with sqlite.opened(path, origin=ORIGIN) as store:
+        await store.append("a", [body(str(each)) for each in range(9)], expected=0, command=command())
+        for after in range(10):
+            assert [each.version for each in await store.read("a", after=after)] == list(range(after + 1, 10))
+
+
+async def test_a_reader_elsewhere_sees_whole_commands_only_while_they_are_written(path: Path) -> None:
+    """Another process appends commands of several events; every page read meanwhile ends where one ends."""
+    async with sqlite.opened(path, origin=ORIGIN):
+        pass
+    with subprocess.Popen(  # noqa: ASYNC220 - its pipe answers at once
+        [sys.executable, "-m", "tests.eventstore.writing", path, "3"], stdout=subprocess.PIPE, text=True
+    ) as writing:
+        assert writing.stdout is not None
+        assert writing.stdout.readline().startswith("ack")
+        async with sqlite.reading(path, poll_seconds_max=0.01) as reader:
+            after, pages = 0, 0
+            async with asyncio.timeout(30):
+                async for page in reader.follow(after=0, events_max=50):
+                    assert [each.position for each in page] == list(range(after + 1, after + len(page) + 1))
+                    assert page[0].ordinal == 1
+                    assert page[-1].ends_command
+                    head = await reader.head()
+                    assert head.position >= page[-1].position
+                    after, pages = page[-1].position, pages + 1
+                    if after > 1_500:
+                        break
+            writing.kill()
+            assert pages > 10
+
+
+async def test_a_nudge_wakes_a_follower_long_before_its_poll(path: Path) -> None:
+    async with (
+        sqlite.opened(path, origin=ORIGIN) as store,
+        sqlite.reading(path, poll_seconds_max=600) as reader,
+    ):
+        pages = reader.follow(after=0)
+        coming = asyncio.ensure_future(anext(pages))
+        await store.append("a", [body("1")], expected=0, command=command())
+        async with asyncio.timeout(5):
+            while not coming.done():
+                reader.nudge()
+                await asyncio.sleep(0.001)
+        assert [each.position for each in coming.result()] == [1]
+        await pages.aclose()  # type: ignore[attr-defined]
+
+
+async def test_a_poll_finds_what_no_nudge_told(path: Path) -> None:
+    async with (
+        sqlite.opened(path, origin=ORIGIN) as store,
+        sqlite.reading(path, poll_seconds_max=0.01) as reader,
+    ):
+        pages = reader.follow(after=0)
+        coming = asyncio.ensure_future(anext(pages))
+        await store.append("a", [body("1")], expected=0, command=command())
+        assert [each.position for each in await asyncio.wait_for(coming, timeout=5)] == [1]
+        await pages.aclose()  # type: ignore[attr-defined]
+
+
+async def test_a_reader_cannot_write(path: Path) -> None:
+    async with sqlite.opened(path, origin=ORIGIN), sqlite.reading(path) as reader:
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            await reader._reads.execute_fetchall("INSERT INTO streams VALUES (1, 'x')")
+
+
+async def test_a_closed_store_can_be_read_alone(path: Path) -> None:
+    async with sqlite.opened(path, origin=ORIGIN) as store:
+        await store.append("a", [body("1")], expected=0, command=command())
+    async with sqlite.reading(path) as reader:
+        assert len(await reader.read("a")) == 1
+
+
+DISK_FULL = """
+import asyncio, pathlib, resource, sys
+from eventstore import sqlite
+from eventstore.store import StoreFull
+from tests.eventstore.conftest import body, command
+async def main():
+    path = pathlib.Path(sys.argv[1])
+    async with sqlite.opened(path, origin={origin!r}) as store:
+        await store.append("a", [body("small")], expected=0, command=command())
+        wal = path.with_name(path.name + "-wal").stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (wal + 50_000, resource.RLIM_INFINITY))
+        asked = command(number=5)
+        large = [store.append(f"s{{n}}", [lambda *_: b"x" * 50_000], expected=0, command=command() if n else asked)
+                 for n in range(3)]
+        for outcome in await asyncio.gather(*large, return_exceptions=True):
+            print(type(outcome).__name__, outcome)
+        assert await store.find(asked.owner, asked.command_id) is None
+        assert (await store.head()).position == 1
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        again = await store.append("s0", [lambda *_: b"x" * 50_000], expected=0, command=asked)
+        print("then", again.first_position, again.repeated)
+asyncio.run(main())
+"""
+
+
+async def test_a_full_disk_fails_the_append_says_so_and_leaves_the_file_intact(path: Path) -> None:
+    """The limit is the kernel's own, on the size of files: a write that finds no room, as on a full disk."""
+    done = subprocess.run(  # noqa: ASYNC221 - nothing else runs on this loop
+        [sys.executable, "-c", DISK_FULL.format(origin=ORIGIN), path], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    full, then = done.stdout.splitlines()[:-1], done.stdout.splitlines()[-1]
+    assert len(full) == 3
+    assert "no room to write" in full[0]
+    assert "nothing was added" in full[0]
+    assert all(line.startswith(("StoreFull", "Appended")) for line in full)
+    assert then == "then 2 False"
+    async with sqlite.reading(path) as reader:
+        assert [head.position async for head in reader.verify()] == [2]
