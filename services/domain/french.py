@@ -13,10 +13,12 @@ shown as it is written in the ledger.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Final, assert_never
+from functools import cache
+from typing import Final, assert_never, get_args
+
+import msgspec
 
 from contracts.dates import PartialDate
-from contracts.envelope import Entry
 from contracts.events import (
     ActePublished,
     ActeReceived,
@@ -491,27 +493,26 @@ class Names:
         return _ARTICLES.get(word, ""), name
 
 
-def names_from(entries: Iterable[Entry]) -> dict[str, str]:
+def names_from(told: Iterable[tuple[str, PartialDate, Event]]) -> dict[str, str]:
     """
-    The names that *entries* give, the latest recorded winning: what `sentence` takes.
+    The names that facts give, each *told* with its stream and its day: what `sentence` takes.
 
-    An institution's registered name comes before how a paper writes it.
+    The later one wins, and an institution's registered name over how a paper writes it.
     """
     written: dict[str, str] = {}
     names: dict[str, str] = {}
-    for entry in entries:
-        category, _, slug = entry.envelope.stream.partition("/")
-        match entry.fact:
+    for stream, effective_on, fact in told:
+        match fact:
             case InstitutionRegistered(name=name) | NameChanged(name=name):
-                names[slug] = name
+                names[stream.partition("/")[2]] = name
             case PartyListed(institution=institution, written_as=str(wording)):
                 written[institution] = wording
-            case InstrumentOpened(title=title) if category == "convention":
-                names[entry.envelope.stream] = title
-            case DeliberationAdopted() as adopted:
-                when = date_in_words(entry.effective_on)
-                number = _reference(adopted.reference)
-                names[f"#{adopted.key}"] = f"délibération{number} ({adopted.organ}, {when})"
+            case InstrumentOpened(title=title):
+                names[stream] = title
+            case DeliberationAdopted():
+                number = _reference(fact.reference)
+                day = date_in_words(effective_on)
+                names[f"#{fact.key}"] = f"délibération{number} ({fact.organ}, {day})"
             case PieceAnnounced(key=key, what=what) | PieceMissing(key=key, what=what):
                 names[f"#{key}"] = what
             case ContradictionFound(key=key, about=about) | DisputeOpened(key=key, about=about):
@@ -525,6 +526,32 @@ def names_from(entries: Iterable[Entry]) -> dict[str, str]:
             case _:
                 pass
     return {**written, **names}
+
+
+def institutions_in(part: object) -> frozenset[str]:
+    """The slug of every institution that a fact, or a part of one, names."""
+    found: set[str] = set()
+    for name, is_slug in _fields(type(part)) if isinstance(part, msgspec.Struct) else ():
+        value = getattr(part, name)
+        for one in value if isinstance(value, tuple) else (value,):
+            if not is_slug:
+                found |= institutions_in(one)
+            elif one is not None:
+                found.add(one)
+    return frozenset(found)
+
+
+@cache
+def _fields(kind: type) -> tuple[tuple[str, bool], ...]:
+    """The fields of a struct, and whether each holds slugs of institutions."""
+    return tuple((field.name, _is_slug(field.type)) for field in msgspec.structs.fields(kind))
+
+
+def _is_slug(hint: object) -> bool:
+    for meta in getattr(hint, "__metadata__", ()):
+        if isinstance(meta, msgspec.Meta) and "role" in (meta.extra or {}):
+            return True
+    return any(map(_is_slug, get_args(hint)))
 
 
 def _names_in(term: AnyTerm) -> dict[str, str]:
@@ -562,7 +589,11 @@ def _term(term: AnyTerm, n: Names) -> str:
         case InstalmentPlan():
             years = f", exercice {list_in_words(map(str, term.exercices))}" if term.exercices else ""
             parts = " ; ".join(_instalment(instalment, n) for instalment in term.instalments)
-            articles = list_in_words(term.conditional_on_articles) if term.conditional_on_articles else ""
+            articles = (
+                list_in_words(map(article_in_words, term.conditional_on_articles))
+                if term.conditional_on_articles
+                else ""
+            )
             condition = f" ; sous réserve du respect de : {articles}" if articles else ""
             return (
                 f"versement de la subvention par {n.the(term.payer)} {n.to(term.beneficiary)}{years} : "
@@ -594,14 +625,14 @@ def _term(term: AnyTerm, n: Names) -> str:
             when = f", {_due(term.due)}" if term.due else ""
             gate = " ; les versements en dépendent" if term.gates_payments else ""
             often = RECURRENCES[term.recurrence]
+            if when.startswith(f", {often}"):
+                often, when = when.removeprefix(", "), ""
             return f"obligation {n.of(term.debtor)}{to} : {term.what} ({often}{when}){gate}"
         case Meetings():
             return _meetings(term, n)
         case Condition():
-            return (
-                f"{CONDITION_OBJECTS[term.of]} : sous condition, {CONDITION_MEANS[term.requires]} "
-                f"({n.bare(term.holder)}) ; {term.words}"
-            )
+            what = f"{CONDITION_MEANS[term.requires]} ({n.bare(term.holder)})"
+            return f"condition pour {CONDITION_OBJECTS[term.of]} : {what} ; {term.words}"
         case Denunciation():
             anniversary = " à chaque échéance anniversaire" if term.at_anniversary else ""
             addressees = " à toutes les autres parties" if term.to_all_others else ""
@@ -623,11 +654,8 @@ def _term(term: AnyTerm, n: Names) -> str:
             return f"différends : {', puis '.join(steps) if steps else 'rien n’est prévu'}"
         case Amending():
             means = "par avenant" if term.by_avenant else "sans forme imposée"
-            alone = (
-                f" ; à deux parties seulement pour : {list_in_words(term.bipartite_for)}"
-                if term.bipartite_for
-                else ""
-            )
+            articles = list_in_words(map(article_in_words, term.bipartite_for)) if term.bipartite_for else ""
+            alone = f" ; à deux parties seulement pour : {articles}" if articles else ""
             return f"modification {means}{alone}"
         case _:
             assert_never(term)
@@ -741,10 +769,10 @@ def _change(change: AnyChange, n: Names) -> str:
         case Withdrawal():
             return f"retrait {n.of(change.party)}"
         case ClauseChanged(term=None):
-            return f"modification de {change.article} : {change.about}"
+            return f"modification de {article_in_words(change.article)} : {change.about}"
         case ClauseChanged(term=term):
             assert term is not None
-            return f"modification de {change.article}, {change.about} : {_term(term, n)}"
+            return f"modification de {article_in_words(change.article)}, {change.about} : {_term(term, n)}"
         case SubsidySet():
             return (
                 f"subvention {n.of(change.payer)} {n.to(change.beneficiary)} fixée à "
@@ -784,16 +812,23 @@ def basis_in_words(basis: Basis) -> str:
 
 def source_in_words(source: Source) -> str:
     """Where a document says it: Convention-cadre, art. 7.2, ligne 310."""
-    article = f", {source.article}" if source.article else ""
+    article = f", {article_in_words(source.article)}" if source.article else ""
     line = f", ligne {source.line}" if source.line else ""
     return typeset(f"{source.document}{article}{line}")
 
 
+def article_in_words(article: str) -> str:
+    """Art. 10, al. 1; or as it is where it is no number: titre, annexe 2."""
+    return f"art. {article}" if article[0].isdigit() else article
+
+
 def _reference(reference: str | None) -> str:
-    """n° 12, or the reference as it is where it does not begin with a figure."""
+    """What follows the name of an act: a number, a code, or words in parentheses."""
     if reference is None:
         return ""
-    return f" n° {reference}" if reference[0].isdigit() else f" {reference}"
+    if reference[0].isdigit():
+        return f" n° {reference}"
+    return f" ({reference})" if " " in reference else f" {reference}"
 
 
 def acte_in_words(acte: str | None) -> str:
@@ -1125,7 +1160,7 @@ def _about_instrument(
             return f"partie : {n.the(fact.institution)}{written}, {ROLES[fact.role]}{signing}{enough}"
         case ClauseStated():
             rule = f" : {_term(fact.term, n)}" if fact.term is not None else ""
-            return f"{fact.article}, {fact.about}{rule}"
+            return f"{article_in_words(fact.article)}, {fact.about}{rule}"
         case AnnexAttached():
             return f"annexe jointe : {fact.name}"
         case AnnexPending():
@@ -1146,10 +1181,9 @@ def _about_instrument(
         case InstrumentClosed():
             return "dossier clos" + (f" : {fact.reason}" if fact.reason else "")
         case MaterialErrorCorrected():
-            return (
-                f"rectification d’erreur matérielle, {fact.article} : au lieu de « {fact.reads} », lire "
-                f"« {fact.should_read} » ({fact.evidence})"
-            )
+            where = article_in_words(fact.article)
+            reading = f"au lieu de « {fact.reads} », lire « {fact.should_read} »"
+            return f"rectification d’erreur matérielle, {where} : {reading} ({fact.evidence})"
         case AvenantProposed():
             return f"projet d’avenant n° {fact.number} proposé par {n.the(fact.by)} : {fact.about}"
         case AvenantConcluded():
@@ -1335,7 +1369,7 @@ def _about_money(
                 f"{fact.what}, valorisée à {euros(fact.value_cents)}"
             )
         case PaymentsSuspended():
-            article = f" ({fact.article})" if fact.article else ""
+            article = f" ({article_in_words(fact.article)})" if fact.article else ""
             return f"versements {n.of(fact.by)} suspendus par {fact.decided_by}{article} : {fact.reason}"
         case SuspensionLifted():
             return f"suspension des versements {n.of(fact.by)} levée par {fact.decided_by} : {fact.reason}"
@@ -1432,7 +1466,7 @@ def _about_duties(
             until = f", {until_in_words(fact.until)}" if fact.until else ""
             return (
                 f"dérogation accordée par {n.the(fact.by)} {n.to(fact.to)} ({fact.decided_by}), "
-                f"{fact.article}{until} : {fact.reason}"
+                f"{article_in_words(fact.article)}{until} : {fact.reason}"
             )
         case _:
             assert_never(fact)
@@ -1455,10 +1489,8 @@ def _about_exits(
 ) -> str:
     match fact:
         case NoticeSent():
-            return (
-                f"mise en demeure {n.of(fact.to)} par {n.the(fact.by)} ({fact.article}, {fact.form}) : "
-                f"{fact.grievance}"
-            )
+            how = f"({article_in_words(fact.article)}, {fact.form})"
+            return f"mise en demeure {n.of(fact.to)} par {n.the(fact.by)} {how} : {fact.grievance}"
         case NoticePresented():
             return "mise en demeure présentée une première fois à son destinataire"
         case NoticeReceived():
@@ -1475,10 +1507,9 @@ def _about_exits(
         case DenunciationTookEffect():
             return f"départ {n.of(fact.by)} par l’effet de sa dénonciation"
         case ResiliationPronounced():
-            return (
-                f"résiliation prononcée par {n.all(fact.by)} ({fact.article}) : {fact.ground} ; "
-                f"effet {_on_day(fact.takes_effect_on)}"
-            )
+            on_what = f"({article_in_words(fact.article)}) : {fact.ground}"
+            when = _on_day(fact.takes_effect_on)
+            return f"résiliation prononcée par {n.all(fact.by)} {on_what} ; effet {when}"
         case ResiliationTookEffect():
             return "prise d’effet de la résiliation"
         case DisputeOpened():

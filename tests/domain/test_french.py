@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -10,10 +9,11 @@ import pytest
 
 from contracts import dates
 from contracts.dates import PartialDate
-from contracts.envelope import Entry, Envelope, decode_fact, encode_fact
+from contracts.envelope import decode_fact
 from contracts.events import (
     EVENTS,
     Basis,
+    ClauseStated,
     DeliberationAdopted,
     Event,
     Indicator,
@@ -35,6 +35,7 @@ from contracts.terms import (
     FixedPeriod,
     Instalment,
     InstalmentPlan,
+    NoPassingOn,
     Share,
 )
 from services.domain import french
@@ -373,48 +374,30 @@ def test_a_source_is_cited_with_article_and_line() -> None:
     assert french.source_in_words(source) == "Convention-cadre, art. 7.2, ligne 310"
 
 
-def entry(position: int, stream: str, fact: Event, *, effective_on: str = "2025-12-03") -> Entry:
-    envelope = Envelope(
-        specversion="1.0",
-        datacontenttype="application/json",
-        id="0",
-        source="test",
-        tag=fact.TYPE,
-        stream=stream,
-        recorded_at=datetime(2026, 1, 1, tzinfo=UTC),
-        position=position,
-        version=position,
-        ordinal=1,
-        count=1,
-        effective_on=PartialDate(effective_on),
-        command_id="0",
-        actor="ville",
-        channel="import",
-        data=msgspec.Raw(encode_fact(fact)),
-    )
-    return Entry(envelope, fact)
-
-
 def test_names_come_from_the_facts_and_the_registered_one_wins() -> None:
+    day = PartialDate("2025-12-03")
+    adopted = DeliberationAdopted(
+        institution="gbm", organ="conseil communautaire", key="cc", about="signature", reference="7"
+    )
     names = french.names_from(
         [
-            entry(1, "institution/mjc", InstitutionRegistered(name="MJC de Besançon", kind="association")),
-            entry(2, "institution/mjc", NameChanged(name="MJC Besançon / Clairs-Soleils")),
-            entry(3, "convention/c", PartyListed(institution="mjc", written_as="la MJC")),
-            entry(4, "convention/c", PartyListed(institution="gbm", written_as="Grand Besançon")),
-            entry(
-                5,
-                "convention/c",
-                DeliberationAdopted(
-                    institution="gbm",
-                    organ="conseil communautaire",
-                    key="cc",
-                    about="signature",
-                    reference="7",
-                ),
-            ),
+            ("institution/mjc", day, InstitutionRegistered(name="MJC de Besançon", kind="association")),
+            ("institution/mjc", day, NameChanged(name="MJC Besançon / Clairs-Soleils")),
+            ("convention/c", day, PartyListed(institution="mjc", written_as="la MJC")),
+            ("convention/c", day, PartyListed(institution="gbm", written_as="Grand Besançon")),
+            ("convention/c", day, adopted),
         ]
     )
-    assert names["mjc"] == "MJC Besançon / Clairs-Soleils"
-    assert names["gbm"] == "Grand Besançon"
-    assert names["#cc"] == "délibération n° 7 (conseil communautaire, 3 décembre 2025)"
+    assert names == {
+        "mjc": "MJC Besançon / Clairs-Soleils",
+        "gbm": "Grand Besançon",
+        "#cc": "délibération n° 7 (conseil communautaire, 3 décembre 2025)",
+    }
+
+
+def test_every_institution_that_a_fact_names_is_found_in_its_parts_too() -> None:
+    for fact in facts():
+        named = SLUG in french.sentence(fact, {f"#{SLUG}": "x", f"convention/{SLUG}": "y"})
+        assert not named or french.institutions_in(fact) == {SLUG}, fact
+    joined = ClauseStated(article="7", about="reversement", term=NoPassingOn(beneficiary="mjc"))
+    assert french.institutions_in(joined) == {"mjc"}

@@ -1,0 +1,619 @@
+"""
+A statement, a list, an event, as lines for a terminal, a file or a printer.
+
+Pure: what to show comes in, lines of styled text come out; nothing here knows
+whether there is a terminal. Lines are broken here and not by the terminal's
+library, which breaks at no-break spaces too and would cut an amount in two.
+
+States are words, never a colour alone: without colours nothing is lost.
+"""
+
+import re
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
+from itertools import zip_longest
+from typing import Final, Literal
+
+from contracts import envelope
+from contracts.dates import PartialDate
+from contracts.queries import ListRow
+from services.domain import french
+from services.domain.french import Names, date_in_words, euros, typeset
+from services.domain.statement import (
+    AgrementStatement,
+    AvenantLine,
+    ClauseLine,
+    Come,
+    ContradictionLine,
+    ConventionStatement,
+    InstitutionStatement,
+    JournalLine,
+    MoneyLine,
+    PartyLine,
+    Section,
+    SignatoryLine,
+    Statement,
+)
+
+Style = Literal["", "title", "heading", "label", "good", "open", "bad", "soft"]
+Segment = tuple[str, Style]
+Line = tuple[Segment, ...]
+Cell = tuple[str, Style, int]
+"""A text, its style, and the width it is wrapped to."""
+
+WIDTH_MIN: Final = 60
+WIDTH_MAX: Final = 110
+"""Longer lines are no easier to read, however wide the window."""
+
+MONEY_TABLE_WIDTH: Final = 92
+EMPTY: Line = ()
+DASH: Final = "–"
+
+PHASES: Final = {
+    "inconnu": "Rien n’a encore ouvert ce dossier",
+    "projet": "En projet : ni délibération ni signature enregistrée",
+    "delibere": "Délibération prise, signatures attendues",
+    "signe-en-partie": "Signature partielle",
+    "signe": "Signature complète, effet à venir",
+    "en-vigueur": "En vigueur",
+    "echu": "Terme atteint",
+    "denonce": "Fin par dénonciation",
+    "resilie": "Fin par résiliation",
+    "clos": "Dossier clos",
+    "indetermine": "Indéterminé : il manque des dates pour le dire",
+}
+PHASE_STYLES: Final[dict[str, Style]] = {
+    "en-vigueur": "good",
+    "signe": "good",
+    "resilie": "bad",
+    "denonce": "bad",
+}
+DOUBTS: Final = {
+    "fin-non-datee": "une fin est enregistrée sans date",
+    "terme-imprecis": "le terme n’est pas connu au jour près",
+    "signatures-non-datees": "des signatures ne sont pas datées",
+    "debut-imprecis": "le début n’est pas connu au jour près",
+    "deliberation-non-datee": "la délibération n’est pas datée",
+}
+STANDINGS: Final = {
+    "none": "Aucun agrément enregistré",
+    "requested": "Demande en cours",
+    "granted": "Agrément en cours",
+    "suspended": "Agrément suspendu",
+    "withdrawn": "Agrément retiré",
+    "lapsed": "Agrément arrivé à son terme",
+    "undetermined": "Indéterminé : il manque des dates pour le dire",
+}
+PAPERS: Final = {
+    "jointe": "pièce jointe",
+    "annoncee": "pièce annoncée",
+    "manquante": "pièce manquante",
+    "detruite": "pièce détruite",
+}
+SCHEMES: Final = {"siren": "SIREN", "siret": "SIRET", "rna": "RNA"}
+FACTS_UNDER: Final[tuple[tuple[Section, str], ...]] = (
+    ("documents", "Documents, assurances et contrôles"),
+    ("reunions", "Réunions"),
+    ("sortie", "Mises en demeure, fin et différends"),
+    ("decisions", "Décisions"),
+)
+MONEY_COLUMNS: Final = (
+    ("demandé", "requested_cents"),
+    ("promis", "pledged_cents"),
+    ("voté", "voted_cents"),
+    ("engagé", "committed_cents"),
+    ("mandaté", "ordered_cents"),
+    ("payé", "paid_cents"),
+    ("restitué", "returned_cents"),
+)
+MONEY_BESIDES: Final = (
+    ("paiements rejetés", "rejected_cents"),
+    ("avance imputée", "set_off_cents"),
+    ("trop-perçu constaté", "overpaid_cents"),
+    ("titres de recettes émis", "recovery_ordered_cents"),
+    ("aide en nature valorisée", "in_kind_cents"),
+)
+
+
+# -- the pages
+
+
+def statement(
+    shown: Statement,
+    *,
+    names: Mapping[str, str],
+    position: int,
+    known_at: datetime | None,
+    width: int,
+    full: bool = True,
+) -> Iterator[Line]:
+    """
+    The page of a statement, computed from the ledger up to *position*.
+
+    *full* false leaves out the clauses and the journal: what remains fits a screen or two.
+    """
+    page = _Page(names, max(WIDTH_MIN, min(width, WIDTH_MAX)))
+    clocks = _clocks(shown.on, known_at, position)
+    match shown:
+        case ConventionStatement():
+            yield from page.convention(shown, clocks, full=full)
+        case AgrementStatement():
+            yield from page.agrement(shown, clocks)
+        case InstitutionStatement():
+            yield from page.institution(shown, clocks)
+
+
+def conventions(rows: Iterable[ListRow], *, names: Mapping[str, str], on: date, width: int) -> Iterator[Line]:
+    """A list of conventions: title, state, term, parties."""
+    page = _Page(names, max(WIDTH_MIN, min(width, WIDTH_MAX)))
+    yield ((f"Conventions, telles qu’en vigueur le {_day(on)}", "title"),)
+    none = True
+    for row in rows:
+        none = False
+        yield EMPTY
+        yield from page.paragraph(row.title, "heading")
+        state = typeset(PHASES[row.phase])
+        term = f", {french.until_in_words(row.ends_on)}" if row.ends_on else ""
+        nature = french.capitalised(french.NATURES.get(row.nature, row.nature))
+        yield from page.row("Nature", nature)
+        yield from page.row("État", state + term, PHASE_STYLES.get(row.phase, "open"))
+        yield from page.row("Parties", ", ".join(page.names.bare(party) for party in row.parties) or DASH)
+        yield from page.row("Référence", row.stream, "soft")
+    if none:
+        yield EMPTY
+        yield (("Aucune convention.", ""),)
+
+
+def event(entry: envelope.Entry, *, names: Mapping[str, str], width: int) -> Iterator[Line]:
+    """One event: its position, its day, what it says, and who recorded it when."""
+    page = _Page(names, max(WIDTH_MIN, min(width, WIDTH_MAX)))
+    recorded = _instant(entry.recorded_at)
+    who = page.names.bare(entry.envelope.actor)
+    whose = entry.envelope.on_behalf_of
+    behalf = f", pour {page.names.bare(whose)}" if whose else ""
+    yield from page.told(
+        entry.position,
+        entry.effective_on,
+        french.sentence(entry.fact, names),
+        [f"{entry.envelope.stream}, enregistré le {recorded} par {who}{behalf}"],
+    )
+
+
+def _clocks(on: date, known_at: datetime | None, position: int) -> str:
+    known = "à ce jour" if known_at is None else f"le {_instant(known_at)}"
+    return typeset(f"Telle qu’en vigueur le {_day(on)}, telle que connue {known} (position n° {position})")
+
+
+def _day(day: date) -> str:
+    return date_in_words(PartialDate.of(day))
+
+
+def _instant(instant: datetime) -> str:
+    return f"{_day(instant.date())} à {instant:%H}\N{NO-BREAK SPACE}h\N{NO-BREAK SPACE}{instant:%M} (UTC)"
+
+
+class _Page:
+    """The blocks of a page of one width."""
+
+    def __init__(self, names: Mapping[str, str], width: int) -> None:
+        self.mapping = names
+        self.names = Names(names)
+        self.width = width
+
+    # -- blocks
+
+    def paragraph(self, text: str, style: Style = "", *, indent: int = 0) -> Iterator[Line]:
+        for line in _wrapped(text, self.width - indent):
+            yield ((" " * indent + line, style),)
+
+    def heading(self, text: str) -> Iterator[Line]:
+        yield EMPTY
+        yield ((text.upper(), "heading"),)
+
+    def row(self, label: str, text: str, style: Style = "", *, label_width: int = 14) -> Iterator[Line]:
+        """A label, and a text beside it."""
+        yield from self.cells((label, "label", label_width), (text, style, self.width - label_width - 4))
+
+    def cells(self, *cells: Cell, indent: int = 2) -> Iterator[Line]:
+        """Texts side by side, each wrapped to its own width."""
+        columns = [_wrapped(text, width) for text, _, width in cells]
+        for parts in zip_longest(*columns, fillvalue=""):
+            segments: list[Segment] = [(" " * indent, "")]
+            for part, (_, style, width) in zip(parts, cells, strict=True):
+                segments += [(part, style), (" " * (width - len(part) + 2), "")]
+            yield _trimmed(segments)
+
+    def told(
+        self, position: int, when: PartialDate, sentence: str, notes: Sequence[str], style: Style = ""
+    ) -> Iterator[Line]:
+        """A fact of a journal: its number, its day, its sentence, and small print below."""
+        number = f"n°\N{NO-BREAK SPACE}{position}"
+        day = "date inconnue" if when.precision == "unknown" else date_in_words(when)
+        rest = self.width - 32
+        yield from self.cells((number, "soft", 7), (day, "", 17), (sentence, style, rest))
+        for note in notes:
+            for line in _wrapped(note, rest):
+                yield ((" " * 30 + line, "soft"),)
+
+    # -- a convention
+
+    def convention(self, shown: ConventionStatement, clocks: str, *, full: bool) -> Iterator[Line]:
+        yield from self.paragraph(shown.title or shown.stream, "title")
+        yield from self.paragraph(clocks, "soft")
+        yield EMPTY
+        yield from self.identity(shown)
+        yield from self.parties(shown.parties)
+        yield from self.facts("Délibérations et contrôle de légalité", "actes", shown.journal)
+        yield from self.money(shown.money)
+        yield from self.avenants(shown.avenants)
+        for section, heading in FACTS_UNDER:
+            yield from self.facts(heading, section, shown.journal)
+        if full:
+            yield from self.clauses(shown)
+        yield from self.contradictions(shown.contradictions, full=full)
+        yield from self.papers_and_words(shown)
+        if full:
+            yield from self.journal(shown.journal)
+        else:
+            yield EMPTY
+            clauses = french.count_in_words(len(shown.clauses))
+            facts = french.count_in_words(len(shown.journal))
+            yield from self.paragraph(
+                typeset(f"Page abrégée : {clauses} articles et {facts} faits de plus dans la page complète."),
+                "soft",
+            )
+
+    def identity(self, shown: ConventionStatement) -> Iterator[Line]:
+        if shown.nature and shown.force:
+            nature = french.capitalised(french.NATURES[shown.nature])
+            yield from self.row("Nature", nature)
+            yield from self.row("Portée", french.capitalised(french.FORCES[shown.force]))
+        phase = typeset(PHASES[shown.phase])
+        yield from self.row("État", phase, PHASE_STYLES.get(shown.phase, "open"))
+        doubts = [DOUBTS[code] for code in shown.undetermined]
+        if doubts:
+            yield from self.row("", typeset(f"à savoir : {french.list_in_words(doubts)}"), "open")
+        yield from self.row("Durée", self.duration(shown))
+        for label, slug in (
+            ("En application", shown.under),
+            ("Fait suite à", shown.succeeds),
+            ("Relayée par", shown.renewed_by),
+        ):
+            if slug:
+                yield from self.row(label, typeset(self.names.convention(slug)))
+        if shown.payments_suspended:
+            yield from self.row("Versements", "suspendus", "bad")
+        if shown.notices_pending:
+            many = len(shown.notices_pending)
+            yield from self.row(
+                "À suivre", f"{many} mise{'s' if many > 1 else ''} en demeure en cours", "bad"
+            )
+
+    def duration(self, shown: ConventionStatement) -> str:
+        article = f" ({french.article_in_words(shown.duration_article)})" if shown.duration_article else ""
+        if shown.starts_on and shown.ends_on:
+            return f"{french.period_in_words(shown.starts_on, shown.ends_on)}{article}"
+        if shown.ends_on:
+            return f"{french.until_in_words(shown.ends_on)}{article}"
+        if shown.starts_on:
+            return f"{french.from_in_words(shown.starts_on)}, sans terme connu{article}"
+        return f"ni début ni terme connus{article}"
+
+    def parties(self, parties: Sequence[PartyLine]) -> Iterator[Line]:
+        if not parties:
+            return
+        yield from self.heading("Parties et signatures")
+        left = max(30, (self.width - 4) // 2)
+        for party in parties:
+            name = french.capitalised(self.names.bare(party.institution))
+            answer, style = _BOUND[party.bound]
+            if party.bound == "no" and any(line.signed_on for line in party.signatories):
+                answer = "signatures incomplètes"
+            if party.is_party == "no":
+                answer, style = "n’est pas partie ce jour-là", "soft"
+            elif party.until is not None:
+                answer = f"{answer}, retrait {_on(party.until)}"
+            title = f"{name}, {french.ROLES[party.role]}"
+            yield from self.cells((title, "", left), (answer, style, self.width - left - 4))
+            for line in party.signatories:
+                if line.signed_on is not None or len(party.signatories) > 1:
+                    yield from self.signatory(line, left)
+                else:
+                    yield from self.paragraph(line.capacity, "soft", indent=4)
+            if party.quorum is not None and len(party.signatories) > 1:
+                many = "s" if party.quorum > 1 else ""
+                yield from self.paragraph(
+                    f"{party.quorum} signature{many} suffi{'sen' if many else ''}t", "soft", indent=4
+                )
+
+    def signatory(self, line: SignatoryLine, left: int) -> Iterator[Line]:
+        style: Style = ""
+        if line.signed_on is None:
+            answer, style = "pas de signature enregistrée", "soft"
+        else:
+            answer = (
+                "signature non datée"
+                if line.signed_on.precision == "unknown"
+                else f"signature {french.day_in_words(line.signed_on)}"
+            )
+            if line.contested:
+                answer, style = f"{answer}, contestée", "bad"
+        yield from self.cells(
+            (line.capacity, "soft", left - 2), (answer, style, self.width - left - 4), indent=4
+        )
+
+    def facts(self, heading: str, section: Section, journal: Sequence[JournalLine]) -> Iterator[Line]:
+        """The facts of one section, without their small print."""
+        lines = [line for line in journal if line.section == section]
+        if lines:
+            yield from self.heading(heading)
+        for line in lines:
+            yield from self.told(line.position, line.effective_on, self.sentence(line), _come_notes(line))
+
+    def clauses(self, shown: ConventionStatement) -> Iterator[Line]:
+        if shown.clauses:
+            yield from self.heading("Ce que disent les articles")
+        for clause in sorted(shown.clauses, key=_in_order):
+            said = [clause.about]
+            if clause.term is not None:
+                said.append(french.term_in_words(clause.term, self.mapping))
+            if clause.avenant:
+                said.append(typeset(f"(avenant n° {clause.avenant})"))
+            yield from self.row(french.article_in_words(clause.article), ". ".join(said), label_width=24)
+
+    def money(self, lines: Sequence[MoneyLine]) -> Iterator[Line]:
+        if not lines:
+            return
+        yield from self.heading("Argent, en euros")
+        yield from self.paragraph(
+            "Chaque colonne se lit seule : une somme promise, votée, puis payée est la même somme.",
+            "soft",
+            indent=2,
+        )
+        pairs = list(dict.fromkeys((line.payer, line.beneficiary) for line in lines))
+        for payer, beneficiary in pairs:
+            yield EMPTY
+            yield from self.paragraph(
+                f"{french.capitalised(self.names.the(payer))} {self._to(beneficiary)}", indent=2
+            )
+            years = [line for line in lines if (line.payer, line.beneficiary) == (payer, beneficiary)]
+            if self.width >= MONEY_TABLE_WIDTH:
+                yield from self.money_table(years)
+            else:
+                for line in years:
+                    yield from self.money_list(line)
+            for line in years:
+                yield from self.money_besides(line)
+
+    def _to(self, beneficiary: str) -> str:
+        # A pledge may name those it is for in words only, and these take no preposition of ours.
+        return self.names.to(beneficiary) if beneficiary in self.mapping else typeset(f": {beneficiary}")
+
+    def money_table(self, years: Sequence[MoneyLine]) -> Iterator[Line]:
+        column = (self.width - 12) // len(MONEY_COLUMNS)
+        head: list[Segment] = [(f"  {'exercice':<10}", "label")]
+        head += [(f"{name:>{column}}", "label") for name, _ in MONEY_COLUMNS]
+        yield _trimmed(head)
+        for line in years:
+            yield (
+                (f"  {line.exercice:<10}", ""),
+                *(_amount(line, field, column) for _, field in MONEY_COLUMNS),
+            )
+
+    def money_list(self, line: MoneyLine) -> Iterator[Line]:
+        yield ((f"  exercice {line.exercice}", "label"),)
+        for name, field in MONEY_COLUMNS:
+            cents = getattr(line, field)
+            if cents:
+                yield ((f"    {name:<12}", ""), (f"{euros(cents):>18}", ""))
+
+    def money_besides(self, line: MoneyLine) -> Iterator[Line]:
+        parts = [
+            f"{words} {euros(getattr(line, field))}" for words, field in MONEY_BESIDES if getattr(line, field)
+        ]
+        if line.refused:
+            parts.append("demande refusée")
+        if line.undetermined:
+            plural = "s" if line.undetermined > 1 else ""
+            parts.append(f"{line.undetermined} fait{plural} non daté{plural}, laissé{plural} de côté")
+        if parts:
+            text = typeset(f"exercice {line.exercice} : {' ; '.join(parts)}")
+            yield from self.paragraph(text, "soft", indent=2)
+
+    def avenants(self, avenants: Sequence[AvenantLine]) -> Iterator[Line]:
+        if avenants:
+            yield from self.heading("Avenants")
+        for avenant in avenants:
+            title = typeset(
+                f"Avenant n° {avenant.number}, effet {_on(avenant.effective_on)}{_COMES[avenant.come]}"
+            )
+            yield from self.paragraph(title, indent=2)
+            for change in avenant.changes:
+                words = french.capitalised(french.change_in_words(change, self.mapping))
+                yield from self.paragraph(words, indent=4)
+            yield from self.paragraph(typeset(f"Motif : {avenant.rationale}"), "soft", indent=4)
+            yield from self.paragraph(typeset(f"Lie : {self.names.all(avenant.binds)}"), "soft", indent=4)
+            if avenant.not_signed_by:
+                missing = self.names.all(avenant.not_signed_by)
+                text = typeset(f"Pas de signature enregistrée pour : {missing}")
+                yield from self.paragraph(text, "open", indent=4)
+
+    def contradictions(self, lines: Sequence[ContradictionLine], *, full: bool) -> Iterator[Line]:
+        if not lines:
+            return
+        waiting = sum(line.retained is None for line in lines)
+        settled = len(lines) - waiting
+        counts = [f"{waiting} à trancher"] if waiting else []
+        counts += [f"{settled} tranchée{'s' if settled > 1 else ''}"] if settled else []
+        yield from self.heading(f"Contradictions dans les documents ({', '.join(counts)})")
+        shown = [line for line in lines if full or (line.retained is None and line.severity == "serious")]
+        for line in shown:
+            state: Segment = ("à trancher", "open") if line.retained is None else ("tranchée", "good")
+            about = f"{french.capitalised(line.about)} ({french.SEVERITIES[line.severity]})"
+            yield from self.cells((*state, 10), (about, "", self.width - 14))
+            if full:
+                for claim in line.claims:
+                    said = typeset(f"{DASH} {claim.says} ({french.source_in_words(claim.source)})")
+                    yield from self.paragraph(said, "soft", indent=14)
+            if line.retained is not None and line.settled_by is not None:
+                who = self.names.the(line.settled_by)
+                why = f" Motif : {line.reason}" if line.reason else ""
+                text = typeset(f"Retenu par {who} : {line.retained}{why}")
+                yield from self.paragraph(text, indent=14)
+        if len(shown) < len(lines):
+            yield from self.paragraph(
+                "Seules les sérieuses qui restent à trancher sont montrées.", "soft", indent=2
+            )
+
+    # -- what every statement ends with
+
+    def papers_and_words(self, shown: Statement) -> Iterator[Line]:
+        """Pièces, whose word is awaited, what was contested, and the entries that were cancelled."""
+        if shown.papers:
+            yield from self.heading("Pièces")
+        for paper in shown.papers:
+            yield from self.row(PAPERS[paper.state], paper.what, label_width=18)
+        awaited: dict[str, list[int]] = {}
+        contested: dict[str, list[int]] = {}
+        for line in shown.journal:
+            for who in line.awaiting:
+                awaited.setdefault(who, []).append(line.position)
+            for who in line.contested_by:
+                contested.setdefault(who, []).append(line.position)
+        if awaited or contested:
+            yield from self.heading("Ce que les intéressés n’ont pas confirmé")
+        for verb, words, style in (("contesté", contested, "bad"), ("non confirmé", awaited, "open")):
+            for who, positions in words.items():
+                text = typeset(f"{verb} par {self.names.the(who)} : {_entries(positions)}")
+                yield from self.paragraph(french.capitalised(text), _style(style), indent=2)
+        if shown.cancelled:
+            yield from self.heading("Saisies annulées ou remplacées")
+        for line in shown.cancelled:
+            by = typeset(f"annulée par la saisie n° {line.cancelled_by}")
+            yield from self.told(line.position, line.effective_on, self.sentence(line), [by], "soft")
+
+    def journal(self, lines: Sequence[JournalLine]) -> Iterator[Line]:
+        yield from self.heading("Journal des faits")
+        yield from self.paragraph(
+            typeset("Dans l’ordre de leur date d’effet ; « enregistré » dit quand le registre l’a appris."),
+            "soft",
+            indent=2,
+        )
+        for line in lines:
+            fact = envelope.decode_fact(line.type, line.fact)
+            recorded = f"enregistré le {_instant(line.recorded_at)}" if line.recorded_at else "enregistré"
+            whose = f", pour {self.names.bare(line.on_behalf_of)}" if line.on_behalf_of else ""
+            notes = _come_notes(line)
+            if fact.source is not None:
+                notes.append(french.capitalised(french.source_in_words(fact.source)))
+                if fact.source.citation:
+                    notes.append(typeset(f"« {fact.source.citation} »"))
+            notes.append(f"{recorded} par {self.names.bare(line.actor)}{whose}")
+            words = [typeset(f"non confirmé par {self.names.the(who)}") for who in line.awaiting]
+            words += [f"confirmé par {self.names.the(who)}" for who in line.confirmed_by]
+            words += [f"contesté par {self.names.the(who)}" for who in line.contested_by]
+            notes += [", ".join(words)] if words else []
+            yield from self.told(line.position, line.effective_on, self.sentence(line), notes)
+
+    def sentence(self, line: JournalLine) -> str:
+        return french.sentence(envelope.decode_fact(line.type, line.fact), self.mapping)
+
+    # -- agréments and institutions
+
+    def agrement(self, shown: AgrementStatement, clocks: str) -> Iterator[Line]:
+        slug = shown.stream.partition("/")[2]
+        yield from self.paragraph(f"Agrément {self.names.of(slug)}", "title")
+        yield from self.paragraph(
+            clocks.replace("Telle ", "Tel ").replace("telle que connue", "tel que connu"), "soft"
+        )
+        yield EMPTY
+        style: Style = "good" if shown.standing == "granted" else "open"
+        yield from self.row("État", typeset(STANDINGS[shown.standing]), style)
+        for cover in shown.covers:
+            services = french.list_in_words(cover.services)
+            period = french.period_in_words(cover.starts_on, cover.ends_on)
+            how = "renouvelé" if cover.renewal else "accordé"
+            text = typeset(f"{services}, {period}, {how} par {self.names.the(cover.granted_by)}")
+            yield from self.row("Période", text)
+        yield from self.contradictions(shown.contradictions, full=True)
+        yield from self.papers_and_words(shown)
+        yield from self.journal(shown.journal)
+
+    def institution(self, shown: InstitutionStatement, clocks: str) -> Iterator[Line]:
+        yield from self.paragraph(shown.name or shown.stream, "title")
+        yield from self.paragraph(clocks, "soft")
+        yield EMPTY
+        if shown.kind:
+            kind = french.capitalised(french.INSTITUTION_KINDS[shown.kind])
+            yield from self.row("Nature", kind)
+        for scheme, value in shown.identifiers:
+            yield from self.row(SCHEMES[scheme], value)
+        if shown.aliases:
+            aliases = " ; ".join(shown.aliases)
+            yield from self.row("Aussi nommée", typeset(aliases))
+        if shown.succeeded_by:
+            yield from self.row("Relayée par", self.names.bare(shown.succeeded_by))
+        yield from self.contradictions(shown.contradictions, full=True)
+        yield from self.papers_and_words(shown)
+        yield from self.journal(shown.journal)
+
+
+_BOUND: Final[dict[Come, tuple[str, Style]]] = {
+    "yes": ("signé", "good"),
+    "no": ("aucune signature enregistrée", "open"),
+    "undetermined": ("signé, à une date inconnue", "open"),
+}
+_COMES: Final[dict[Come, str]] = {"yes": "", "no": " (à venir)", "undetermined": " (date à préciser)"}
+
+
+def _in_order(clause: ClauseLine) -> tuple[tuple[int, ...], int]:
+    """By the numbers of its article (6.2 before 6.10 before 10), then as they were recorded; titles first."""
+    number = re.match(r"[0-9.]*", clause.article)
+    return tuple(int(part) for part in number[0].split(".") if part) if number else (), clause.position
+
+
+def _style(style: str) -> Style:
+    return "bad" if style == "bad" else "open"
+
+
+def _on(when: PartialDate) -> str:
+    return "à une date inconnue" if when.precision == "unknown" else french.day_in_words(when)
+
+
+def _come_notes(line: JournalLine) -> list[str]:
+    return ["à venir"] if line.come == "no" else []
+
+
+def _entries(positions: Sequence[int]) -> str:
+    """Positions as a register cites them: fait n° 3, faits n° 3 à 7 et 12."""
+    runs: list[list[int]] = []
+    for position in sorted(positions):
+        if runs and position == runs[-1][-1] + 1:
+            runs[-1].append(position)
+        else:
+            runs.append([position])
+    parts = []
+    for run in runs:
+        parts += [f"{run[0]} à {run[-1]}"] if len(run) > 2 else [str(one) for one in run]
+    return f"fait{'s' if len(positions) > 1 else ''} n° {french.list_in_words(parts)}"
+
+
+def _amount(line: MoneyLine, field: str, column: int) -> Segment:
+    cents = getattr(line, field)
+    text = euros(cents).removesuffix("\N{NO-BREAK SPACE}€") if cents else DASH
+    return f"{text:>{column}}", "" if cents else "soft"
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, max(width, 12), break_on_hyphens=False) or [""]
+
+
+def _trimmed(segments: list[Segment]) -> Line:
+    """*segments* without the spaces at the end of the line."""
+    while segments and not segments[-1][0].rstrip(" "):
+        segments.pop()
+    if segments:
+        text, style = segments[-1]
+        segments[-1] = (text.rstrip(" "), style)
+    return tuple(segments)
