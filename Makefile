@@ -66,7 +66,7 @@ bench: venv ## ratios to the raw limit of this machine, side by side
 
 mutants: venv ## how many seeded faults of services/domain and eventstore the tests find
 	$(BIN)/mutmut run
-	$(BIN)/mutmut results
+	$(BIN)/mutmut results --all true | $(BIN)/python -m tests.mutants
 
 schemas: venv ## write the JSON Schemas and the AsyncAPI document anew
 	$(BIN)/python -m contracts.generate

@@ -14,13 +14,15 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from tests import mutants
+
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("contracts", "eventstore", "services")
 
 COMPOSITION = {"__main__.py", "cli.py"}
 """The files that may read the environment and open connections."""
 
-CLIENTS = {"services.cli", "services.questions"}
+CLIENTS = {"services.asking", "services.cli", "services.dossiers", "services.questions"}
 """They stand outside the services, speak to all of them, and are imported by none."""
 
 STORE_KEEPERS = {"registrar", "relay", "auditor"}
@@ -187,6 +189,24 @@ def test_the_lock_has_every_dependency_with_its_hashes_and_no_address() -> None:
 
 
 # -- each rule finds what it is there for --------------------------------------
+
+
+@pytest.mark.parametrize(
+    "dead, alive, reasons, is_good",
+    [
+        (9, 0, "", True),
+        (9, 1, "", False),  # a survivor nobody explains
+        (9, 1, "a.x_f__mutmut_0: only the wording of a log line\n", True),
+        (9, 1, "a.x_f__mutmut_0:\n", False),  # listed, but without a reason
+        (5, 1, "a.*: only the wording of a log line\n", False),  # 83 %
+    ],
+)
+def test_mutants_that_live_need_a_reason_and_must_be_few(
+    dead: int, alive: int, reasons: str, is_good: bool
+) -> None:
+    fates = ["survived"] * alive + ["killed"] * dead
+    lines = [f"    a.x_f__mutmut_{number}: {fate}\n" for number, fate in enumerate(fates)]
+    assert mutants.report(mutants.parsed(lines), mutants.explained(reasons))[1] == is_good
 
 
 @pytest.mark.parametrize(
