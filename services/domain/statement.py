@@ -13,6 +13,7 @@ What is asked, pledged, voted, committed, ordered, paid and returned stand in
 columns of their own: they are never added together.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from functools import reduce
@@ -394,12 +395,17 @@ def _noted_in_force(life: Life, on: date) -> bool:
 
 
 def _members(life: Life, on: date) -> list[Join]:
-    return [join for join in life.joins if life.is_party(join.institution, on) is not False]
+    # Who joins an instrument in force and has yet to sign does not put it out of force.
+    return [join for join in life.joins if join.since is None and life.belongs(join, on) is not False]
 
 
 def _come(when: PartialDate, on: date) -> Come:
     reached = when.reached(on)
     return "undetermined" if reached is None else "yes" if reached else "no"
+
+
+def _may_have_come(when: PartialDate, on: date) -> bool:
+    return when.reached(on) is not False
 
 
 def _bound(life: Life, join: Join, on: date) -> Come:
@@ -422,7 +428,13 @@ def _convention(state: convention.State, on: date, position: int) -> ConventionS
     phase, doubts = phase_on(life, on)
     span = life.span(on)
     opened = life.opened
-    renewed = [held.fact.successor for held in live if isinstance(held.fact, facts.RenewalDecided)]
+    renewed = [
+        held.fact.successor
+        for held in live
+        if isinstance(held.fact, facts.RenewalDecided) and _may_have_come(held.effective_on, on)
+    ]
+    order = {held.position: place for place, held in enumerate(live)}
+    joins = sorted(life.joins, key=lambda join: order[join.position])
     return ConventionStatement(
         stream=state.stream,
         on=on,
@@ -442,7 +454,7 @@ def _convention(state: convention.State, on: date, position: int) -> ConventionS
         duration_article=span.article if span else None,
         payments_suspended=_open(live, on, facts.PaymentsSuspended, (facts.SuspensionLifted,)),
         notices_pending=_open(live, on, facts.NoticeSent, (facts.NoticeSatisfied,)),
-        parties=tuple(_party(life, book, join, on) for join in life.joins),
+        parties=tuple(_party(life, book, join, on) for join in joins),
         clauses=_clauses(live, on),
         avenants=tuple(
             _avenant(life, number, *concluded, book, on)
@@ -472,26 +484,35 @@ def _open(
 
 
 def _party(life: Life, book: Book, join: Join, on: date) -> PartyLine:
-    signed = [one for one in life.signed if one.party == join.institution and one.avenant == join.avenant]
+    signed = sorted(
+        (
+            one
+            for one in life.signed
+            if one.party == join.institution and one.avenant == join.avenant and _may_have_come(one.on, on)
+        ),
+        key=lambda one: (one.on.sort_key, one.position),
+    )
     prepared = {signatory.key: signatory.capacity for signatory in join.signatories}
-    lines = [_signatory(book, key, capacity, signed) for key, capacity in prepared.items()]
+    lines = [_signatory(book, key, capacity, signed, on) for key, capacity in prepared.items()]
     lines += [
-        _signatory(book, one.signatory, one.capacity, signed)
+        _signatory(book, one.signatory, one.capacity, signed, on)
         for one in signed
         if one.signatory not in prepared
     ]
-    left = [leave.on for leave in life.leaves if leave.institution == join.institution]
-    is_party = life.is_party(join.institution, on)
+    until = life.until(join)
+    is_party = life.belongs(join, on)
     decided = [
         _come(one.on, on)
         for one in life.adopted
-        if one.institution == join.institution and one.outcome == "adopted"
+        if one.institution == join.institution
+        and one.outcome == "adopted"
+        and one.avenant in (None, join.avenant)
     ]
     return PartyLine(
         institution=join.institution,
         role=join.role,
         since=join.since,
-        until=max(left, key=lambda day: day.sort_key, default=None),
+        until=until if until is not None and _may_have_come(until, on) else None,
         is_party="undetermined" if is_party is None else "yes" if is_party else "no",
         signatories=tuple(lines),
         quorum=join.quorum,
@@ -501,11 +522,12 @@ def _party(life: Life, book: Book, join: Join, on: date) -> PartyLine:
     )
 
 
-def _signatory(book: Book, key: str, capacity: str, signed: Sequence[Signed]) -> SignatoryLine:
+def _signatory(book: Book, key: str, capacity: str, signed: Sequence[Signed], on: date) -> SignatoryLine:
     found = next((one for one in signed if one.signatory == key), None)
     contested = found is not None and any(
         isinstance(held.fact, facts.SignatureContested)
-        and (held.fact.party, held.fact.signatory) == (found.party, key)
+        and (held.fact.party, held.fact.signatory, held.fact.avenant) == (found.party, key, found.avenant)
+        and _may_have_come(held.effective_on, on)
         for held in book.live()
     )
     return SignatoryLine(
@@ -551,9 +573,19 @@ def _clauses_of(held: Held, on: date) -> list[ClauseLine]:
     ]
 
 
-def _article_key(article: str) -> tuple[tuple[int, int, str], ...]:
-    parts = article.replace("article", "").replace(".", " ").split()
-    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts)
+_NUMBER = re.compile(r"\d+(?:\.\d+)*")
+_DIGITS = re.compile(r"(\d+)")
+
+
+def _article_key(article: str) -> tuple[bool, tuple[int, ...], tuple[str | int, ...]]:
+    """Articles in the order of the paper: 7 and its paragraphs, then 7.1, then 10; those with no number last."""
+    found = _NUMBER.search(article)
+    if found is None:
+        return True, (), (article,)
+    number = tuple(int(part) for part in found.group().split("."))
+    # Words and numbers alternate, so that a word is never compared with a number.
+    rest = _DIGITS.split(article[found.end() :])
+    return False, number, tuple(int(part) if place % 2 else part for place, part in enumerate(rest))
 
 
 def _avenant(
@@ -587,13 +619,15 @@ def _money(live: Sequence[Held], on: date) -> tuple[MoneyLine, ...]:
         (held.fact.payer, held.fact.key): held for held in live if isinstance(held.fact, facts.PaymentMade)
     }
     for held in live:
-        for key, column, cents in _amounts(held.fact, paid):
-            line = lines.get(key) or MoneyLine(*key)
-            come = _come(held.effective_on, on)
-            if come == "yes":
-                lines[key] = _entered(line, column, cents)
-            elif come == "undetermined":
+        come = _come(held.effective_on, on)
+        amounts = [] if come == "no" else _amounts(held.fact, paid, on)
+        if come == "undetermined":
+            for key in dict.fromkeys(key for key, _, _ in amounts):
+                line = lines.get(key) or MoneyLine(*key)
                 lines[key] = msgspec.structs.replace(line, undetermined=line.undetermined + 1)
+        else:
+            for key, column, cents in amounts:
+                lines[key] = _entered(lines.get(key) or MoneyLine(*key), column, cents)
     return tuple(lines[key] for key in sorted(lines, key=lambda key: (key[2], key[0], key[1])))
 
 
@@ -610,7 +644,7 @@ def _entered(line: MoneyLine, column: str, cents: int) -> MoneyLine:
 Amount = tuple[tuple[str, str, int], str, int]
 
 
-def _amounts(fact: Event, paid: dict[tuple[str, str], Held]) -> list[Amount]:
+def _amounts(fact: Event, paid: dict[tuple[str, str], Held], on: date) -> list[Amount]:
     """The columns that *fact* enters: whose line, which column, how many cents."""
     match fact:
         case facts.SubsidyRequested():
@@ -638,7 +672,9 @@ def _amounts(fact: Event, paid: dict[tuple[str, str], Held]) -> list[Amount]:
             if isinstance(fact, facts.AdvanceSetOff):
                 return [((fact.payer, made.beneficiary, fact.exercice), "set_off_cents", fact.amount_cents)]
             key = (made.payer, made.beneficiary, made.exercice)
-            return [(key, "paid_cents", -made.amount_cents), (key, "rejected_cents", made.amount_cents)]
+            # Only what was counted as paid is taken off: a payment of an unknown day never was.
+            counted = made.amount_cents if held.effective_on.reached(on) else 0
+            return [(key, "paid_cents", -counted), (key, "rejected_cents", made.amount_cents)]
         case facts.OverpaymentFound():
             return [((fact.payer, fact.beneficiary, fact.exercice), "overpaid_cents", fact.amount_cents)]
         case facts.RecoveryOrdered():
