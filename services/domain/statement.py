@@ -578,7 +578,7 @@ _DIGITS = re.compile(r"(\d+)")
 
 
 def _article_key(article: str) -> tuple[bool, tuple[int, ...], tuple[str | int, ...]]:
-    """Articles in the order of the paper: 7 and its paragraphs, then 7.1, then 10; those with no number last."""
+    """Articles in the order of the paper: 7 and its paragraphs, 7.1, then 10; those with no number last."""
     found = _NUMBER.search(article)
     if found is None:
         return True, (), (article,)
