@@ -1,0 +1,1 @@
+"""What it costs, as shares of the raw limit of the machine it runs on."""
