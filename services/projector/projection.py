@@ -16,12 +16,12 @@ Blocking, for one thread.
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import msgspec
 
@@ -49,10 +49,12 @@ BACKLOG_EVENTS: Final = 1_000
 """With more than this to come, the list waits until they are in."""
 
 STREAMS_KNOWN_MAX: Final = 50_000
-"""Names, with id and version. Well over one page and one command, whose streams must stay among them."""
+"""Streams whose id and version are at hand; with more, all are forgotten and asked for again."""
 
-STATE_EVENTS_MAX: Final = 20_000
+STATE_EVENTS_MAX: Final = 50_000
 """Events in the states held; one weighs some 2 kB."""
+
+ROWS_PER_STATEMENT: Final = 500
 
 PAGE_CACHE_BYTES: Final = 32 * 1024 * 1024
 CHECKPOINT_PAGES: Final = 4_000
@@ -82,11 +84,17 @@ class Interrupted(Exception):
 
 
 class _Arrived(msgspec.Struct, frozen=True, gc=False):
-    """An event that passed its checks, until its command is whole."""
+    """An event that passed its checks, until its command is whole; its instant in microseconds since 1970."""
 
-    entry: Entry
-    body: bytes
+    position: int
     stream_id: int
+    stream: str
+    version: int
+    recorded_at: int
+    ordinal: int
+    count: int
+    body: bytes
+    entry: Entry
 
 
 def microseconds(instant: datetime) -> int:
@@ -125,11 +133,14 @@ class Projection:
         self._read_digest: bytes = self.digest
         self._read_at: int = recorded_at
         self._arrived: list[_Arrived] = []
-        self._known: Recent[str, tuple[int, int]] = Recent(STREAMS_KNOWN_MAX)
-        self._states: Recent[str, streams.State] = Recent(STATE_EVENTS_MAX)
-        self._next_id: int = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM streams").fetchone()[0]
+        self._known: dict[str, tuple[int, int]] = {}
+        self._states: Recent[int, streams.State] = Recent(STATE_EVENTS_MAX)
+        self._next_id: int = connection.execute("SELECT coalesce(max(id), 0) FROM streams").fetchone()[0]
         self._stale: dict[int, str] = dict(
-            connection.execute("SELECT id, name FROM streams WHERE summarised < version")
+            connection.execute(
+                "SELECT id, name FROM streams WHERE id IN (SELECT stream FROM events WHERE position > ?)",
+                (listed,),
+            )
         )
 
     @classmethod
@@ -185,13 +196,16 @@ class Projection:
             if message.sequence <= self._read_position:
                 self._compare(message)
                 continue
-            self._arrived.append(self._checked(message))
-            if self._arrived[-1].entry.envelope.ordinal == self._arrived[-1].entry.envelope.count:
+            arrived = self._checked(message)
+            self._arrived.append(arrived)
+            if arrived.ordinal == arrived.count:
                 whole = len(self._arrived)
         near_the_end = behind <= BACKLOG_EVENTS
         if whole or (near_the_end and self._stale):
             self._commit(self._arrived[:whole], refresh=near_the_end)
             del self._arrived[:whole]
+            if len(self._known) > STREAMS_KNOWN_MAX and not self._arrived:
+                self._known.clear()
 
     # -- checks
 
@@ -218,7 +232,7 @@ class Projection:
         if meta.position != position:
             raise Misplaced(position, what="position", expected=position, found=meta.position)
         ordinal, count = 1, meta.count
-        if self._arrived and (last := self._arrived[-1].entry.envelope).ordinal < last.count:
+        if self._arrived and (last := self._arrived[-1]).ordinal < last.count:
             ordinal, count = last.ordinal + 1, last.count
         if (meta.ordinal, meta.count) != (ordinal, count):
             found, expected = f"{meta.ordinal} of {meta.count}", f"{ordinal} of {count}"
@@ -229,7 +243,17 @@ class Projection:
             raise Misplaced(position, what="time", expected=f"{last_at} or later", found=meta.recorded_at)
         stream_id = self._versioned(meta)
         self._read_position, self._read_digest, self._read_at = position, digest, recorded_at
-        return _Arrived(entry, message.body, stream_id)
+        return _Arrived(
+            position,
+            stream_id,
+            meta.stream,
+            meta.version,
+            recorded_at,
+            ordinal,
+            count,
+            message.body,
+            entry,
+        )
 
     def _linked(self, message: Published) -> bytes:
         """The running digest after *message*."""
@@ -251,39 +275,44 @@ class Projection:
         """The id of the event's stream, now at the event's version."""
         known = self._known.get(meta.stream)
         if known is None:
-            known = self._connection.execute(
-                "SELECT id, version FROM streams WHERE name = ?", (meta.stream,)
-            ).fetchone()
-        if known is None:
-            try:
-                subjects.parse_stream(meta.stream)
-            except ValueError as error:
-                raise Undecodable(meta.position, detail=str(error)) from error
-            known = (self._next_id, 0)
-            self._next_id += 1
+            known = self._recalled(meta)
         stream_id, version = known
         if meta.version != version + 1:
             raise Misplaced(
                 meta.position, what=f"version of {meta.stream}", expected=version + 1, found=meta.version
             )
-        self._known.put(meta.stream, (stream_id, meta.version))
+        self._known[meta.stream] = (stream_id, meta.version)
         return stream_id
+
+    def _recalled(self, meta: envelope.Envelope) -> tuple[int, int]:
+        """The id and the version of a stream that is in the file, or new."""
+        found = self._connection.execute("SELECT id FROM streams WHERE name = ?", (meta.stream,)).fetchone()
+        if found is not None:
+            (version,) = self._connection.execute(
+                "SELECT max(version) FROM events WHERE stream = ?", found
+            ).fetchone()
+            return found[0], version
+        try:
+            subjects.parse_stream(meta.stream)
+        except ValueError as error:
+            raise Undecodable(meta.position, detail=str(error)) from error
+        self._next_id += 1
+        return self._next_id, 0
 
     # -- rows
 
     def _commit(self, arrived: Sequence[_Arrived], *, refresh: bool) -> None:
         """All of it in one transaction, the offset with the rows."""
-        position, digest, recorded_at = self.position, self.digest, None
-        if arrived:
-            position, recorded_at = arrived[-1].entry.position, microseconds(arrived[-1].entry.recorded_at)
-            digest = self._digest_after(arrived)
+        position = arrived[-1].position if arrived else self.position
+        recorded_at = arrived[-1].recorded_at if arrived else None
+        digest = self._digest_after(arrived)
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             self._store(arrived)
-            listed = self.listed
+            self._fold(arrived)
             if refresh:
                 self._refresh()
-                listed = position
+            listed = position if refresh else self.listed
             self._connection.execute(
                 "UPDATE progress SET origin = ?, position = ?, digest = ?, listed = ?, "
                 "recorded_at = coalesce(?, recorded_at)",
@@ -309,61 +338,74 @@ class Projection:
         return digest
 
     def _store(self, arrived: Sequence[_Arrived]) -> None:
-        last: dict[int, tuple[int, str, int]] = {}
-        rows = []
+        self._connection.executemany(
+            "INSERT INTO streams (id, name) VALUES (?, ?)",
+            [(each.stream_id, each.stream) for each in arrived if each.version == 1],
+        )
+        self._connection.executemany(
+            "INSERT INTO events (position, stream, version, recorded_at, body) VALUES (?, ?, ?, ?, ?)",
+            [(each.position, each.stream_id, each.version, each.recorded_at, each.body) for each in arrived],
+        )
+
+    def _fold(self, arrived: Sequence[_Arrived]) -> None:
+        """
+        Move the states that are held, and begin those of new streams.
+
+        The others are folded from their rows when the list is brought up to
+        date: a replay of a long ledger would read them again for each event.
+        """
+        moved: dict[int, streams.State] = {}
         for each in arrived:
-            meta = each.entry.envelope
-            rows.append(
-                (meta.position, each.stream_id, meta.version, microseconds(meta.recorded_at), each.body)
-            )
-            last[each.stream_id] = (each.stream_id, meta.stream, meta.version)
-        self._connection.executemany(
-            "INSERT INTO streams (id, name, version, summarised) VALUES (?, ?, ?, 0) "
-            "ON CONFLICT (id) DO UPDATE SET version = excluded.version",
-            last.values(),
-        )
-        self._connection.executemany(
-            "INSERT INTO events (position, stream, version, recorded_at, body) VALUES (?, ?, ?, ?, ?)", rows
-        )
-        self._stale.update((stream_id, name) for stream_id, name, _ in last.values())
+            self._stale[each.stream_id] = each.stream
+            state = moved.get(each.stream_id) or self._states.get(each.stream_id)
+            if state is None and each.version == 1:
+                state = streams.initial(each.stream)
+            if state is not None:
+                moved[each.stream_id] = _evolved(state, each.entry)
+        for stream_id, state in moved.items():
+            self._states.put(stream_id, state, weight=state.version)
 
     def _refresh(self) -> None:
         """Bring the rows of every stream that moved up to date."""
-        for stream_id, name in self._stale.items():
-            if self._interrupted.is_set():
-                raise Interrupted
-            state = self._folded(stream_id, name)
-            summary = statement.summary(state)
-            self._connection.execute("DELETE FROM memberships WHERE stream = ?", (stream_id,))
-            if summary is None:
-                self._connection.execute("DELETE FROM conventions WHERE stream = ?", (stream_id,))
-            else:
-                self._connection.execute(
-                    "INSERT INTO conventions (stream, summary) VALUES (?, ?) "
-                    "ON CONFLICT (stream) DO UPDATE SET summary = excluded.summary",
-                    (stream_id, _encode_summary(summary)),
-                )
-                self._members(stream_id, statement.memberships(summary))
-            self._connection.execute(
-                "UPDATE streams SET summarised = ? WHERE id = ?", (state.version, stream_id)
+        stale = list(self._stale.items())
+        for start in range(0, len(stale), ROWS_PER_STATEMENT):
+            gone: list[tuple[int]] = []
+            conventions: list[tuple[int, bytes]] = []
+            memberships: list[tuple[str, int]] = []
+            for stream_id, name in stale[start : start + ROWS_PER_STATEMENT]:
+                if self._interrupted.is_set():
+                    raise Interrupted
+                summary = statement.summary(self._folded(stream_id, name))
+                gone.append((stream_id,))
+                if summary is not None:
+                    conventions.append((stream_id, _encode_summary(summary)))
+                    memberships += [(member, stream_id) for member in statement.memberships(summary)]
+            self._connection.executemany("DELETE FROM memberships WHERE stream = ?", gone)
+            self._connection.executemany("DELETE FROM conventions WHERE stream = ?", gone)
+            self._connection.executemany(
+                "INSERT INTO conventions (stream, summary) VALUES (?, ?)", conventions
+            )
+            self._connection.executemany(
+                "INSERT INTO memberships (institution, stream) VALUES (?, ?)", memberships
             )
         self._stale.clear()
 
-    def _members(self, stream_id: int, institutions: Iterable[str]) -> None:
-        rows: list[tuple[Any, ...]] = [(institution, stream_id) for institution in institutions]
-        self._connection.executemany("INSERT INTO memberships (institution, stream) VALUES (?, ?)", rows)
-
     def _folded(self, stream_id: int, name: str) -> streams.State:
-        """The state of a stream after all of its events, from the one held where there is one."""
-        state = self._states.get(name) or streams.initial(name)
-        rows = self._connection.execute(
-            "SELECT position, body FROM events WHERE stream = ? AND version > ? ORDER BY version",
-            (stream_id, state.version),
-        )
-        for position, body in rows:
-            try:
-                state = streams.evolve(state, envelope.decode(body))
-            except Exception as error:
-                raise Unfoldable(position, detail=f"{type(error).__name__}: {error}") from error
-        self._states.put(name, state, weight=state.version)
+        """The state of a stream after all of its events: the one held, or folded from its rows."""
+        state = self._states.get(stream_id)
+        if state is None:
+            state = streams.initial(name)
+            rows = self._connection.execute(
+                "SELECT body FROM events WHERE stream = ? ORDER BY version", (stream_id,)
+            )
+            for (body,) in rows:
+                state = _evolved(state, envelope.decode(body))
+            self._states.put(stream_id, state, weight=state.version)
         return state
+
+
+def _evolved(state: streams.State, entry: Entry) -> streams.State:
+    try:
+        return streams.evolve(state, entry)
+    except Exception as error:
+        raise Unfoldable(entry.position, detail=f"{type(error).__name__}: {error}") from error

@@ -14,9 +14,7 @@ CREATE TABLE progress (
 
 CREATE TABLE streams (
     id INTEGER PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE,
-    version INTEGER NOT NULL,
-    summarised INTEGER NOT NULL      -- the version that its row in conventions was made from
+    name TEXT NOT NULL UNIQUE
 ) STRICT;
 
 -- Questions have two clocks: any past state must be foldable again.
