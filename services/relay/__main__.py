@@ -37,7 +37,9 @@ async def serve(
     """
     Relay the store at *store_path* to the server at *nats_url* until *stopping* is set.
 
-    Raises what Relay.run raises.
+    The service 'relay' answers from the moment LEDGER is there: whoever makes
+    a new ledger waits for that before the first event is recorded. Raises what
+    Relay.run raises, and StoreUnfit when there is no store yet.
     """
     async with sqlite.reading(store_path) as store, runtime.connected(nats_url, "relay") as bus:
         relay = Relay(store, Ledger(bus, store.origin, replicas=replicas), limits)
@@ -46,6 +48,7 @@ async def serve(
             relay.nudge()
 
         await bus.subscribe(subjects.APPENDED, cb=nudged)
+        await relay.meet(stopping)
         async with status.offered(bus, relay):
             await relay.run(stopping)
 

@@ -8,7 +8,7 @@ sequence p or nowhere, whoever sends it and however late or often.
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
@@ -144,6 +144,14 @@ class Relay:
         """Say that the store has new events. Losing a nudge costs a poll, no more."""
         self._nudged.set()
 
+    async def meet(self, stopping: asyncio.Event) -> None:
+        """
+        Wait until LEDGER is there and was compared once: from then on events may be recorded.
+
+        Waits and raises as run does.
+        """
+        await self._persevere(self.compare, stopping)
+
     async def run(self, stopping: asyncio.Event) -> None:
         """
         Carry events until *stopping* is set; the batch in flight is finished first.
@@ -152,20 +160,13 @@ class Relay:
         LEDGER and the store cannot be brought together by publishing, and
         whatever the store raises.
         """
-        pause_seconds = self._limits.pause_seconds_min
-        while not stopping.is_set():
-            before = self.sequence
-            try:
+
+        async def compare_and_carry() -> None:
+            while not stopping.is_set():
                 await self.compare()
                 await self._carry(stopping)
-            except Setback as setback:
-                if self.sequence > before:
-                    pause_seconds = self._limits.pause_seconds_min
-                log.warning(
-                    "relay.setback", reason=str(setback), sequence=self.sequence, pause_seconds=pause_seconds
-                )
-                await _first_of(stopping, timeout_seconds=pause_seconds)
-                pause_seconds = min(2 * pause_seconds, self._limits.pause_seconds_max)
+
+        await self._persevere(compare_and_carry, stopping)
 
     async def compare(self) -> None:
         """
@@ -213,6 +214,24 @@ class Relay:
             lag_events=max(position - self.sequence, 0),
             lag_seconds=max(round(lag.total_seconds(), 3), 0.0),
         )
+
+    async def _persevere(self, work: Callable[[], Awaitable[None]], stopping: asyncio.Event) -> None:
+        """Do *work*, again after every setback, until it returns or *stopping* is set."""
+        pause_seconds = self._limits.pause_seconds_min
+        while not stopping.is_set():
+            before = self.sequence
+            try:
+                await work()
+            except Setback as setback:
+                if self.sequence > before:
+                    pause_seconds = self._limits.pause_seconds_min
+                log.warning(
+                    "relay.setback", reason=str(setback), sequence=self.sequence, pause_seconds=pause_seconds
+                )
+                await _first_of(stopping, timeout_seconds=pause_seconds)
+                pause_seconds = min(2 * pause_seconds, self._limits.pause_seconds_max)
+            else:
+                return
 
     async def _carry(self, stopping: asyncio.Event) -> None:
         """Publish what comes, until it is time to compare again."""

@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 
 from eventstore import sqlite
 from eventstore.store import EventStore
+from services import runtime
 from services.relay.ledger import Ledger
 from services.relay.relay import Limits
 from tests.conftest import NatsServer
@@ -109,12 +110,26 @@ async def test_two_processes_at_once_publish_each_event_once(
 ) -> None:
     await Ledger(bus, ORIGIN).create()
     await record(store, [Recording(1 + number % 4) for number in range(500)])
-    async with process(nats_server, path), process(nats_server, path):
+    async with process(nats_server, path) as one, process(nats_server, path) as other:
         await caught_up(bus, store)
         for _ in range(20):
             await record(store, [Recording(1 + number % 2) for number in range(3)])
             await bus.publish("signal.appended")
             await caught_up(bus, store)
+        assert (one.returncode, other.returncode) == (None, None)
+    await assert_whole(store, bus)
+
+
+async def test_once_it_answers_events_may_be_recorded(
+    nats_server: NatsServer, path: Path, store: EventStore, bus: Client
+) -> None:
+    """A new ledger: LEDGER is made beside the empty store before anybody can find the relay."""
+    async with process(nats_server, path) as relay:
+        await runtime.answers(bus, "relay")
+        assert await last_sequence(bus) == 0
+        await record(store, [Recording(3)])
+        await caught_up(bus, store)
+        assert relay.returncode is None
     await assert_whole(store, bus)
 
 
