@@ -13,8 +13,8 @@ What is promised and where it is tried: tests/eventstore and tests/powercut.
 import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, closing, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -24,19 +24,8 @@ import aiosqlite
 from eventstore import frames, lock
 from eventstore.clock import Clock, boot_seconds, utc_now
 from eventstore.requests import check
-from eventstore.sqlite_writer import (
-    FRAME,
-    HEAD_OF_STREAM,
-    LAST,
-    SPENT,
-    Ask,
-    Outcome,
-    Queue,
-    Spent,
-    Writer,
-    meta,
-    serve,
-)
+from eventstore.sqlite_file import FRAME, UNREADABLE, origin_of
+from eventstore.sqlite_writer import HEAD_OF_STREAM, LAST, SPENT, Ask, Outcome, Queue, Spent, Writer, serve
 from eventstore.store import (
     Appended,
     Command,
@@ -137,7 +126,7 @@ class SqliteReader:
         after = max(after, 0)
         events: list[Recorded] = []
         while True:
-            page = await self._page(_STREAM, (stream, after + len(events), STREAM_PAGE_EVENTS))
+            page = await self._stream_page(stream, after + len(events))
             for version, event in enumerate(page, start=after + len(events) + 1):
                 if event.version != version or event.stream != stream:
                     raise StoreCorrupted(
@@ -207,7 +196,10 @@ class SqliteReader:
             return genesis(self._origin)
         frame = await self._frame_at(position)
         if frame is None:
-            raise NoSuchPosition(position, last=(await self.head()).position)
+            last = (await self.head()).position
+            if 0 < position <= last:
+                raise StoreCorrupted(position, f"it is missing, and the last position is {last}")
+            raise NoSuchPosition(position, last=last)
         return frame.digest
 
     async def position_at(self, instant: datetime) -> int:
@@ -270,8 +262,8 @@ class SqliteReader:
         while rows := await self._rows(_COMMANDS, key):
             for row in rows:
                 spent = Spent(*row)
-                if spent.first_position <= head.position:
-                    spent.answered()
+                spent.answered()
+                if spent.first_position <= head.position:  # those beyond came while we looked
                     commands -= 1
                     firsts -= spent.first_position
                 key = (spent.command_id, spent.owner)
@@ -288,29 +280,35 @@ class SqliteReader:
         return frame
 
     async def _log_page(self, after: int, events_max: int) -> list[Recorded]:
-        page = await self._page(_LOG, (after, events_max))
+        try:
+            page = await self._page(_LOG, (after, events_max))
+        except StoreCorrupted as error:
+            await self._name_damage(range(after + 1, after + 1 + events_max))
+            raise error from None
         for position, event in enumerate(page, start=after + 1):
             if event.position != position:
                 raise StoreCorrupted(position, f"the event of position {event.position} is in its place")
         return page
 
-    async def _page(self, where: str, values: tuple[Any, ...]) -> list[Recorded]:
-        """The events that *where* selects, in its order; names the first damaged one."""
+    async def _stream_page(self, stream: str, after: int) -> list[Recorded]:
+        values = (stream, after, STREAM_PAGE_EVENTS)
         try:
-            [(count, joined)] = await self._reads.execute_fetchall(_PAGE % where, values)
+            return await self._page(_STREAM, values)
+        except StoreCorrupted as error:
+            rows = await self._rows(f"SELECT position FROM events {_STREAM}", values)
+            await self._name_damage(position for (position,) in rows)
+            raise error from None
+
+    async def _page(self, where: str, values: tuple[Any, ...]) -> list[Recorded]:
+        [(count, joined)] = await self._rows(_PAGE % where, values)
+        try:
             return frames.page(count, joined or b"")
         except frames.FrameDamaged as error:
-            await self._name_damage(where, values)
-            raise StoreCorrupted(None, str(error)) from error
-        except sqlite3.DatabaseError as error:
-            if not _is_damage(error):
-                raise
-            await self._name_damage(where, values)
             raise StoreCorrupted(None, str(error)) from error
 
-    async def _name_damage(self, where: str, values: tuple[Any, ...]) -> None:
+    async def _name_damage(self, positions: Iterable[int]) -> None:
         """Look at the events of a damaged page one by one; raises StoreCorrupted at the first bad one."""
-        for (position,) in await self._rows(f"SELECT position FROM events {where}", values):
+        for position in positions:
             try:
                 await self._frame_at(position)
             except StoreCorrupted as error:
@@ -319,7 +317,7 @@ class SqliteReader:
     async def _rows(self, statement: str, values: Any = ()) -> list[Any]:
         try:
             return list(await self._reads.execute_fetchall(statement, values))
-        except sqlite3.DatabaseError as error:
+        except UNREADABLE as error:
             if not _is_damage(error):
                 raise
             raise StoreCorrupted(None, str(error)) from error
@@ -423,32 +421,32 @@ async def reading(path: Path, *, poll_seconds_max: float = POLL_SECONDS_MAX) -> 
     A follower looks for new events every *poll_seconds_max*, and at once when nudged.
     Raises StoreUnfit when there is no store.
     """
-    absent = StoreUnfit(str(path), "there is no store here yet: whoever writes it must be started first")
     if not path.exists():
-        raise absent
+        raise StoreUnfit(str(path), "there is no store here yet: whoever writes it must be started first")
+    try:
+        with closing(sqlite3.connect(_read_only(path), uri=True)) as looking:
+            origin = origin_of(str(path), looking)
+    except UNREADABLE as error:
+        raise StoreUnfit(str(path), f"this file cannot be opened as a store ({error})") from error
     connection = await _connected(path)
     try:
-        try:
-            if list(await connection.execute_fetchall("SELECT count(*) FROM sqlite_schema")) == [(0,)]:
-                raise absent
-            rows = await connection.execute_fetchall("SELECT schema_version, origin FROM meta")
-        except sqlite3.DatabaseError as error:
-            raise StoreUnfit(str(path), f"this file cannot be opened as a store ({error})") from error
-        yield SqliteReader(connection, meta(str(path), list(rows)), poll_seconds_max=poll_seconds_max)
+        yield SqliteReader(connection, origin, poll_seconds_max=poll_seconds_max)
     finally:
         await connection.close()
 
 
+def _read_only(path: Path) -> str:
+    return f"{path.absolute().as_uri()}?mode=ro"
+
+
 async def _connected(path: Path) -> aiosqlite.Connection:
     """A connection that cannot write."""
-    connection = await aiosqlite.connect(
-        f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None
-    )
+    connection = await aiosqlite.connect(_read_only(path), uri=True, isolation_level=None)
     await connection.execute_fetchall("PRAGMA cell_size_check = ON")
     return connection
 
 
-def _is_damage(error: sqlite3.DatabaseError) -> bool:
+def _is_damage(error: Exception) -> bool:
     """Whether the file is at fault; an error without a code is a text that is no text any more."""
     code = getattr(error, "sqlite_errorcode", None)
     return code is None or code & 0xFF in _DAMAGED

@@ -24,6 +24,7 @@ from zlib import crc32
 from eventstore import frames
 from eventstore.clock import Clock, Instants
 from eventstore.requests import sealed
+from eventstore.sqlite_file import FRAME, SCHEMA, SCHEMA_VERSION, UNREADABLE, origin_of
 from eventstore.store import (
     Appended,
     Command,
@@ -41,9 +42,6 @@ from eventstore.store import (
     genesis,
     link,
 )
-
-SCHEMA: Final = Path(__file__).with_name("sqlite.sql")
-SCHEMA_VERSION: Final = 1
 
 SYNCHRONOUS: Final = (2, "FULL")
 """What SQLite must read back: every commit is on the disk before it is answered."""
@@ -71,8 +69,6 @@ NO_ROOM: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE)
 
 DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT)
 """What the writer knows by heart and what the file says do not agree."""
-
-FRAME: Final = "CAST(head || body || tail AS BLOB)"
 
 LAST: Final = f"SELECT {FRAME} FROM events ORDER BY position DESC LIMIT 1"
 
@@ -120,8 +116,13 @@ class Spent(NamedTuple):
 
     def answered(self) -> Appended:
         """What was answered; raises StoreCorrupted when the row or its event is not what was written."""
-        if self.checked != command_check(*self[:5]) or self.frame is None:
-            raise StoreCorrupted(self.first_position, "its command is not what was written")
+        try:
+            if self.checked != command_check(*self[:5]):
+                raise StoreCorrupted(self.first_position, "its command is not what was written")
+        except (AttributeError, TypeError) as error:  # a value of another type than its column's
+            raise StoreCorrupted(None, f"command {self.command_id!r}: {error}") from error
+        if self.frame is None:
+            raise StoreCorrupted(self.first_position + self.events - 1, "it is missing, its command is not")
         try:
             last = frames.whole(self.frame)
         except frames.FrameDamaged as error:
@@ -209,7 +210,7 @@ class Writer:
             [self._stream_ids] = self._connection.execute(
                 "SELECT coalesce(max(id), 0) FROM streams"
             ).fetchone()
-        except sqlite3.DatabaseError as error:
+        except UNREADABLE as error:
             self._connection.close()
             raise StoreUnfit(self._path, f"this file cannot be opened as a store ({error})") from error
         except StoreError:
@@ -239,9 +240,13 @@ class Writer:
             self._connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA.read_text()}")
             execute("INSERT INTO meta VALUES (1, ?, ?)", (SCHEMA_VERSION, origin))
             execute("COMMIT")
-        kept = meta(self._path, execute("SELECT schema_version, origin FROM meta").fetchall())
+        kept = origin_of(self._path, self._connection)
         if kept != origin:
             raise StoreUnfit(self._path, f"this is the ledger {kept!r}, not {origin!r}")
+        # A damaged index would hide the end of a stream from the writer, who would then write it twice.
+        [said] = execute("PRAGMA integrity_check(1)").fetchone()
+        if said != "ok":
+            raise StoreCorrupted(None, str(said))
         row = execute(LAST).fetchone()
         try:
             return frames.whole(row[0]) if row else None
@@ -373,18 +378,6 @@ class Writer:
         except sqlite3.Error:
             return False
         return bool(found == (self._head.position,))
-
-
-def meta(path: str, rows: list[Any]) -> str:
-    """The origin of the ledger whose meta table has these rows; raises StoreUnfit."""
-    if len(rows) != 1:
-        raise StoreUnfit(path, f"this is no store: its meta table has {len(rows)} rows instead of one")
-    [(version, origin)] = rows
-    if version != SCHEMA_VERSION:
-        raise StoreUnfit(
-            path, f"this store has schema version {version}; this program knows {SCHEMA_VERSION}"
-        )
-    return str(origin)
 
 
 def repeated(command: Command, first: Appended, body_digest: bytes) -> Outcome:

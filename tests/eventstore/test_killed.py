@@ -19,7 +19,7 @@ SEED = 20_260_301
 
 
 async def test_no_kill_loses_doubles_or_tears_anything_acknowledged(tmp_path: Path) -> None:
-    """After every kill: acknowledged commands are where they were said to be, once, whole, and digests hold."""
+    """After every kill: acknowledged commands are where they were said to be, once and whole."""
     path = tmp_path / "ledger.db"
     chance = random.Random(SEED)
     acknowledged: dict[int, tuple[int, int]] = {}

@@ -44,7 +44,7 @@ def under(library: Path, folder: Path, *arguments: object) -> subprocess.Complet
 
 
 def position_found(folder: Path) -> int:
-    """The last position of the store found in *folder*; every event before it is there, with the right digest."""
+    """The last position of the store found in *folder*; every event before it is there, digests hold."""
     if not (folder / "ledger.db").exists():
         return 0
     connection = sqlite3.connect(folder / "ledger.db")
@@ -69,7 +69,7 @@ def position_found(folder: Path) -> int:
 
 def lost(folder: Path, chance: random.Random | None) -> list[tuple[int, int]]:
     """
-    Cut the power before and after every sync the process made: (acknowledged, found) wherever the first is more.
+    Cut the power before and after every sync: (acknowledged, found) wherever the first is more.
 
     An acknowledgement counts from the moment it was written: so right after one, too.
     """
