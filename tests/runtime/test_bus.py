@@ -13,6 +13,7 @@ from os import kill
 import msgspec
 import pytest
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from structlog.testing import capture_logs
 
 from contracts.commands import FieldAtFault, Refusal
@@ -57,10 +58,11 @@ async def test_it_comes_back_after_the_server_was_killed(nats_server: NatsServer
             await nats_server.kill()
             await nats_server.start()
             async with asyncio.timeout(10):
-                while not back.is_set():
+                # The library may hand over messages a moment before it tells that it is back.
+                while not (back.is_set() and logged[-1]["event"] == "bus.reconnected"):
                     await bus.publish("heard")
                     await asyncio.sleep(0.01)
-        assert {"bus.disconnected", "bus.reconnected"} <= {line["event"] for line in logged}
+        assert "bus.disconnected" in {line["event"] for line in logged}
 
 
 async def test_what_was_published_last_is_sent_before_it_leaves(nats_url: str) -> None:
@@ -70,6 +72,21 @@ async def test_what_was_published_last_is_sent_before_it_leaves(nats_url: str) -
         async with runtime.connected(nats_url, "speaker") as bus:
             await bus.publish("last.words", b"done")
         assert (await heard.next_msg(timeout=5)).data == b"done"
+
+
+async def test_what_was_received_is_dealt_with_before_it_leaves(nats_url: str) -> None:
+    dealt_with = []
+
+    async def deal(message: Msg) -> None:
+        await asyncio.sleep(0)
+        dealt_with.append(message.data)
+
+    async with runtime.connected(nats_url, "test") as bus:
+        await bus.subscribe("received", cb=deal)
+        for number in range(100):
+            await bus.publish("received", b"%d" % number)
+        await bus.flush()
+    assert dealt_with == [b"%d" % number for number in range(100)]
 
 
 async def test_it_leaves_at_once_when_the_server_is_gone(nats_server: NatsServer) -> None:
