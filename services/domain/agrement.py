@@ -104,16 +104,23 @@ def covers(book: Book) -> tuple[Cover, ...]:
 
 def standing(book: Book, on: date) -> Standing:
     """Whether the centre holds its agrément on *on*, judged at the facts' effective dates."""
-    if _reached(book, facts.AgrementWithdrawn, on):
+    withdrawn = _reached(book, facts.AgrementWithdrawn, on)
+    if withdrawn:
         return "withdrawn"
     inside = [_inside(cover, on) for cover in covers(book)]
     if True in inside:
-        return "suspended" if _suspended(book, on) else "granted"
+        suspended = _suspended(book, on)
+        if withdrawn is None or suspended is None:
+            return "undetermined"
+        return "suspended" if suspended else "granted"
+    if _reached(book, facts.AgrementLapsed, on):
+        return "lapsed"
     if None in inside:
         return "undetermined"
     if inside and any(cover.ends_on.before(on) for cover in covers(book)):
         return "lapsed"
-    return "requested" if _reached(book, facts.AgrementRequested, on) else "none"
+    requested = _reached(book, facts.AgrementRequested, on)
+    return "undetermined" if requested is None else "requested" if requested else "none"
 
 
 def _inside(cover: Cover, on: date) -> bool | None:
@@ -123,21 +130,27 @@ def _inside(cover: Cover, on: date) -> bool | None:
     return True if started and over is False else None
 
 
-def _reached(book: Book, kind: type[facts.Event], on: date) -> bool:
+def _reached(book: Book, kind: type[facts.Event], on: date) -> bool | None:
+    """Whether a fact of *kind* has come since the last grant began; None when only undated ones may have."""
     granted_since = max((c.starts_on.sort_key for c in covers(book) if c.starts_on.reached(on)), default=None)
-    return any(
+    days = [
         held.effective_on.reached(on)
-        and (granted_since is None or held.effective_on.sort_key >= granted_since)
         for held in book.live()
         if isinstance(held.fact, kind)
-    )
+        and (granted_since is None or held.effective_on.sort_key >= granted_since)
+    ]
+    return True if True in days else None if None in days else False
 
 
-def _suspended(book: Book, on: date) -> bool:
+def _suspended(book: Book, on: date) -> bool | None:
+    """What the last suspension or lifting left; None when one of them may or may not have come."""
     turns = [
-        (held.effective_on.sort_key, held.position, isinstance(held.fact, facts.AgrementSuspended))
+        held
         for held in book.live()
         if isinstance(held.fact, facts.AgrementSuspended | facts.AgrementSuspensionLifted)
-        and held.effective_on.reached(on)
+        and held.effective_on.reached(on) is not False
     ]
-    return max(turns)[2] if turns else False
+    if any(held.effective_on.reached(on) is None for held in turns):
+        return None
+    last = max(turns, key=lambda held: (held.effective_on.sort_key, held.position), default=None)
+    return last is not None and isinstance(last.fact, facts.AgrementSuspended)

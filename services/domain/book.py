@@ -26,8 +26,8 @@ from contracts.events import (
 from contracts.subjects import parse_stream
 from services.domain.refusals import Refused
 
-UNRECORDED = 2_147_483_647
-"""The position of a fact that is proposed and not recorded: after all that are."""
+UNRECORDED = 2_147_483_648
+"""The position of the first fact proposed and not recorded: one past the last that a fact can name."""
 
 
 class Proposed(msgspec.Struct, frozen=True):
@@ -166,6 +166,13 @@ def check(book: Book, proposed: Proposed, *, actor: str, stream: str, fact: int)
                 )
         case FactConfirmed() | FactContested():
             held = _live_entry(book, declared.entry, stream, fact)
+            if declared.by != actor:
+                raise NotYours(
+                    f"only {declared.by} itself says whether it stands by entry {declared.entry}: "
+                    f"{actor} may record for it, not answer for it",
+                    fact=fact,
+                    field="data.by",
+                )
             if declared.by not in held.answerable:
                 who = " or ".join(held.answerable) or "nobody: its own author recorded it"
                 raise NotYours(

@@ -46,7 +46,7 @@ def decide(state: State, *, actor: str, proposed: Sequence[Proposed]) -> tuple[P
     for index, one in enumerate(proposed):
         if _decide(state, actor, one, index):
             taken.append(one)
-            position = UNRECORDED - len(proposed) + index
+            position = UNRECORDED + index
             state = _evolve(state, Held(position, one.effective_on, actor, one.on_behalf_of, one.fact))
     return tuple(taken)
 
