@@ -38,7 +38,9 @@ Number = Annotated[str, msgspec.Meta(min_length=1, max_length=60)]
 """A reference given by an institution's own books: a mandat, a bordereau, a deliberation."""
 
 Position = Annotated[int, msgspec.Meta(ge=1, le=2_147_483_647)]
-AvenantNumber = Annotated[int, msgspec.Meta(ge=1, le=999)]
+AvenantNumber = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-z](?:[0-9a-z-]{0,38}[0-9a-z])?$")]
+"""An avenant's number as the parties count ("1", "2-bis"), or a name where the paper has none ("sans-numero")."""
+
 Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 ConventionId = Annotated[str, msgspec.Meta(pattern=SLUG, description="the slug of a convention's stream")]
 SignedCents = Annotated[int, msgspec.Meta(ge=-1_000_000_000_000, le=1_000_000_000_000)]
@@ -646,11 +648,12 @@ class AvenantConcluded(Fact, frozen=True):
 
 
 class AdmissionRequested(Fact, frozen=True):
-    """An institution asks to join, or is announced to, on a condition."""
+    """An institution asks to join, or a party announces that it will, on a condition."""
 
     TYPE: ClassVar[str] = "convention.admission-requested.v1"
-    AUTHOR: ClassVar[str] = "institution"
+    AUTHOR: ClassVar[str] = "by"
     institution: InstitutionId
+    by: InstitutionId
     condition: Line | None = None
 
 

@@ -359,7 +359,7 @@ class _Page:
             if clause.term is not None:
                 said.append(french.term_in_words(clause.term, self.mapping))
             if clause.avenant:
-                said.append(typeset(f"(avenant n° {clause.avenant})"))
+                said.append(typeset(f"({french.avenant_in_words(clause.avenant)})"))
             yield from self.row(french.article_in_words(clause.article), ". ".join(said), label_width=24)
 
     def money(self, lines: Sequence[MoneyLine]) -> Iterator[Line]:
@@ -426,7 +426,7 @@ class _Page:
             yield from self.heading("Avenants")
         for avenant in avenants:
             title = typeset(
-                f"Avenant n° {avenant.number}, effet {_on(avenant.effective_on)}{_COMES[avenant.come]}"
+                f"{french.capitalised(french.avenant_in_words(avenant.number))}, effet {_on(avenant.effective_on)}{_COMES[avenant.come]}"
             )
             yield from self.paragraph(title, indent=2)
             for change in avenant.changes:

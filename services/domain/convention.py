@@ -39,7 +39,7 @@ class Join(msgspec.Struct, frozen=True):
     signatories: tuple[Signatory, ...] = ()
     quorum: int | None = None
     written_as: str | None = None
-    avenant: int | None = None
+    avenant: str | None = None
 
 
 class Leave(msgspec.Struct, frozen=True):
@@ -59,7 +59,7 @@ class Signed(msgspec.Struct, frozen=True):
     basis: Basis
     on: PartialDate
     position: int
-    avenant: int | None = None
+    avenant: str | None = None
 
 
 class Adopted(msgspec.Struct, frozen=True):
@@ -69,7 +69,7 @@ class Adopted(msgspec.Struct, frozen=True):
     on: PartialDate
     position: int
     outcome: str
-    avenant: int | None = None
+    avenant: str | None = None
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -79,7 +79,7 @@ class Span(msgspec.Struct, frozen=True):
     position: int
     article: str
     term: Period
-    avenant: int | None = None
+    avenant: str | None = None
 
 
 class Ending(msgspec.Struct, frozen=True):
@@ -121,13 +121,32 @@ class Life(msgspec.Struct, frozen=True):
 
     def is_party(self, institution: str, on: PartialDate | date) -> bool | None:
         """Whether *institution* is a party on that day; None when the dates do not tell."""
-        joined = [_at_or_before(join.since, on) for join in self.joins if join.institution == institution]
-        if not any(answer is not False for answer in joined):
+        answers = [self.belongs(join, on) for join in self.joins if join.institution == institution]
+        return True if True in answers else None if None in answers else False
+
+    def belongs(self, join: Join, on: PartialDate | date) -> bool | None:
+        """Whether who joined by *join* is a party by it on that day; None when the dates do not tell."""
+        until = self.until(join)
+        came = _at_or_before(join.since, on)
+        left = False if until is None else _at_or_before(until, on)
+        if came is False or left:
             return False
-        left = [_left(leave, self.joins, on) for leave in self.leaves if leave.institution == institution]
-        if any(left):
-            return False
-        return True if True in joined and None not in left else None
+        return True if came and left is False else None
+
+    def until(self, join: Join) -> PartialDate | None:
+        """The day on which who joined by *join* left: the first leaving that is not before the joining."""
+        left = [
+            leave.on
+            for leave in self.leaves
+            if leave.institution == join.institution
+            and not (join.since is not None and leave.on.before(join.since))
+        ]
+        return min(left, key=lambda day: day.sort_key, default=None)
+
+    def has_left(self, institution: str, on: PartialDate | date) -> bool:
+        """Whether *institution* was a party and has ceased to be one by that day, for certain."""
+        ends = [self.until(join) for join in self.joins if join.institution == institution]
+        return all(end is not None and _at_or_before(end, on) is True for end in ends)
 
     def said_by(self, on: PartialDate | date) -> tuple[Span, ...]:
         """What is said of the duration by a day: the instrument's text, and avenants that may have come."""
@@ -146,25 +165,34 @@ class Life(msgspec.Struct, frozen=True):
         )
 
     def ends_on(self, on: PartialDate | date) -> PartialDate | None:
-        """The last day of the term as it stands on a day, None when the paper gives no datable one."""
-        stated = [_end(span.term, self) for span in self.said_by(on)]
+        """
+        The last day of the term as it stands on a day, None when the paper gives no datable one.
+
+        The last avenant on the duration counts, be it to prolong or to shorten;
+        without one, the furthest day that the text of the instrument names.
+        """
+        latest = self.span(on)
+        if latest is not None and latest.avenant is not None:
+            stated = [_end(latest.term, self)]
+        else:
+            stated = [_end(span.term, self) for span in self.said_by(on)]
         dated = [end for end in stated if end is not None and end.last is not None]
         return max(dated, key=lambda end: end.last or date.min, default=None)
 
     def starts_on(self) -> PartialDate | None:
-        """The first day, as the earliest period or a later paper states it; None where neither tells."""
+        """
+        The first day, as the text of the instrument or a later paper states it; None where neither tells.
+
+        An avenant changes what is to come, never the day on which it all began.
+        """
         noted = [ending.on for ending in self.endings if ending.kind == "entry-into-force"]
-        stated = [span.term.starts_on for span in self.spans if isinstance(span.term, FixedPeriod | PeriodOf)]
+        stated = [
+            span.term.starts_on
+            for span in self.spans
+            if span.avenant is None and isinstance(span.term, FixedPeriod | PeriodOf)
+        ]
         dated = [start for start in (*noted, *stated) if start is not None and start.first is not None]
         return min(dated, key=lambda start: start.sort_key, default=None)
-
-
-def _left(leave: Leave, joins: tuple[Join, ...], on: PartialDate | date) -> bool | None:
-    came_back = any(
-        join.institution == leave.institution and join.since is not None and join.since.after(leave.on)
-        for join in joins
-    )
-    return False if came_back else _at_or_before(leave.on, on)
 
 
 def _at_or_before(moment: PartialDate | None, on: PartialDate | date) -> bool | None:
@@ -218,7 +246,7 @@ class State(msgspec.Struct, frozen=True):
     version: int = 0
     book: Book = Book()
     life: Life = Life("")
-    avenants: dict[int, tuple[PartialDate, AvenantConcluded]] = {}
+    avenants: dict[str, tuple[PartialDate, AvenantConcluded]] = {}
     spent: frozenset[tuple[str, str]] = frozenset()
 
 
@@ -346,14 +374,12 @@ def lived(life: Life, held: Held) -> Life:
             return life
 
 
-def _changed(life: Life, change: facts.AnyChange, held: Held, number: int) -> Life:
+def _changed(life: Life, change: facts.AnyChange, held: Held, number: str) -> Life:
     on, at = held.effective_on, held.position
     match change:
         case facts.Prorogation():
-            start = life.starts_on() or PartialDate("XXXX")
-            term = FixedPeriod(
-                start if not change.ends_on.before(start) else PartialDate("XXXX"), change.ends_on
-            )
+            # It says nothing of the beginning, so neither does the span.
+            term = FixedPeriod(PartialDate("XXXX"), change.ends_on)
             return _with_span(life, term, lambda period: Span(on, at, f"avenant {number}", period, number))
         case facts.Admission():
             join = Join(change.institution, change.role, at, on, avenant=number)
@@ -383,9 +409,9 @@ def introduces(fact: Event) -> tuple[str, str] | None:
     """The kind and the name that *fact* takes for itself: a second fact with it is refused."""
     match fact:
         case facts.SignatureAffixed():
-            return "signature", f"{fact.avenant or 0}/{fact.party}/{fact.signatory}"
+            return "signature", _line(fact)
         case AvenantConcluded():
-            return "avenant", str(fact.number)
+            return "avenant", fact.number
         case facts.DeliberationAdopted():
             return "deliberation", f"{fact.institution}/{fact.key}"
         case facts.AppealLodged():
@@ -408,6 +434,12 @@ def introduces(fact: Event) -> tuple[str, str] | None:
             return "contradiction", fact.key
         case _:
             return None
+
+
+def _line(fact: facts.SignatureAffixed | facts.SignatureContested) -> str:
+    """The line at the foot of one paper: the instrument, or an avenant."""
+    line = f"{fact.party}/{fact.signatory}"
+    return line if fact.avenant is None else f"{line} on avenant {fact.avenant}"
 
 
 def refers(fact: Event) -> tuple[str, str, str] | None:
@@ -435,7 +467,7 @@ def refers(fact: Event) -> tuple[str, str, str] | None:
         case facts.ContradictionSettled():
             return "contradiction", fact.key, "key"
         case facts.SignatureContested():
-            return "signature", f"{fact.avenant or 0}/{fact.party}/{fact.signatory}", "signatory"
+            return "signature", _line(fact), "signatory"
         case _:
             return None
 
@@ -498,10 +530,12 @@ def _check_parties(state: State, proposed: Proposed, fact: int) -> None:
                 fact=fact,
                 field=f"data.{path}",
             )
-        signs = isinstance(declared, facts.SignatureAffixed)
-        if signs and state.life.is_party(institution, on) is False:
+        # Signing before joining is how one joins; signing after leaving binds nobody.
+        if isinstance(declared, facts.SignatureAffixed) and state.life.has_left(institution, on):
             raise NotAParty(
-                f"{institution} is no party to {state.stream} on {on}", fact=fact, field=f"data.{path}"
+                f"{institution} is no party to {state.stream} any more on {on}",
+                fact=fact,
+                field=f"data.{path}",
             )
 
 

@@ -276,7 +276,7 @@ CONDITION_OBJECTS: Final = {
 }
 CONDITION_MEANS: Final = {
     "agrement": "l’agrément",
-    "instrument": "la signature d’une convention",
+    "instrument": "un autre acte",
     "deliberation": "une délibération",
     "documents": "la remise de documents",
 }
@@ -869,8 +869,15 @@ def _exercice(year: int | None) -> str:
     return f", exercice {year}" if year is not None else ""
 
 
-def _avenant(number: int | None) -> str:
-    return f" de l’avenant n° {number}" if number is not None else ""
+def avenant_in_words(number: str) -> str:
+    """ "avenant n° 2", or "avenant sans numéro" where the paper counts none."""
+    if number[0].isdecimal():
+        return f"avenant n° {number}"
+    return "avenant " + number.replace("sans-numero", "sans numéro").replace("-", " ")
+
+
+def _avenant(number: str | None) -> str:
+    return f" de l’{avenant_in_words(number)}" if number is not None else ""
 
 
 # -- every fact
@@ -1037,9 +1044,7 @@ def _about_entries(
         case PieceDestroyed():
             return f"pièce détruite (empreinte {fact.digest[:12]}…) : {fact.reason}"
         case ContradictionFound():
-            claims = " ; ".join(
-                f"« {claim.says} » ({source_in_words(claim.source)})" for claim in fact.claims
-            )
+            claims = " ; ".join(f"{claim.says} ({source_in_words(claim.source)})" for claim in fact.claims)
             return f"contradiction {SEVERITIES[fact.severity]} relevée, {fact.about} : {claims}"
         case ContradictionSettled():
             return (
@@ -1185,16 +1190,17 @@ def _about_instrument(
             reading = f"au lieu de « {fact.reads} », lire « {fact.should_read} »"
             return f"rectification d’erreur matérielle, {where} : {reading} ({fact.evidence})"
         case AvenantProposed():
-            return f"projet d’avenant n° {fact.number} proposé par {n.the(fact.by)} : {fact.about}"
+            return f"projet d’{avenant_in_words(fact.number)} proposé par {n.the(fact.by)} : {fact.about}"
         case AvenantConcluded():
             changes = " ; ".join(_change(change, n) for change in fact.changes)
             bound = n.all(fact.binds)
-            return f"avenant n° {fact.number}, qui lie {bound} : {changes} ; motif : {fact.rationale}"
+            return f"{avenant_in_words(fact.number)}, qui lie {bound} : {changes} ; motif : {fact.rationale}"
         case AdmissionRequested():
             condition = f", sous condition : {fact.condition}" if fact.condition else ""
-            return f"demande d’adhésion {n.of(fact.institution)}{condition}"
+            how = "demandée" if fact.by == fact.institution else f"annoncée par {n.the(fact.by)}"
+            return f"adhésion {n.of(fact.institution)} {how}{condition}"
         case PartyJoined():
-            by = f", par l’avenant n° {fact.avenant}" if fact.avenant is not None else ""
+            by = f", par l’{avenant_in_words(fact.avenant)}" if fact.avenant is not None else ""
             return f"adhésion {n.of(fact.institution)} comme {ROLES[fact.role]}{by}"
         case PartyWithdrew():
             return f"retrait {n.of(fact.party)}" + (f" : {fact.reason}" if fact.reason else "")
@@ -1265,7 +1271,7 @@ def _deliberation(fact: DeliberationAdopted, n: Names) -> str:
     more = [f" ({counted})"] if counted else []
     more += [f" ; n’a pas pris part au vote : {list_in_words(fact.withdrew)}"] if fact.withdrew else []
     more += [f" ; signature autorisée : {fact.authorises}"] if fact.authorises else []
-    more += [f" ; avenant n° {fact.avenant}"] if fact.avenant is not None else []
+    more += [f" ; {avenant_in_words(fact.avenant)}"] if fact.avenant is not None else []
     decided = f"délibération{_reference(fact.reference)} {OUTCOMES[fact.outcome]}"
     return f"{decided}, {fact.organ} {n.of(fact.institution)} : {fact.about}{''.join(more)}"
 

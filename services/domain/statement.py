@@ -121,12 +121,12 @@ class PartyLine(msgspec.Struct, frozen=True):
 
 
 class ClauseLine(msgspec.Struct, frozen=True):
-    """A clause as it reads on the day, and the text it comes from: the instrument (0) or an avenant."""
+    """A clause as it reads on the day, and the text it comes from: the instrument ("") or an avenant."""
 
     article: str
     about: str
     term: AnyTerm | None
-    avenant: int
+    avenant: str
     effective_on: PartialDate
     come: Come
     position: int
@@ -135,7 +135,7 @@ class ClauseLine(msgspec.Struct, frozen=True):
 class AvenantLine(msgspec.Struct, frozen=True):
     """An avenant: whom it binds, who of them signed, what it changes and why."""
 
-    number: int
+    number: str
     effective_on: PartialDate
     come: Come
     binds: tuple[str, ...]
@@ -453,12 +453,12 @@ def _convention(state: convention.State, on: date, position: int) -> ConventionS
         ends_on=life.ends_on(on),
         duration_article=span.article if span else None,
         payments_suspended=_open(live, on, facts.PaymentsSuspended, (facts.SuspensionLifted,)),
-        notices_pending=_open(live, on, facts.NoticeSent, (facts.NoticeSatisfied,)),
+        notices_pending=_open(live, on, facts.NoticeSent, (facts.NoticeSatisfied, facts.NoticeUnheeded)),
         parties=tuple(_party(life, book, join, on) for join in joins),
         clauses=_clauses(live, on),
         avenants=tuple(
             _avenant(life, number, *concluded, book, on)
-            for number, concluded in sorted(state.avenants.items())
+            for number, concluded in sorted(state.avenants.items(), key=_by_day)
         ),
         money=_money(live, on),
         contradictions=_contradictions(live),
@@ -559,7 +559,7 @@ def _clauses_of(held: Held, on: date) -> list[ClauseLine]:
     fact, come = held.fact, _come(held.effective_on, on)
     match fact:
         case facts.ClauseStated():
-            stated = [(fact.article, fact.about, fact.term, 0)]
+            stated = [(fact.article, fact.about, fact.term, "")]
             # The instrument's own text reads as it does from the first day, dated or not.
             come = "yes" if come == "undetermined" else come
         case facts.AvenantConcluded():
@@ -588,8 +588,13 @@ def _article_key(article: str) -> tuple[bool, tuple[int, ...], tuple[str | int, 
     return False, number, tuple(int(part) if place % 2 else part for place, part in enumerate(rest))
 
 
+def _by_day(avenant: tuple[str, tuple[PartialDate, facts.AvenantConcluded]]) -> tuple[object, ...]:
+    number, (effective_on, _) = avenant
+    return effective_on.sort_key, number
+
+
 def _avenant(
-    life: Life, number: int, effective_on: PartialDate, fact: facts.AvenantConcluded, book: Book, on: date
+    life: Life, number: str, effective_on: PartialDate, fact: facts.AvenantConcluded, book: Book, on: date
 ) -> AvenantLine:
     signed = {one.party for one in life.signed if one.avenant == number and one.on.reached(on) is not False}
     position = next(

@@ -110,12 +110,17 @@ TERM: Line = (
 OPEN: tuple[Line, ...] = (OPENED, VILLE, MJC, TERM)
 
 
-def signed(party: str, key: str, on: str, avenant: int | None = None) -> Line:
+def signed(party: str, key: str, on: str, avenant: int | str | None = None) -> Line:
     """A signature."""
     return (
         on,
         facts.SignatureAffixed(
-            party=party, signatory=key, capacity=key, basis=BASIS, mode="manuscrite", avenant=avenant
+            party=party,
+            signatory=key,
+            capacity=key,
+            basis=BASIS,
+            mode="manuscrite",
+            avenant=None if avenant is None else str(avenant),
         ),
     )
 
@@ -147,4 +152,6 @@ def avenant(
     number: int, on: str, *changes: facts.AnyChange, binds: tuple[str, ...] = ("ville", "mjc")
 ) -> Line:
     """An avenant between some of the parties."""
-    return on, facts.AvenantConcluded(number=number, binds=binds, rationale="pour l'essai", changes=changes)
+    return on, facts.AvenantConcluded(
+        number=str(number), binds=binds, rationale="pour l'essai", changes=changes
+    )

@@ -183,7 +183,7 @@ def test_a_fact_with_all_its_details_says_more_than_the_bare_one() -> None:
         capacity="la Maire",
         basis=Basis(kind="deliberation", reference="12", on=PartialDate("2025-12-04")),
         mode="electronique",
-        avenant=2,
+        avenant="2",
     )
     assert (
         french.sentence(bare, NAMES)
