@@ -1,7 +1,6 @@
 """Given / when / then in a few lines: entries from facts, and what a stream answers."""
 
 import uuid
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import reduce
 
@@ -21,7 +20,7 @@ CLERK = "agent-instructeur"
 START = datetime(2026, 1, 1, tzinfo=UTC)
 BASIS = Basis(kind="unstated")
 
-Line = tuple[str, Event] | tuple[str, Event, str]
+Line = tuple[str, Event] | tuple[str, Event, str | None]
 """When it took effect, what happened, and for whom it was recorded (its author, unless said)."""
 
 
@@ -68,13 +67,10 @@ def given(*lines: Line, stream: str = CONVENTION) -> streams.State:
     return reduce(streams.evolve, entries(*lines, stream=stream), streams.initial(stream))
 
 
-def when(
-    state: streams.State, *lines: Line, actor: str = CLERK, on_behalf_of: Sequence[str | None] = ()
-) -> tuple[Proposed, ...]:
+def when(state: streams.State, *lines: Line, actor: str = CLERK) -> tuple[Proposed, ...]:
     """What *actor* gets recorded by declaring *lines*; raises Refused."""
     asked = [
-        Proposed(line[1], PartialDate(line[0]), line[2] if len(line) > 2 else author(line[1]))
-        for line in lines
+        Proposed(fact, PartialDate(on), whose[0] if whose else author(fact)) for on, fact, *whose in lines
     ]
     return streams.decide(state, actor=actor, proposed=asked)
 
