@@ -1,0 +1,1 @@
+"""The auditor: what was recorded, gone over again, and every copy of it compared."""

@@ -1,0 +1,218 @@
+"""
+Everything gone over again, to the first difference.
+
+Three passes, each over the whole ledger:
+
+    store        every running digest recomputed from the bytes; keys, commands and the file's structure
+    ledger       every message of LEDGER against the event of its sequence: bytes, digest, origin, subject
+    statements   every stream folded anew, against what the projector answers
+
+A pass yields how far it is, and raises Difference at the first thing that is
+not what it should be. Nothing is written anywhere.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import date
+from typing import Final, Literal
+
+import msgspec
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js.api import ConsumerConfig, DeliverPolicy
+
+from contracts import envelope, subjects
+from eventstore.sqlite import SqliteReader
+from eventstore.store import Head, Recorded, StoreCorrupted
+from services.domain import statement
+
+PAGE_EVENTS: Final = 1_000
+MESSAGE_SECONDS_MAX: Final = 10.0
+"""How long the next message of LEDGER may take: a relay that is behind has that long to catch up."""
+
+SHOWN_CHARACTERS_MAX: Final = 120
+
+Pass = Literal["store", "ledger", "statements"]
+
+
+class Difference(Exception):
+    """Raised at the first difference: in which pass, where, what was expected and what was found."""
+
+    def __init__(
+        self, where: Pass, what: str, *, position: int | None, stream: str | None, expected: str, found: str
+    ) -> None:
+        place = f"position {position}" if position is not None else stream or "the whole"
+        if position is not None and stream is not None:
+            place = f"{place} ({stream})"
+        super().__init__(f"{where}: {place}: {what}; expected {expected}, found {found}")
+        self.where = where
+        self.what = what
+        self.position = position
+        self.stream = stream
+        self.expected = expected
+        self.found = found
+
+
+class Step(msgspec.Struct, frozen=True):
+    """How far a pass is: *done* of *total*, events or streams."""
+
+    done: int
+    total: int
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """What the projector says of a stream: the statement's bytes, and the position they come from."""
+
+    statement: bytes
+    position: int
+
+
+Ask = Callable[[str, date, int], Awaitable[Answered]]
+"""Asks for the statement of a stream on a day, from at least a position."""
+
+
+async def store(reader: SqliteReader) -> AsyncIterator[Step]:
+    """Recompute the digest of every event of the store. Raises Difference."""
+    total = (await reader.head()).position
+    try:
+        async for head in reader.verify(events_max=PAGE_EVENTS):
+            yield Step(head.position, max(total, head.position))
+    except StoreCorrupted as error:
+        raise Difference(
+            "store",
+            error.what,
+            position=error.position,
+            stream=None,
+            expected="the bytes that were written",
+            found="others",
+        ) from error
+
+
+async def ledger(reader: SqliteReader, bus: Client, *, head: Head) -> AsyncIterator[Step]:
+    """Compare LEDGER, message by message, with the store up to *head*. Raises Difference."""
+    stream = bus.jetstream()
+    try:
+        last = (await stream.stream_info(subjects.LEDGER)).state.last_seq
+    except nats.js.errors.NotFoundError:
+        if head.position == 0:
+            return
+        raise _no_ledger(head) from None
+    now = (await reader.head()).position
+    if last > now:
+        raise Difference(
+            "ledger",
+            "LEDGER has events that the store has not",
+            position=now + 1,
+            stream=None,
+            expected=f"{now} events",
+            found=f"{last}",
+        )
+    if head.position == 0:
+        return
+    messages = await stream.subscribe(
+        subjects.LEDGER_SUBJECTS,
+        stream=subjects.LEDGER,
+        ordered_consumer=True,
+        config=ConsumerConfig(deliver_policy=DeliverPolicy.ALL),
+    )
+    position = 0
+    try:
+        while position < head.position:
+            page = await reader.read_all(after=position, events_max=PAGE_EVENTS)
+            for event in page:
+                if event.position > head.position:
+                    break
+                _compare(event, await _next(messages.next_msg, event), origin=reader.origin)
+                position = event.position
+            yield Step(position, head.position)
+    finally:
+        await messages.unsubscribe()
+
+
+def _no_ledger(head: Head) -> Difference:
+    return Difference(
+        "ledger",
+        "there is no LEDGER",
+        position=1,
+        stream=None,
+        expected=f"{head.position} events",
+        found="no stream",
+    )
+
+
+async def _next(next_msg: Callable[[float], Awaitable[Msg]], event: Recorded) -> Msg:
+    try:
+        return await next_msg(MESSAGE_SECONDS_MAX)
+    except nats.errors.TimeoutError:
+        raise Difference(
+            "ledger",
+            "LEDGER ends before it",
+            position=event.position,
+            stream=event.stream,
+            expected="its message",
+            found=f"none within {MESSAGE_SECONDS_MAX:g} s (is the relay running?)",
+        ) from None
+
+
+def _compare(event: Recorded, message: Msg, *, origin: str) -> None:
+    headers = message.headers or {}
+    category, _ = subjects.parse_stream(event.stream)
+    pairs = (
+        ("sequence", str(event.position), str(message.metadata.sequence.stream)),
+        ("bytes", _shown(event.body), _shown(message.data)),
+        ("subject", subjects.ledger(category), message.subject),
+        ("digest header", event.digest.hex(), headers.get(subjects.DIGEST_HEADER, "none")),
+        ("origin header", origin, headers.get(subjects.ORIGIN_HEADER, "none")),
+    )
+    for what, expected, found in pairs:
+        if expected != found or (what == "bytes" and event.body != message.data):
+            raise Difference(
+                "ledger",
+                f"the {what} of its message",
+                position=event.position,
+                stream=event.stream,
+                expected=expected,
+                found=found,
+            )
+
+
+async def statements(reader: SqliteReader, ask: Ask, *, head: Head, on: date) -> AsyncIterator[Step]:
+    """Fold every stream anew and compare with what *ask* brings, on the day *on*. Raises Difference."""
+    names: dict[str, None] = {}
+    position = 0
+    while position < head.position:
+        page = await reader.read_all(after=position, events_max=PAGE_EVENTS)
+        names |= dict.fromkeys(event.stream for event in page)
+        position = page[-1].position
+    for done, stream in enumerate(names, 1):
+        answered = await ask(stream, on, head.position)
+        events = [event for event in await reader.read(stream) if event.position <= answered.position]
+        entries = [envelope.decode(event.body) for event in events]
+        anew = statement.encode(statement.of(entries, stream=stream, on=on))
+        if anew != answered.statement:
+            expected, found = _first_difference(anew, answered.statement)
+            raise Difference(
+                "statements",
+                "the projector's statement is not the replay's",
+                position=None,
+                stream=stream,
+                expected=expected,
+                found=found,
+            )
+        yield Step(done, len(names))
+        await asyncio.sleep(0)
+
+
+def _first_difference(expected: bytes, found: bytes) -> tuple[str, str]:
+    """Where two statements part, with a little of what is before."""
+    length = min(len(expected), len(found))
+    place = next((at for at in range(length) if expected[at] != found[at]), length)
+    start = max(0, place - 40)
+    return _shown(expected[start:]), _shown(found[start:])
+
+
+def _shown(body: bytes) -> str:
+    text = body.decode(errors="replace")
+    return text if len(text) <= SHOWN_CHARACTERS_MAX else f"{text[:SHOWN_CHARACTERS_MAX]}…"

@@ -1,0 +1,916 @@
+"""
+`registre`: the ledger at the command line.
+
+What partners read is in French, what operators read in English. Results go to
+stdout, progress and errors to stderr; colour only on a terminal. What can be
+expected to go wrong is one sentence and exit code 1, never a traceback.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import sys
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, Final, NoReturn
+
+import msgspec
+import structlog
+import typer
+from nats.aio.client import Client
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from contracts import dates, envelope
+from contracts.commands import Recording, Refusal, Unchanged
+from contracts.queries import EventsQuery, ListAnswer, ListQuery, StatementQuery
+from contracts.subjects import parse_stream
+from eventstore import sqlite
+from eventstore.store import StoreError
+from services import asking, dossiers, embedded_nats, pages, processes, questions, runtime
+from services.auditor import verification
+from services.domain import french, statement
+from services.projector.replies import StatementAnswer
+
+NATS_URL_DEFAULT: Final = "nats://127.0.0.1:4222"
+CONNECT_SECONDS_MAX: Final = 5.0
+START_SECONDS_MAX: Final = 30.0
+CATCH_UP_SECONDS_MAX: Final = 30.0
+ATTEMPTS_MAX: Final = 3
+"""Of one command whose outcome is unknown: asking again does nothing twice, and tells."""
+
+WIDTH_OF_A_PIPE: Final = 100
+NAMES_AT_ONCE_MAX: Final = 16
+DEMO: Final = Path(__file__).parents[1] / "deploy" / "demo"
+NUMBER_OF_INTERRUPT: Final = 130
+
+EXPECTED: Final = (
+    asking.NoRegistrar,
+    asking.OutcomeUnknown,
+    asking.RefusedByRegistrar,
+    embedded_nats.EmbeddedNatsError,
+    processes.ChildEnded,
+    questions.NotAnswered,
+    questions.ProjectorSilent,
+    runtime.BusError,
+    StoreError,
+    OSError,
+)
+"""What may go wrong in the world. Their sentences are for people."""
+
+STYLES: Final = {
+    "": "",
+    "title": "bold",
+    "heading": "bold cyan",
+    "label": "cyan",
+    "good": "green",
+    "open": "yellow",
+    "bad": "bold red",
+    "soft": "dim",
+}
+
+app = typer.Typer(
+    name="registre",
+    help="A ledger of partnership commitments: who promised what to whom, and what was in force when.",
+    epilog="Begin with: registre demo",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+NatsUrl = Annotated[
+    str, typer.Option("--nats", envvar="REGISTRE_NATS_URL", metavar="URL", help="Address of the NATS server.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for a program to read.")]
+
+
+class Complaint(Exception):
+    """What the command line itself has to say against what was asked."""
+
+
+# -- what every command does alike
+
+
+def main() -> None:
+    """The entry point of the program `registre`."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(40),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+    )
+    try:
+        app()
+    except BrokenPipeError:
+        # Whoever read us has read enough: `registre events | head`.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
+
+
+def _run(work: Coroutine[Any, Any, int | None]) -> NoReturn:
+    """Run one command to its exit code."""
+    try:
+        code = asyncio.run(work)
+    except KeyboardInterrupt:
+        raise typer.Exit(NUMBER_OF_INTERRUPT) from None
+    except BrokenPipeError:
+        raise
+    except dossiers.DossierWrong as error:
+        for problem in error.problems:
+            typer.echo(str(problem), err=True)
+        raise typer.Exit(1) from None
+    except (Complaint, *EXPECTED) as error:
+        typer.echo(f"registre: {error}", err=True)
+        raise typer.Exit(1) from None
+    raise typer.Exit(code or 0)
+
+
+def _out() -> Console:
+    return Console(highlight=False, markup=False, emoji=False)
+
+
+def _err() -> Console:
+    return Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def _width() -> int:
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDTH_OF_A_PIPE
+
+
+def _print(lines: Iterable[pages.Line]) -> None:
+    console = _out()
+    for line in lines:
+        text = Text.assemble(*((part, STYLES[style]) for part, style in line))
+        console.print(text, soft_wrap=True)
+
+
+def _print_bytes(*parts: bytes) -> None:
+    for part in parts:
+        sys.stdout.buffer.write(part + b"\n")
+    sys.stdout.buffer.flush()
+
+
+@contextlib.contextmanager
+def _progress(unit: str) -> Iterator[Progress]:
+    console = _err()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        yield progress
+
+
+@contextlib.asynccontextmanager
+async def _bus(url: str) -> AsyncIterator[Client]:
+    async with runtime.connected(url, "cli", seconds_max=CONNECT_SECONDS_MAX) as bus:
+        yield bus
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[asyncio.Event]:
+    """An event that Ctrl-C and SIGTERM set."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    try:
+        yield stopping
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+def _stream(named: str) -> str:
+    """The stream that a command line names: 'convention/' may be left out."""
+    name = named if "/" in named else f"convention/{named}"
+    try:
+        parse_stream(name)
+    except ValueError as error:
+        raise Complaint(str(error)) from error
+    return name
+
+
+def _day(text: str | None) -> date | None:
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no day: write it 2026-01-31") from None
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no instant: write it 2026-01-31T09:00:00Z") from None
+    if instant.tzinfo is None:
+        raise typer.BadParameter(f"{text!r} has no time zone: write it 2026-01-31T09:00:00Z, Z being UTC")
+    return instant.astimezone(UTC)
+
+
+async def _names(
+    bus: Client,
+    slugs: Iterable[str],
+    titles: Iterable[str] = (),
+    *,
+    on: date | None,
+    known_at: datetime | None,
+) -> dict[str, str]:
+    """What institutions and conventions are called; those the ledger does not know are left out."""
+    gate = asyncio.Semaphore(NAMES_AT_ONCE_MAX)
+
+    async def name(stream: str) -> tuple[str, str | None]:
+        query = StatementQuery(stream=stream, on=on, known_at=known_at)
+        async with gate:
+            try:
+                answer = await questions.statement_answer(bus, query)
+            except questions.NotAnswered:
+                return stream, None
+        match statement.decode(bytes(answer.statement)):
+            case statement.InstitutionStatement(name=str(called)):
+                return stream.partition("/")[2], called
+            case statement.ConventionStatement(title=title) if title:
+                return stream, title
+        return stream, None
+
+    streams = [f"institution/{slug}" for slug in slugs] + [f"convention/{slug}" for slug in titles]
+    found = await asyncio.gather(*map(name, dict.fromkeys(_possible(streams))))
+    return {key: called for key, called in found if called is not None}
+
+
+def _possible(streams: Iterable[str]) -> Iterator[str]:
+    for stream in streams:
+        with contextlib.suppress(ValueError):
+            parse_stream(stream)
+            yield stream
+
+
+# -- show
+
+
+@app.command(epilog="Example: registre show charte-besancon-2014 --on 2015-01-01")
+def show(
+    convention: Annotated[
+        str,
+        typer.Argument(
+            help="Its name, as `registre list` gives it; or any stream: institution/ville-besancon."
+        ),
+    ],
+    on: Annotated[
+        str | None,
+        typer.Option("--on", metavar="DATE", help="In force on this day, 2026-01-31. Default: today."),
+    ] = None,
+    known_at: Annotated[
+        str | None,
+        typer.Option(
+            "--known-at",
+            metavar="INSTANT",
+            help="As the ledger knew it then, 2026-01-31T09:00:00Z. Default: all that is known.",
+        ),
+    ] = None,
+    brief: Annotated[bool, typer.Option("--brief", help="Leave out the articles and the journal.")] = False,
+    as_json: AsJson = False,
+    nats: NatsUrl = NATS_URL_DEFAULT,
+) -> None:
+    """
+    Show where a convention stands.
+
+    Prints its parties, signatures, deliberations, money, avenants, contradictions and journal, as in force on
+    a day and as known at an instant.
+    """
+    query = StatementQuery(stream=_stream_or_exit(convention), on=_day(on), known_at=_moment(known_at))
+    _run(_show(nats, query, full=not brief, as_json=as_json))
+
+
+def _stream_or_exit(named: str) -> str:
+    try:
+        return _stream(named)
+    except Complaint as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+async def _show(url: str, query: StatementQuery, *, full: bool, as_json: bool) -> None:
+    async with _bus(url) as bus:
+        if as_json:
+            _print_bytes(await questions.statement(bus, query))
+            return
+        _print(await _page(bus, query, full=full))
+
+
+async def _page(bus: Client, query: StatementQuery, *, full: bool) -> list[pages.Line]:
+    answer = await questions.statement_answer(bus, query)
+    shown = statement.decode(bytes(answer.statement))
+    return list(
+        pages.statement(
+            shown,
+            names=await _names_of(bus, answer, shown),
+            position=answer.position,
+            known_at=answer.known_at,
+            width=_width(),
+            full=full,
+        )
+    )
+
+
+async def _names_of(bus: Client, answer: StatementAnswer, shown: statement.Statement) -> dict[str, str]:
+    """Every name that the page of a statement needs: those its own facts give, and those of institutions."""
+    slugs: set[str] = set()
+    told = []
+    for line in (*shown.journal, *shown.cancelled):
+        fact = envelope.decode_fact(line.type, line.fact)
+        told.append((shown.stream, line.effective_on, fact))
+        slugs |= french.institutions_in(fact) | {line.actor, *line.awaiting, *line.contested_by}
+        slugs |= {line.on_behalf_of} if line.on_behalf_of else set()
+    titles: list[str] = []
+    match shown:
+        case statement.ConventionStatement():
+            titles = [slug for slug in (shown.under, shown.succeeds, shown.renewed_by) if slug]
+        case statement.InstitutionStatement(succeeded_by=str(successor)):
+            slugs.add(successor)
+        case _:
+            slugs.add(shown.stream.partition("/")[2])
+    found = await _names(bus, sorted(slugs), titles, on=answer.on, known_at=answer.known_at)
+    return {**french.names_from(told), **found}
+
+
+# -- list
+
+
+@app.command("list", epilog="Example: registre list --institution ville-besancon")
+def list_(
+    institution: Annotated[
+        str | None,
+        typer.Option("--institution", "-i", metavar="NAME", help="Only the conventions it is party to."),
+    ] = None,
+    on: Annotated[
+        str | None, typer.Option("--on", metavar="DATE", help="As in force on this day. Default: today.")
+    ] = None,
+    as_json: AsJson = False,
+    nats: NatsUrl = NATS_URL_DEFAULT,
+) -> None:
+    """
+    List conventions, with their state on a day.
+
+    The reference on the last line of each is the name that `registre show` takes.
+    """
+    _run(_list(nats, ListQuery(institution=institution, on=_day(on)), as_json=as_json))
+
+
+async def _list(url: str, query: ListQuery, *, as_json: bool) -> None:
+    async with _bus(url) as bus:
+        answer = await questions.list_conventions(bus, query)
+        if as_json:
+            _print_bytes(msgspec.json.encode(answer, enc_hook=dates.encode, order="sorted"))
+            return
+        slugs = sorted({party for row in answer.rows for party in row.parties})
+        names = await _names(bus, slugs, on=answer.on, known_at=None)
+        _print(pages.conventions(answer.rows, names=names, on=answer.on, width=_width()))
+
+
+# -- events
+
+
+@app.command(epilog="Example: registre events charte-besancon-2014 --json")
+def events(
+    convention: Annotated[
+        str | None, typer.Argument(help="Of this convention, or any stream. Default: the whole ledger.")
+    ] = None,
+    after: Annotated[
+        int, typer.Option("--after", metavar="POSITION", min=0, help="Only those after this position.")
+    ] = 0,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new ones as they come.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Each event's own bytes as they are kept, one a line.")
+    ] = False,
+    nats: NatsUrl = NATS_URL_DEFAULT,
+) -> None:
+    """
+    Print events in the order in which they were recorded.
+    """
+    stream = None if convention is None else _stream_or_exit(convention)
+    _run(_events(nats, stream, after, follow=follow, as_json=as_json))
+
+
+async def _events(url: str, stream: str | None, after: int, *, follow: bool, as_json: bool) -> None:
+    async with _bus(url) as bus:
+        names: dict[str, str] = {}
+        asked: set[str] = set()
+
+        async def tell(bodies: Sequence[bytes]) -> None:
+            if as_json:
+                _print_bytes(*bodies)
+                return
+            entries = [envelope.decode(body) for body in bodies]
+            names.update(
+                french.names_from((one.envelope.stream, one.effective_on, one.fact) for one in entries)
+            )
+            slugs = {slug for one in entries for slug in french.institutions_in(one.fact)}
+            slugs |= {one.envelope.actor for one in entries} | {one.whose for one in entries}
+            names.update(await _names(bus, sorted(slugs - asked), on=None, known_at=None))
+            asked.update(slugs)
+            for one in entries:
+                _print(pages.event(one, names=names, width=_width()))
+
+        if not follow:
+            more = True
+            while more:
+                page = await questions.events(bus, EventsQuery(stream=stream, after=after))
+                await tell([bytes(event) for event in page.events])
+                after, more = page.last_position, page.more
+            return
+        await _interruptible(_follow(bus, stream, after, tell))
+
+
+async def _follow(bus: Client, stream: str | None, after: int, tell: Any) -> None:
+    async for body in questions.follow(bus, stream=stream, after=after):
+        await tell([body])
+
+
+# -- check, import
+
+
+@app.command(epilog="Example: registre check my-dossier.yaml")
+def check(
+    dossier: Annotated[list[Path], typer.Argument(help="Files; each may go on from those before it.")],
+) -> None:
+    """
+    Say what is wrong with a dossier, and write nothing.
+
+    The file is read and played through the ledger's own rules, as into an empty ledger. Each problem is
+    printed with file, line and the rule it breaks. Needs no server. Exit code 1 when there is a problem.
+    """
+    sound, problems = dossiers.check(dossier)
+    for problem in problems:
+        typer.echo(str(problem))
+    if problems:
+        count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+        typer.echo(f"registre: {count} found; nothing was written", err=True)
+        raise typer.Exit(1)
+    for one in sound:
+        typer.echo(f"{one.file}: {one.facts} facts in {len(one.commands)} commands, nothing wrong")
+
+
+class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What became of one command of a dossier."""
+
+    file: str
+    line: int
+    command: str
+    stream: str
+    outcome: str
+    first_position: int | None = None
+    last_position: int | None = None
+    message: str | None = None
+
+
+@app.command("import", epilog="Example: registre import my-dossier.yaml")
+def import_(
+    file: Annotated[
+        list[Path], typer.Argument(help="Dossiers, in the order in which they are to be recorded.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a command.")] = False,
+    nats: NatsUrl = NATS_URL_DEFAULT,
+) -> None:
+    """
+    Record the facts of dossiers.
+
+    Every file is read first: if one is badly written, nothing of any is sent. Commands go one by one,
+    each all or nothing; importing again adds nothing twice. At a refusal the rest of that file is not sent,
+    and the exit code is 1.
+    """
+    _run(_import(nats, file, as_json=as_json))
+
+
+async def _import(url: str, files: Sequence[Path], *, as_json: bool) -> int:
+    read = [dossiers.read(file) for file in files]
+    refused = False
+    async with _bus(url) as bus:
+        for dossier in read:
+            outcomes = await _bring_in(bus, dossier)
+            refused = refused or any(one.outcome == "refused" for one in outcomes)
+            if as_json:
+                _print_bytes(*map(msgspec.json.encode, outcomes))
+            else:
+                _tell_outcomes(dossier, outcomes)
+    return 1 if refused else 0
+
+
+async def _bring_in(bus: Client, dossier: dossiers.Dossier) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    with _progress("commands") as progress:
+        for command in progress.track(dossier.commands, description=dossier.name):
+            outcome = await _bring_in_one(bus, dossier.file, command)
+            outcomes.append(outcome)
+            if outcome.outcome == "refused":
+                break
+    return outcomes
+
+
+async def _bring_in_one(bus: Client, file: str, command: dossiers.Command) -> Outcome:
+    try:
+        answer = await _asked(bus, command)
+    except asking.RefusedByRegistrar as error:
+        path = error.refusal.fields[0].path if error.refusal.fields else "$"
+        line = command.line_of(path)
+        return Outcome(
+            file, line, command.key, command.stream, "refused", message=_without_internals(error.refusal)
+        )
+    match answer:
+        case Recording():
+            outcome = "repeated" if answer.repeated else "recorded"
+            return Outcome(
+                file,
+                command.line,
+                command.key,
+                command.stream,
+                outcome,
+                first_position=answer.first_position,
+                last_position=answer.last_position,
+            )
+        case Unchanged():
+            return Outcome(file, command.line, command.key, command.stream, "unchanged")
+
+
+def _without_internals(refusal: Refusal) -> str:
+    return f"{refusal.message} ({refusal.code})"
+
+
+async def _asked(bus: Client, command: dossiers.Command) -> Recording | Unchanged:
+    """The registrar's answer; asked again with the same id where the outcome is unknown."""
+    for attempt in range(1, ATTEMPTS_MAX + 1):
+        try:
+            return await asking.ask(bus, command.recorded_by, command.stream, command.request)
+        except asking.OutcomeUnknown:
+            if attempt == ATTEMPTS_MAX:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _tell_outcomes(dossier: dossiers.Dossier, outcomes: Sequence[Outcome]) -> None:
+    new = sum(
+        one.last_position - one.first_position + 1
+        for one in outcomes
+        if one.outcome == "recorded" and one.last_position is not None and one.first_position is not None
+    )
+    again = sum(one.outcome in ("repeated", "unchanged") for one in outcomes)
+    said = [f"{new} facts recorded"] if new else []
+    said += [f"{again} of {len(dossier.commands)} commands said nothing new"] if again else []
+    said += ["nothing added"] if not new else []
+    refused = [one for one in outcomes if one.outcome == "refused"]
+    left = len(dossier.commands) - len(outcomes)
+    said += [f"refused at line {refused[0].line}, {left} commands after it not sent"] if refused else []
+    typer.echo(f"{dossier.name}: {', '.join(said)}")
+    for one in refused:
+        typer.echo(f"{one.file}:{one.line}: {one.message}", err=True)
+
+
+# -- rebuild, verify
+
+
+@app.command(epilog="Example: registre rebuild")
+def rebuild(nats: NatsUrl = NATS_URL_DEFAULT) -> None:
+    """
+    Make the read models anew from the events, beside those that answer.
+
+    Questions are answered all the while; the new ones take over at the end, in one step.
+    """
+    _run(_rebuild(nats))
+
+
+async def _rebuild(url: str) -> None:
+    last = None
+    async with _bus(url) as bus:
+        with _progress("events") as progress:
+            task = progress.add_task("rebuild", total=None)
+            async for last in questions.rebuild(bus):
+                progress.update(task, completed=last.position, total=max(last.target, 1))
+    if last is not None:
+        typer.echo(f"rebuilt up to position {last.position} in {last.seconds:.1f} s; it answers from now on")
+
+
+@app.command(epilog="Example: registre verify --store .registre/demo/ledger.db")
+def verify(
+    store: Annotated[
+        Path,
+        typer.Option(
+            "--store", envvar="REGISTRE_STORE", metavar="FILE", help="The file of the ledger's store."
+        ),
+    ] = Path(".registre/demo/ledger.db"),
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Only the store's file; no server is asked.")
+    ] = False,
+    as_json: AsJson = False,
+    nats: NatsUrl = NATS_URL_DEFAULT,
+) -> None:
+    """
+    Go over everything again, and name the first difference.
+
+    Recomputes every digest of the store, compares LEDGER with it message by message, and the statements that
+    the projector gives with a fresh replay. Writes nothing. Exit code 1 at a difference.
+    """
+    _run(_verify(store, nats, offline=offline, as_json=as_json))
+
+
+class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What was verified, up to which position, and the first difference, if there is one."""
+
+    ok: bool
+    store: str
+    origin: str
+    position: int
+    digest: str
+    passes: tuple[str, ...]
+    difference: dict[str, Any] | None = None
+
+
+async def _verify(path: Path, url: str, *, offline: bool, as_json: bool) -> int:
+    passes: list[str] = []
+    difference: verification.Difference | None = None
+    async with contextlib.AsyncExitStack() as stack:
+        reader = await stack.enter_async_context(sqlite.reading(path))
+        bus = None if offline else await stack.enter_async_context(_bus(url))
+        position, digest = 0, ""
+        try:
+            await _pass("store", "events", verification.store(reader))
+            passes.append("store")
+            head = await reader.head()
+            position, digest = head.position, head.digest.hex()
+            if bus is not None:
+                await _pass("LEDGER", "events", verification.ledger(reader, bus, head=head))
+                passes.append("ledger")
+                ask = _asker(bus)
+                today = datetime.now(UTC).date()
+                await _pass(
+                    "statements", "streams", verification.statements(reader, ask, head=head, on=today)
+                )
+                passes.append("statements")
+        except verification.Difference as error:
+            difference = error
+        origin = reader.origin
+    if as_json:
+        facts = None if difference is None else _as_builtins(difference)
+        verdict = Verdict(difference is None, str(path), origin, position, digest, tuple(passes), facts)
+        _print_bytes(msgspec.json.encode(verdict))
+    elif difference is None:
+        typer.echo(f"{path}: {position} events of {origin}, verified: {', '.join(passes)}")
+        typer.echo(f"running digest at position {position}: {digest}")
+    else:
+        typer.echo(f"registre: difference in {difference}", err=True)
+    return 0 if difference is None else 1
+
+
+def _as_builtins(difference: verification.Difference) -> dict[str, Any]:
+    return {
+        "pass": difference.where,
+        "what": difference.what,
+        "position": difference.position,
+        "stream": difference.stream,
+        "expected": difference.expected,
+        "found": difference.found,
+    }
+
+
+def _asker(bus: Client) -> verification.Ask:
+    async def ask(stream: str, on: date, position: int) -> verification.Answered:
+        query = StatementQuery(stream=stream, on=on, at_least_position=position)
+        answer = await questions.statement_answer(bus, query)
+        return verification.Answered(bytes(answer.statement), answer.position)
+
+    return ask
+
+
+async def _pass(name: str, unit: str, steps: AsyncIterator[verification.Step]) -> None:
+    with _progress(unit) as progress:
+        task = progress.add_task(name, total=None)
+        async for step in steps:
+            progress.update(task, completed=step.done, total=max(step.total, 1))
+
+
+# -- serve
+
+
+@app.command(epilog="Example: registre serve nats registrar relay projector")
+def serve(
+    service: Annotated[
+        list[str], typer.Argument(metavar="SERVICE...", help="Any of: nats, registrar, relay, projector.")
+    ],
+    data: Annotated[
+        Path,
+        typer.Option("--data", metavar="DIR", help="Where the store, the read models and NATS keep theirs."),
+    ] = Path(".registre"),
+    origin: Annotated[
+        str,
+        typer.Option("--origin", envvar="REGISTRE_ORIGIN", metavar="NAME", help="The name of this ledger."),
+    ] = "registre",
+    nats: NatsUrl = NATS_URL_DEFAULT,
+) -> None:
+    """
+    Run services until Ctrl-C or SIGTERM.
+
+    Each runs in a process of its own. When one ends by itself, all stop and the exit code is 1, for whatever
+    supervises them to start them again. REGISTRE_STORE and REGISTRE_VIEWS come before --data.
+    """
+    known = ("nats", *processes.SERVICES)
+    for name in service:
+        if name not in known:
+            raise typer.BadParameter(f"{name!r} is none of {', '.join(known)}")
+    _run(_interruptible(_serve(tuple(dict.fromkeys(service)), data, origin, nats)))
+
+
+async def _serve(names: tuple[str, ...], data: Path, origin: str, url: str) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        data.mkdir(parents=True, exist_ok=True)
+        if "nats" in names:
+            url = await _nats(stack, data, _port(url))
+        environment = {
+            "REGISTRE_STORE": str(data / "ledger.db"),
+            "REGISTRE_VIEWS": str(data / "views"),
+            **os.environ,
+            "REGISTRE_ORIGIN": origin,
+            "REGISTRE_NATS_URL": url,
+        }
+        ours = [name for name in processes.SERVICES if name in names]
+        await stack.enter_async_context(processes.running(ours, environment, ready=_answers(url)))
+        _say(f"{', '.join(names)}: at work; NATS at {url}")
+        await asyncio.Event().wait()
+
+
+async def _nats(stack: contextlib.AsyncExitStack, data: Path, port: int) -> str:
+    """A NATS server of our own for as long as *stack* lives: its address."""
+    server = await stack.enter_async_context(embedded_nats.running(data / "nats", port=port))
+    await stack.enter_async_context(processes.watched(server.ended()))
+    return server.url
+
+
+def _answers(url: str) -> processes.Ready:
+    async def ready(name: str) -> None:
+        async with _bus(url) as bus:
+            await runtime.answers(bus, name, seconds_max=START_SECONDS_MAX)
+
+    return ready
+
+
+def _port(url: str) -> int:
+    port = url.rpartition(":")[2]
+    return int(port) if port.isdigit() else embedded_nats.PORT_DEFAULT
+
+
+async def _interruptible(work: Coroutine[Any, Any, None]) -> None:
+    """Do *work* until it is done, or until Ctrl-C or SIGTERM, which let it put things in order."""
+    with _signals() as stopping:
+        task = asyncio.create_task(work)
+        stopped = asyncio.create_task(stopping.wait())
+        await asyncio.wait((task, stopped), return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if task.done():
+            task.result()
+            return
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+# -- demo
+
+
+@app.command(epilog="Example: registre demo --once")
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="Stop after printing, instead of staying up.")] = False,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", metavar="DIR", help="Where its data are kept. Default: .registre/demo"),
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--dossiers", metavar="DIR", help="Other dossiers than the five of the demo."),
+    ] = None,
+    fictive: Annotated[
+        bool, typer.Option("--cas-fictifs", help="The made-up cases instead, in a ledger of their own.")
+    ] = False,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65_535, help="Of NATS; a free one where it is taken.")
+    ] = embedded_nats.PORT_DEFAULT,
+) -> None:
+    """
+    Start everything, bring the dossiers in, and print where each convention stands.
+
+    Starts a NATS server and the services, sends the dossiers through the ledger's own door, prints a
+    statement a convention, and stays up until Ctrl-C. The second time it finds its data and adds nothing.
+    """
+    folder = folder or DEMO / ("cas-fictifs" if fictive else "dossiers")
+    data = data or Path(".registre") / ("cas-fictifs" if fictive else "demo")
+    _run(_interruptible(_demo(data, folder, port, once=once)))
+
+
+async def _demo(data: Path, folder: Path, port: int, *, once: bool) -> None:
+    read = _demo_dossiers(folder)
+    async with contextlib.AsyncExitStack() as stack:
+        data.mkdir(parents=True, exist_ok=True)
+        url = await _nats(stack, data, port)
+        environment = {
+            **os.environ,
+            "REGISTRE_STORE": str(data / "ledger.db"),
+            "REGISTRE_VIEWS": str(data / "views"),
+            "REGISTRE_ORIGIN": read[0].origin,
+            "REGISTRE_NATS_URL": url,
+        }
+        services = processes.running(processes.SERVICES, environment, ready=_answers(url), logs=data / "logs")
+        await stack.enter_async_context(services)
+        _say(f"{', '.join(processes.SERVICES)} are at work; NATS at {url}; the data are in {data}")
+        await _demonstrate(url, read)
+        if not once:
+            _tell_where(url, data)
+            await asyncio.Event().wait()
+
+
+def _demo_dossiers(folder: Path) -> list[dossiers.Dossier]:
+    files = sorted(folder.glob("*.yaml"))
+    if not files:
+        raise Complaint(f"there is no dossier (*.yaml) in {folder}: name another folder with --dossiers")
+    sound, problems = dossiers.check(files)
+    if problems:
+        raise dossiers.DossierWrong(problems)
+    origins = sorted({dossier.origin for dossier in sound})
+    if len(origins) > 1:
+        raise Complaint(f"the dossiers in {folder} are for several ledgers: {', '.join(origins)}")
+    return sound
+
+
+async def _demonstrate(url: str, read: Sequence[dossiers.Dossier]) -> None:
+    async with _bus(url) as bus:
+        position = 0
+        for dossier in read:
+            outcomes = await _bring_in(bus, dossier)
+            _tell_outcomes(dossier, outcomes)
+            if any(one.outcome == "refused" for one in outcomes):
+                raise Complaint(f"{dossier.file} was refused")
+            position = max(position, *(one.last_position or 0 for one in outcomes))
+        answer = await _caught_up(bus, position)
+        for row in answer.rows:
+            _print([pages.EMPTY, (("─" * min(_width(), pages.WIDTH_MAX), "soft"),), pages.EMPTY])
+            query = StatementQuery(stream=row.stream, at_least_position=position)
+            _print(await _page(bus, query, full=False))
+        sys.stdout.flush()
+
+
+async def _caught_up(bus: Client, position: int) -> ListAnswer:
+    """The list, once the projector knows what was just recorded."""
+    query = ListQuery(at_least_position=position)
+    async with asyncio.timeout(CATCH_UP_SECONDS_MAX):
+        while True:
+            try:
+                return await questions.list_conventions(bus, query)
+            except questions.NotAnswered as error:
+                if error.code != questions.BEHIND:
+                    raise
+
+
+def _tell_where(url: str, data: Path) -> None:
+    _say(
+        f"""
+The ledger answers at {url}. In another terminal:
+
+    export REGISTRE_NATS_URL={url}
+    registre list
+    registre show mjc-clairs-soleils-2026 --on 2026-06-30
+    registre verify --store {data / "ledger.db"}
+
+Ctrl-C stops it; the data stay."""
+    )
+
+
+# -- the program itself
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"registre {version('registre')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+if __name__ == "__main__":
+    main()
