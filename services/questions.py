@@ -10,7 +10,7 @@ a sentence), and the errors of services.runtime when no answer came at all.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, Final
 
 import msgspec
@@ -91,7 +91,7 @@ async def status(bus: Client) -> Status:
     return msgspec.json.decode(await _asked(bus, "status", None), type=Status)
 
 
-async def follow(bus: Client, *, stream: str | None = None, after: int = 0) -> AsyncIterator[bytes]:
+async def follow(bus: Client, *, stream: str | None = None, after: int = 0) -> AsyncGenerator[bytes]:
     """The bytes of every event after position *after*, of one stream or of all, as they come, for ever."""
     seen = after
     while True:
@@ -108,13 +108,13 @@ async def follow(bus: Client, *, stream: str | None = None, after: int = 0) -> A
         seen = after if page.more else max(page.position, after)
 
 
-async def rebuild(bus: Client) -> AsyncIterator[Progress]:
+async def rebuild(bus: Client) -> AsyncGenerator[Progress]:
     """Build the read models anew beside those that answer. The last progress is *done*: they took over."""
     async for progress in _taking_over(bus, "rebuild"):
         yield progress
 
 
-async def roll_back(bus: Client) -> AsyncIterator[Progress]:
+async def roll_back(bus: Client) -> AsyncGenerator[Progress]:
     """Bring back the read models that answered before the last rebuild, once they have caught up."""
     async for progress in _taking_over(bus, "rollback"):
         yield progress
@@ -131,7 +131,7 @@ def _answered(answer: bytes | Refusal) -> bytes:
     return answer
 
 
-async def _taking_over(bus: Client, verb: str) -> AsyncIterator[Progress]:
+async def _taking_over(bus: Client, verb: str) -> AsyncGenerator[Progress]:
     inbox = bus.new_inbox()
     news: asyncio.Queue[Progress | None] = asyncio.Queue()
 

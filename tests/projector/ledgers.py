@@ -5,7 +5,6 @@ The running digest is computed here from its definition, so that no code of the
 projector vouches for itself.
 """
 
-import asyncio
 import hashlib
 import json
 import random
@@ -109,7 +108,9 @@ class Ledger:
             (
                 "2026-01-01",
                 events.InstrumentOpened(
-                    nature="convention-objectifs", title=title or f"Convention {slug}", force="engagement-ferme"
+                    nature="convention-objectifs",
+                    title=title or f"Convention {slug}",
+                    force="engagement-ferme",
                 ),
             ),
             *(("2026-01-01", events.PartyListed(institution=party)) for party in parties),
@@ -192,5 +193,3 @@ async def connect(url: str) -> Client:
         """The server of these tests goes away now and then."""
 
     return await nats.connect(url, max_reconnect_attempts=-1, reconnect_time_wait=0.02, error_cb=expected)
-
-

@@ -1,0 +1,265 @@
+"""What is asked over NATS, and what is answered, by a projector at work on a real server."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+from nats.aio.client import Client
+
+from contracts import envelope, subjects
+from contracts.events import InstitutionRegistered
+from contracts.queries import EventsQuery, ListQuery, StatementQuery
+from services import questions, runtime
+from services.domain import statement
+from services.projector import answers, projector
+from services.questions import NotAnswered
+from tests.conftest import NatsServer
+from tests.projector import ledgers
+from tests.projector.conftest import projecting
+from tests.projector.ledgers import TODAY, Ledger
+
+
+@pytest.fixture
+async def working(nats_server: NatsServer, bus: Client, tmp_path: Path) -> AsyncIterator[None]:
+    await ledgers.create(bus)
+    async with projecting(nats_server.url, tmp_path / "views"):
+        yield
+
+
+def expected(ledger: Ledger, stream: str, *, on: date = TODAY, position: int | None = None) -> bytes:
+    """The statement that the domain makes of the bytes up to *position*."""
+    entries = [envelope.decode(message.body) for message in ledger.messages[:position]]
+    ours = [entry for entry in entries if entry.envelope.stream == stream]
+    return statement.encode(statement.of(ours, stream=stream, on=on))
+
+
+async def test_what_is_recorded_shows_to_whoever_knows_its_position(working: None, bus: Client) -> None:
+    ledger = Ledger()
+    ledger.open_convention("a")
+    for number in range(20):
+        before = ledger.position
+        position = ledger.pay("a", f"p{number}")
+        await ledgers.publish(bus, ledger, after=before if number else 0)
+        query = StatementQuery("convention/a", at_least_position=position)
+        answer = await questions.statement_answer(bus, query)
+        assert bytes(answer.statement) == expected(ledger, "convention/a")
+        assert (answer.position, answer.known_at, answer.on) == (position, None, TODAY)
+
+
+async def test_the_list_shows_what_is_recorded_by_title_and_by_institution(
+    working: None, bus: Client
+) -> None:
+    ledger = Ledger()
+    ledger.open_convention("a", title="Zèle", parties=("ville-a", "ccas-b"))
+    ledger.open_convention("b", title="Accueil", parties=("ville-a", "caf-c"))
+    ledger.record(
+        "institution/ville-a",
+        ("2026-01-01", InstitutionRegistered(name="Ville A", kind="commune")),
+    )
+    await ledgers.publish(bus, ledger)
+
+    everything = await questions.list_conventions(bus, ListQuery(at_least_position=ledger.position))
+    assert [row.title for row in everything.rows] == ["Accueil", "Zèle"]
+    assert (everything.position, everything.on) == (ledger.position, TODAY)
+    assert set(everything.rows[0].parties) == {"ville-a", "caf-c"}
+    for institution, streams in (("ccas-b", ["convention/a"]), ("ville-a", ["convention/b", "convention/a"])):
+        some = await questions.list_conventions(bus, ListQuery(institution=institution))
+        assert [row.stream for row in some.rows] == streams
+    assert (await questions.list_conventions(bus, ListQuery(institution="nobody"))).rows == ()
+
+
+async def test_a_statement_has_two_clocks(working: None, bus: Client) -> None:
+    """In force on any day, as known at any instant: what the domain makes of the events recorded by then."""
+    ledger = Ledger()
+    known: list[tuple[int, datetime]] = [(ledger.open_convention("a"), ledger.recorded_at)]
+    for number in range(5):
+        known.append((ledger.open_convention(f"other-{number}"), ledger.recorded_at))
+        known.append((ledger.pay("a", f"p{number}", on=f"2026-0{number + 1}-01"), ledger.recorded_at))
+    await ledgers.publish(bus, ledger)
+    await questions.statement(bus, StatementQuery("convention/a", at_least_position=ledger.position))
+
+    microsecond = timedelta(microseconds=1)
+    for position, instant in known:
+        for known_at in (instant, instant + microsecond, instant + timedelta(seconds=1) - microsecond):
+            for on in (date(2026, 3, 15), date(2027, 1, 1)):
+                query = StatementQuery("convention/a", on=on, known_at=known_at)
+                answer = await questions.statement_answer(bus, query)
+                assert (answer.position, answer.known_at, answer.on) == (position, known_at, on)
+                assert bytes(answer.statement) == expected(ledger, "convention/a", on=on, position=position)
+
+
+async def test_what_was_not_known_yet_is_unknown(working: None, bus: Client) -> None:
+    ledger = Ledger()
+    ledger.open_convention("a")
+    before_b = ledger.recorded_at
+    ledger.open_convention("b")
+    await ledgers.publish(bus, ledger)
+    await questions.statement(bus, StatementQuery("convention/b", at_least_position=ledger.position))
+
+    for known_at, position in ((before_b, 3), (datetime(2020, 1, 1, tzinfo=UTC), 0)):
+        with pytest.raises(NotAnswered, match=f"'convention/b' up to position {position}") as caught:
+            await questions.statement(bus, StatementQuery("convention/b", known_at=known_at))
+        assert caught.value.code == "unknown_stream"
+
+
+async def test_events_come_in_pages_and_in_their_own_bytes(working: None, bus: Client) -> None:
+    ledger = Ledger()
+    ledger.busy_life(60, conventions=3)
+    await ledgers.publish(bus, ledger)
+    for stream in (None, "convention/busy-1"):
+        wanted = [
+            message.body
+            for message in ledger.messages
+            if stream is None or envelope.decode(message.body).envelope.stream == stream
+        ]
+        got: list[bytes] = []
+        after, more = 0, True
+        while more:
+            query = EventsQuery(stream=stream, after=after, events_max=7, at_least_position=ledger.position)
+            page = await questions.events(bus, query)
+            assert page.position == ledger.position
+            assert len(page.events) == 7 or not page.more
+            got += map(bytes, page.events)
+            after, more = page.last_position, page.more
+        assert got == wanted
+        end = await questions.events(bus, EventsQuery(stream=stream, after=after))
+        assert (end.events, end.last_position, end.more) == ((), after, False)
+
+
+async def test_a_page_of_events_is_bounded_in_bytes(
+    working: None, bus: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger()
+    ledger.busy_life(20)
+    await ledgers.publish(bus, ledger)
+    monkeypatch.setattr(answers, "PAGE_BYTES_MAX", 2_000)
+    page = await questions.events(bus, EventsQuery(at_least_position=ledger.position))
+    assert page.more
+    assert sum(len(event) for event in page.events) <= 2_000
+    monkeypatch.setattr(answers, "PAGE_BYTES_MAX", 1)
+    page = await questions.events(bus, EventsQuery())
+    assert (len(page.events), page.more, page.last_position) == (1, True, 1), (
+        "one at least, or nobody gets on"
+    )
+
+
+async def test_whoever_follows_gets_every_event_as_it_comes(working: None, bus: Client) -> None:
+    ledger = Ledger()
+    ledger.open_convention("a")
+    await ledgers.publish(bus, ledger)
+    async with aclosing(questions.follow(bus, stream="convention/a", after=1)) as following:
+        got = [await anext(following) for _ in range(2)]
+        for number in range(3):
+            before = ledger.position
+            ledger.open_convention(f"other-{number}")
+            ledger.pay("a", f"p{number}")
+            await ledgers.publish(bus, ledger, after=before)
+            got.append(await anext(following))
+    ours = [m.body for m in ledger.messages if envelope.decode(m.body).envelope.stream == "convention/a"]
+    assert got == ours[1:]
+
+
+async def test_whoever_asks_for_more_than_is_there_hears_it_is_behind(
+    working: None, bus: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projector, "WAIT_SECONDS_MAX", 0.2)
+    ledger = Ledger()
+    ledger.open_convention("a")
+    await ledgers.publish(bus, ledger)
+    for view, query in (
+        ("statement", StatementQuery("convention/a", at_least_position=4)),
+        ("list", ListQuery(at_least_position=4)),
+        ("events", EventsQuery(at_least_position=4)),
+    ):
+        with pytest.raises(NotAnswered, match="is at position 3, the question needs 4") as caught:
+            await questions._asked(bus, view, query)
+        assert caught.value.code == "behind"
+
+
+async def test_a_question_waits_for_the_event_and_not_a_moment_longer(working: None, bus: Client) -> None:
+    """Nobody polls: the answer comes with the event."""
+    ledger = Ledger()
+    ledger.open_convention("a")
+    await ledgers.publish(bus, ledger)
+    position = ledger.pay("a", "p1")
+    asked = [
+        asyncio.create_task(
+            questions.statement_answer(bus, StatementQuery("convention/a", at_least_position=each))
+        )
+        for each in (position, position, 3)
+    ]
+    await asked[2]
+    assert not asked[0].done()
+    await ledgers.publish(bus, ledger, after=3)
+    assert [(await each).position for each in asked[:2]] == [4, 4]
+
+
+@pytest.mark.parametrize(
+    "view, body, path, message",
+    [
+        ("statement", b"", "$", "truncated"),
+        ("statement", b"{}", "$", "missing required field `stream`"),
+        ("statement", b'{"stream": "convention/a", "no": 1}', "$", "unknown field `no`"),
+        ("statement", b'{"stream": "convention"}', "$.stream", "category 'convention/'|is not a name"),
+        ("statement", b'{"stream": "dream/a"}', "$.stream", "category 'dream' is none of"),
+        ("statement", b'{"stream": "convention/a", "on": "2026-02-30"}', "$.on", "Invalid RFC3339"),
+        (
+            "statement",
+            b'{"stream": "convention/a", "known_at": "2026-02-03T00:00:00"}',
+            "$.known_at",
+            "timezone",
+        ),
+        ("list", b'{"at_least_position": -1}', "$.at_least_position", ">= 0"),
+        ("events", b'{"events_max": 501}', "$.events_max", "<= 500"),
+        ("events", b'{"stream": "a/b"}', "$.stream", "category 'a' is none of"),
+    ],
+)
+async def test_a_question_that_is_none_hears_which_field_is_wrong(
+    working: None, bus: Client, view: str, body: bytes, path: str, message: str
+) -> None:
+    with pytest.raises(NotAnswered, match=message) as caught:
+        questions._answered(await runtime.ask(bus, subjects.query(view), body))
+    assert caught.value.code == "malformed"
+    assert caught.value.fields[0].path == path
+
+
+async def test_the_status_tells_the_lag_and_the_digest(working: None, bus: Client) -> None:
+    empty = await questions.status(bus)
+    assert (empty.position, empty.ledger_position, empty.lag_events, empty.lag_seconds) == (0, 0, 0, 0.0)
+    ledger = Ledger()
+    ledger.open_convention("a")
+    await ledgers.publish(bus, ledger)
+    await questions.list_conventions(bus, ListQuery(at_least_position=3))
+    status = await questions.status(bus)
+    assert (status.position, status.ledger_position, status.lag_events, status.lag_seconds) == (3, 3, 0, 0.0)
+    assert status.digest == ledger.digest_at(3)
+    assert status.projection == f"statements 1-{statement.RULES_VERSION}"
+
+    # The beginning of a command is in LEDGER, and not shown.
+    ledger.open_convention("b")
+    await ledgers.publish(bus, ledger, after=3, to=5)
+    behind = await questions.status(bus)
+    assert (behind.position, behind.ledger_position, behind.lag_events) == (3, 5, 2)
+    assert 0 < behind.lag_seconds < 60
+
+
+async def test_the_projector_is_found_by_its_name(working: None, bus: Client) -> None:
+    reply = await bus.request("$SRV.INFO.projector")
+    found = msgspec.json.decode(reply.data)
+    assert {endpoint["subject"] for endpoint in found["endpoints"]} == {
+        "query.statement",
+        "query.list",
+        "query.events",
+        "query.status",
+        "admin.projector.rebuild",
+        "admin.projector.rollback",
+    }
+
+
+async def test_without_a_projector_whoever_asks_hears_so(bus: Client) -> None:
+    with pytest.raises(runtime.NobodyAnswers):
+        await questions.status(bus)
