@@ -10,6 +10,7 @@ States are words, never a colour alone: without colours nothing is lost.
 
 import re
 import textwrap
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from itertools import zip_longest
@@ -18,6 +19,7 @@ from typing import Final, Literal
 from contracts import envelope
 from contracts.dates import PartialDate
 from contracts.queries import ListRow
+from contracts.terms import AdvancePlan, InstalmentPlan, LumpSum, NoPeriod, PeriodFrom, PeriodOf
 from services.domain import french
 from services.domain.french import Names, date_in_words, euros, typeset
 from services.domain.statement import (
@@ -46,6 +48,7 @@ WIDTH_MIN: Final = 60
 WIDTH_MAX: Final = 110
 """Longer lines are no easier to read, however wide the window."""
 
+PAYING: Final = (InstalmentPlan, AdvancePlan, LumpSum)
 MONEY_TABLE_WIDTH: Final = 92
 EMPTY: Line = ()
 DASH: Final = "–"
@@ -246,11 +249,14 @@ class _Page:
         yield from self.parties(shown.parties)
         yield from self.facts("Délibérations et contrôle de légalité", "actes", shown.journal)
         yield from self.money(shown.money)
+        if not full:
+            paying = [clause for clause in shown.clauses if isinstance(clause.term, PAYING)]
+            yield from self.clauses("Comment les articles prévoient de payer", paying)
         yield from self.avenants(shown.avenants)
         for section, heading in FACTS_UNDER:
             yield from self.facts(heading, section, shown.journal)
         if full:
-            yield from self.clauses(shown)
+            yield from self.clauses("Ce que disent les articles", shown.clauses)
         yield from self.contradictions(shown.contradictions, full=full)
         yield from self.papers_and_words(shown)
         if full:
@@ -291,14 +297,20 @@ class _Page:
             )
 
     def duration(self, shown: ConventionStatement) -> str:
-        article = f" ({french.article_in_words(shown.duration_article)})" if shown.duration_article else ""
+        cited = shown.duration_article
+        where = "" if cited is None else f" ({_cited(cited)})"
         if shown.starts_on and shown.ends_on:
-            return f"{french.period_in_words(shown.starts_on, shown.ends_on)}{article}"
+            return f"{french.period_in_words(shown.starts_on, shown.ends_on)}{where}"
         if shown.ends_on:
-            return f"{french.until_in_words(shown.ends_on)}{article}"
+            return f"{french.until_in_words(shown.ends_on)}{where}"
+        for clause in shown.clauses:
+            # The paper counts from a day that is not known: its words are all there is to say.
+            if clause.article == cited and isinstance(clause.term, PeriodFrom | PeriodOf | NoPeriod):
+                words = french.term_in_words(clause.term, self.mapping)
+                return french.capitalised(words.removeprefix(typeset("Durée : "))) + where
         if shown.starts_on:
-            return f"{french.from_in_words(shown.starts_on)}, sans terme connu{article}"
-        return f"ni début ni terme connus{article}"
+            return f"{french.from_in_words(shown.starts_on)}, sans terme connu{where}"
+        return f"Ni début ni terme connus{where}"
 
     def parties(self, parties: Sequence[PartyLine]) -> Iterator[Line]:
         if not parties:
@@ -316,11 +328,13 @@ class _Page:
                 answer = f"{answer}, retrait {_on(party.until)}"
             title = f"{name}, {french.ROLES[party.role]}"
             yield from self.cells((title, "", left), (answer, style, self.width - left - 4))
-            for line in party.signatories:
-                if line.signed_on is not None or len(party.signatories) > 1:
+            if any(line.signed_on for line in party.signatories):
+                for line in party.signatories:
                     yield from self.signatory(line, left)
-                else:
-                    yield from self.paragraph(line.capacity, "soft", indent=4)
+            elif party.signatories:
+                expected = Counter(line.capacity for line in party.signatories)
+                whom = [f"{who} ({many})" if many > 1 else who for who, many in expected.items()]
+                yield from self.paragraph(french.list_in_words(whom), "soft", indent=4)
             if party.quorum is not None and len(party.signatories) > 1:
                 many = "s" if party.quorum > 1 else ""
                 yield from self.paragraph(
@@ -351,10 +365,11 @@ class _Page:
         for line in lines:
             yield from self.told(line.position, line.effective_on, self.sentence(line), _come_notes(line))
 
-    def clauses(self, shown: ConventionStatement) -> Iterator[Line]:
-        if shown.clauses:
-            yield from self.heading("Ce que disent les articles")
-        for clause in sorted(shown.clauses, key=_in_order):
+    def clauses(self, heading: str, clauses: Iterable[ClauseLine]) -> Iterator[Line]:
+        clauses = sorted(clauses, key=_in_order)
+        if clauses:
+            yield from self.heading(heading)
+        for clause in clauses:
             said = [clause.about]
             if clause.term is not None:
                 said.append(french.term_in_words(clause.term, self.mapping))
@@ -371,35 +386,29 @@ class _Page:
             "soft",
             indent=2,
         )
-        pairs = list(dict.fromkeys((line.payer, line.beneficiary) for line in lines))
-        for payer, beneficiary in pairs:
+        table = self.width >= MONEY_TABLE_WIDTH
+        column = (self.width - 12) // len(MONEY_COLUMNS)
+        if table:
             yield EMPTY
-            yield from self.paragraph(
-                f"{french.capitalised(self.names.the(payer))} {self._to(beneficiary)}", indent=2
-            )
-            years = [line for line in lines if (line.payer, line.beneficiary) == (payer, beneficiary)]
-            if self.width >= MONEY_TABLE_WIDTH:
-                yield from self.money_table(years)
-            else:
-                for line in years:
+            head: list[Segment] = [(f"  {'exercice':<10}", "label")]
+            head += [(f"{name:>{column}}", "label") for name, _ in MONEY_COLUMNS]
+            yield _trimmed(head)
+        for payer, beneficiary in dict.fromkeys((line.payer, line.beneficiary) for line in lines):
+            whom = f"{french.capitalised(self.names.the(payer))} {self._to(beneficiary)}"
+            yield from self.paragraph(whom, indent=2)
+            for line in lines:
+                if (line.payer, line.beneficiary) != (payer, beneficiary):
+                    continue
+                if table:
+                    figures = (_amount(line, field, column) for _, field in MONEY_COLUMNS)
+                    yield ((f"  {line.exercice:<10}", ""), *figures)
+                else:
                     yield from self.money_list(line)
-            for line in years:
                 yield from self.money_besides(line)
 
     def _to(self, beneficiary: str) -> str:
         # A pledge may name those it is for in words only, and these take no preposition of ours.
-        return self.names.to(beneficiary) if beneficiary in self.mapping else typeset(f": {beneficiary}")
-
-    def money_table(self, years: Sequence[MoneyLine]) -> Iterator[Line]:
-        column = (self.width - 12) // len(MONEY_COLUMNS)
-        head: list[Segment] = [(f"  {'exercice':<10}", "label")]
-        head += [(f"{name:>{column}}", "label") for name, _ in MONEY_COLUMNS]
-        yield _trimmed(head)
-        for line in years:
-            yield (
-                (f"  {line.exercice:<10}", ""),
-                *(_amount(line, field, column) for _, field in MONEY_COLUMNS),
-            )
+        return self.names.to(beneficiary) if beneficiary in self.mapping else typeset(f"pour : {beneficiary}")
 
     def money_list(self, line: MoneyLine) -> Iterator[Line]:
         yield ((f"  exercice {line.exercice}", "label"),)
@@ -425,10 +434,9 @@ class _Page:
         if avenants:
             yield from self.heading("Avenants")
         for avenant in avenants:
-            title = typeset(
-                f"{french.capitalised(french.avenant_in_words(avenant.number))}, effet {_on(avenant.effective_on)}{_COMES[avenant.come]}"
-            )
-            yield from self.paragraph(title, indent=2)
+            name = french.capitalised(french.avenant_in_words(avenant.number))
+            title = f"{name}, effet {_on(avenant.effective_on)}{_COMES[avenant.come]}"
+            yield from self.paragraph(typeset(title), indent=2)
             for change in avenant.changes:
                 words = french.capitalised(french.change_in_words(change, self.mapping))
                 yield from self.paragraph(words, indent=4)
@@ -564,13 +572,20 @@ _BOUND: Final[dict[Come, tuple[str, Style]]] = {
     "no": ("aucune signature enregistrée", "open"),
     "undetermined": ("signé, à une date inconnue", "open"),
 }
-_COMES: Final[dict[Come, str]] = {"yes": "", "no": " (à venir)", "undetermined": " (date à préciser)"}
+_COMES: Final[dict[Come, str]] = {"yes": "", "no": " (à venir)", "undetermined": ""}
 
 
 def _in_order(clause: ClauseLine) -> tuple[tuple[int, ...], int]:
     """By the numbers of its article (6.2 before 6.10 before 10), then as they were recorded; titles first."""
     number = re.match(r"[0-9.]*", clause.article)
     return tuple(int(part) for part in number[0].split(".") if part) if number else (), clause.position
+
+
+def _cited(article: str) -> str:
+    word, _, number = article.partition(" ")
+    return (
+        french.avenant_in_words(number) if word == "avenant" and number else french.article_in_words(article)
+    )
 
 
 def _style(style: str) -> Style:

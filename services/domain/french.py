@@ -583,7 +583,7 @@ def _term(term: AnyTerm, n: Names) -> str:
         case PeriodOf():
             bounds = [from_in_words(term.starts_on)] if term.starts_on else []
             bounds += [until_in_words(term.ends_on)] if term.ends_on else []
-            return f"durée : celle de {term.something}" + (f" ({', '.join(bounds)})" if bounds else "")
+            return f"durée liée à : {term.something}" + (f" ({', '.join(bounds)})" if bounds else "")
         case NoPeriod():
             return "le texte ne fixe aucune durée"
         case InstalmentPlan():
@@ -819,16 +819,16 @@ def source_in_words(source: Source) -> str:
 
 def article_in_words(article: str) -> str:
     """Art. 10, al. 1; or as it is where it is no number: titre, annexe 2."""
-    return f"art. {article}" if article[0].isdigit() else article
+    return f"art.\N{NO-BREAK SPACE}{article}" if article[0].isdigit() else article
 
 
 def _reference(reference: str | None) -> str:
-    """What follows the name of an act: a number, a code, or words in parentheses."""
+    """What follows the name of an act: a number, a code, or words in quotation marks."""
     if reference is None:
         return ""
     if reference[0].isdigit():
         return f" n° {reference}"
-    return f" ({reference})" if " " in reference else f" {reference}"
+    return f" « {reference} »" if " " in reference else f" {reference}"
 
 
 def acte_in_words(acte: str | None) -> str:
@@ -870,7 +870,7 @@ def _exercice(year: int | None) -> str:
 
 
 def avenant_in_words(number: str) -> str:
-    """ "avenant n° 2", or "avenant sans numéro" where the paper counts none."""
+    """Avenant n° 2, or avenant sans numéro where the paper counts none."""
     if number[0].isdecimal():
         return f"avenant n° {number}"
     return "avenant " + number.replace("sans-numero", "sans numéro").replace("-", " ")

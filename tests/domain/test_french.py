@@ -371,7 +371,7 @@ def test_a_declared_figure_is_read_in_its_unit() -> None:
 
 def test_a_source_is_cited_with_article_and_line() -> None:
     source = Source(document="Convention-cadre", article="art. 7.2", line=310)
-    assert french.source_in_words(source) == "Convention-cadre, art. 7.2, ligne 310"
+    assert french.source_in_words(source) == f"Convention-cadre, art.{NBSP}7.2, ligne 310"
 
 
 def test_names_come_from_the_facts_and_the_registered_one_wins() -> None:
