@@ -541,13 +541,26 @@ def test_no_signature_payment_or_agrement_is_invented(dossier: str) -> None:
     assert not tags & {
         "convention.signature-affixed.v1",
         "convention.entry-into-force-noted.v1",
-        "convention.avenant-concluded.v1",
         "convention.party-joined.v1",
         "convention.subsidy-voted.v1",
         "convention.payment-made.v1",
         "convention.payment-ordered.v1",
     }
     assert not any(tag.startswith("agrement.") for tag in tags)
+
+
+def test_the_one_avenant_is_that_which_prolonged_the_former_convention_its_number_and_end_unknown() -> None:
+    avenants = [
+        (stream, fact)
+        for dossier in REAL
+        for stream, fact in declared(dossier)
+        if fact["type"] == "convention.avenant-concluded.v1"
+    ]
+    [(stream, avenant)] = avenants
+    assert stream == PREDECESSOR
+    assert avenant["effective_on"] == "XXXX"
+    assert avenant["data"]["number"] == "sans-numero"
+    assert avenant["data"]["changes"] == [{"kind": "prorogation", "ends_on": "XXXX"}]
 
 
 def test_the_lines_prepared_for_signature_are_those_of_the_papers() -> None:
