@@ -140,7 +140,7 @@ async def running(folder: Path, *, port: int = PORT_DEFAULT) -> AsyncIterator[Em
                 stdout=log_file,
                 stderr=log_file,
                 pass_fds=[lock],
-                preexec_fn=_die_with(os.getpid()),
+                preexec_fn=die_with(os.getpid()),
             )
         try:
             _write_holder(lock, server_pid=process.pid)
@@ -233,12 +233,19 @@ def _log_file(folder: Path) -> Iterator[int]:
         os.close(file)
 
 
-def _die_with(parent_pid: int) -> functools.partial[None] | None:
-    """What the child runs before it becomes the server. Linux only: elsewhere it outlives a killed parent."""
+def die_with(parent_pid: int) -> functools.partial[None] | None:
+    """
+    What a child runs before it becomes another program, to be killed when its parent ends (*preexec_fn*).
+
+    On Linux only: elsewhere None, and a child outlives a parent that is killed.
+    """
     if sys.platform != "linux":
         return None
     # Loaded here: between fork and exec a child must not load anything.
     return functools.partial(_ask_to_die, ctypes.CDLL(None), parent_pid)
+
+
+_die_with = die_with  # services.processes imports it by this name
 
 
 def _ask_to_die(libc: ctypes.CDLL, parent_pid: int) -> None:

@@ -313,14 +313,17 @@ async def connected(
 
 
 async def _close(client: Client) -> None:
+    """Whatever the state of the connection: who leaves is not to fail for a server that left first."""
     try:
         async with asyncio.timeout(CLOSE_SECONDS_MAX):
             if client.is_connected:
                 await client.drain()
-    except (TimeoutError, NatsError) as error:
+    except (TimeoutError, NatsError, OSError) as error:
         log.warning("bus.not_drained", error=type(error).__name__, detail=str(error))
-    finally:
+    try:
         await client.close()
+    except OSError as error:  # what was still to be sent, with nobody to take it
+        log.warning("bus.not_drained", error=type(error).__name__, detail=str(error))
 
 
 # -- answers ------------------------------------------------------------------

@@ -89,9 +89,17 @@ async def test_what_was_received_is_dealt_with_before_it_leaves(nats_url: str) -
     assert dealt_with == [b"%d" % number for number in range(100)]
 
 
-async def test_it_leaves_at_once_when_the_server_is_gone(nats_server: NatsServer) -> None:
-    async with runtime.connected(nats_server.url, "test"):
+@pytest.mark.parametrize("unsent", [b"", b"never to be sent"])
+async def test_it_leaves_at_once_and_well_when_the_server_is_gone(
+    nats_server: NatsServer, unsent: bytes
+) -> None:
+    async with runtime.connected(nats_server.url, "test") as bus:
         await nats_server.kill()
+        async with asyncio.timeout(5):
+            while bus.is_connected:
+                await asyncio.sleep(0.001)
+        if unsent:
+            await bus.publish("nobody", unsent)
         started = time.monotonic()
     assert time.monotonic() - started < runtime.CLOSE_SECONDS_MAX + 1
 
