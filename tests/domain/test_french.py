@@ -370,7 +370,7 @@ def test_a_declared_figure_is_read_in_its_unit() -> None:
 
 
 def test_a_source_is_cited_with_article_and_line() -> None:
-    source = Source(document="Convention-cadre", article="art. 7.2", line=310)
+    source = Source(document="Convention-cadre", article="7.2", line=310)
     assert french.source_in_words(source) == f"Convention-cadre, art.{NBSP}7.2, ligne 310"
 
 
