@@ -262,7 +262,8 @@ def _fact(value: dict[str, Any]) -> tuple[Declared | None, Any, list[FieldAtFaul
             faults.append(FieldAtFault("$.type", _unknown_tag(tag)))
     if written is None or fact is None:
         return None, None, faults
-    raw = msgspec.Raw(encode_fact(fact))
+    # As the file has it: a fact in an old shape keeps its old tag, and the registrar reads it in today's.
+    raw = msgspec.Raw(msgspec.json.encode(data))
     return Declared(written.type, written.effective_on, raw, written.on_behalf_of), fact, faults
 
 
