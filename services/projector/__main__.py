@@ -14,6 +14,7 @@ from pathlib import Path
 from services import runtime
 from services.projector import projector
 from services.projector.projector import Clock
+from services.projector.trouble import ViewsUnfit
 
 
 def _now() -> datetime:
@@ -34,6 +35,7 @@ async def serve(*, folder: Path, nats_url: str, stopping: asyncio.Event) -> None
             name="projector",
             description="Answers what is in force on a day, as known at an instant.",
             endpoints=it.endpoints(),
+            fatal={ViewsUnfit: "unfit"},
         ):
             failure = await it.ended(stopping)
             it.stop()

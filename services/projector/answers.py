@@ -20,6 +20,7 @@ import msgspec
 
 from contracts import dates, envelope, subjects
 from contracts.commands import FieldAtFault, Refusal
+from contracts.envelope import Entry
 from contracts.queries import (
     PAGE_BYTES_MAX,
     EventsPage,
@@ -107,13 +108,7 @@ class Answers:
                 raise UnknownStream(query.stream, position=position)
             made = self._statements.get((stream_id, version, on))
             if made is None:
-                entries = [
-                    envelope.decode(body)
-                    for (body,) in self._connection.execute(
-                        "SELECT body FROM events WHERE stream = ? AND version <= ? ORDER BY version",
-                        (stream_id, version),
-                    )
-                ]
+                entries = self._entries(stream_id, version)
                 made = statement.encode(statement.of(entries, stream=query.stream, on=on))
                 self._statements.put((stream_id, version, on), made, weight=len(made))
         return _encode(
@@ -163,13 +158,31 @@ class Answers:
 
     @contextmanager
     def _snapshot(self, what: str = "position") -> Iterator[int]:
-        """One moment of the file, and the position it stands for."""
-        self._connection.execute("BEGIN")
+        """One moment of the file, and the position it stands for. Raises ViewsUnfit."""
         try:
-            (position,) = self._connection.execute(f"SELECT {what} FROM progress").fetchone()  # noqa: S608 - a column
-            yield position
-        finally:
-            self._connection.execute("ROLLBACK")
+            self._connection.execute("BEGIN")
+            try:
+                (position,) = self._connection.execute(f"SELECT {what} FROM progress").fetchone()  # noqa: S608 - a column
+                yield position
+            finally:
+                self._connection.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            raise ViewsUnfit(self.path, f"it cannot be read ({error})") from error
+
+    def _entries(self, stream_id: int, version: int) -> list[Entry]:
+        """The events of a stream up to a version. Raises ViewsUnfit for one that is not what was taken in."""
+        rows = self._connection.execute(
+            "SELECT position, body FROM events WHERE stream = ? AND version <= ? ORDER BY version",
+            (stream_id, version),
+        )
+        entries = []
+        for position, body in rows:
+            try:
+                entries.append(envelope.decode(body))
+            except (msgspec.MsgspecError, ValueError) as error:
+                what = f"the event at position {position} is not what was read of LEDGER ({error})"
+                raise ViewsUnfit(self.path, what) from error
+        return entries
 
     def _stream_id(self, name: str, position: int) -> int:
         _check(name)

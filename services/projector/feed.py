@@ -34,6 +34,8 @@ AHEAD_EVENTS_MAX: Final = 2_000
 """Asked for and not yet taken. With 500, half the throughput; with 4 000, little more."""
 
 AHEAD_BYTES_MAX: Final = 8 * 1024 * 1024
+"""Asked for at once; and with as much waiting, nothing more is asked for."""
+
 PAGE_EVENTS_MAX: Final = 1_000
 
 HEARTBEAT_SECONDS: Final = 1.0
@@ -131,6 +133,7 @@ class _Consumer:
         self._next = max(after, 1)
         self._is_first = True
         self._arrived: list[Published] = []
+        self._arrived_bytes = 0
         self._asked = 0
         self._heard_at = 0.0
         self._news = asyncio.Event()
@@ -181,13 +184,14 @@ class _Consumer:
             await self._ask()
             await self._wait()
         taken, self._arrived = self._arrived[:PAGE_EVENTS_MAX], self._arrived[PAGE_EVENTS_MAX:]
+        self._arrived_bytes -= sum(len(message.body) for message in taken)
         await self._ask()
         return Page(taken, max(self.ledger_position, taken[-1].sequence))
 
     async def _ask(self) -> None:
         """Ask ahead for as much as there is room for, once that is half of it."""
         room = AHEAD_EVENTS_MAX - self._asked - len(self._arrived)
-        if room < AHEAD_EVENTS_MAX // 2:
+        if room < AHEAD_EVENTS_MAX // 2 or self._arrived_bytes >= AHEAD_BYTES_MAX:
             return
         if not self._asked:
             self._heard_at = asyncio.get_running_loop().time()
@@ -242,6 +246,7 @@ class _Consumer:
             self._is_first = False
             self._next = sequence + 1
             self.ledger_position = sequence + pending
+            self._arrived_bytes += len(message.data)
             self._arrived.append(
                 Published(
                     sequence,

@@ -19,6 +19,7 @@ from nats.aio.client import Client
 from services.projector import feed
 from services.projector.answers import Answers
 from services.projector.projection import Interrupted, Projection
+from services.projector.trouble import Stopped, ViewsUnfit
 
 Result = TypeVar("Result")
 
@@ -95,10 +96,11 @@ class Followed:
                     await self._take(page, behind=page.ledger_position - last)
         except Interrupted:
             return
+        except (Stopped, ViewsUnfit) as error:
+            self._fail(error)
         except Exception as error:
-            log.exception("projector.stopped", file=self.name, position=self.position)
-            self.failure = error
-            self._wake()
+            log.exception("projector.failed", file=self.name)
+            self._fail(error)
 
     async def _take(self, page: feed.Page, *, behind: int) -> None:
         take = partial(self._projection.take, page.messages, behind=behind)
@@ -106,6 +108,11 @@ class Followed:
         self.position = self._projection.position
         self.listed = self._projection.listed
         self.digest = self._projection.digest
+        self._wake()
+
+    def _fail(self, error: Exception) -> None:
+        log.error("projector.stopped", file=self.name, position=self.position, detail=str(error))
+        self.failure = error
         self._wake()
 
     def _wake(self) -> None:

@@ -5,6 +5,7 @@ import contextlib
 import os
 import random
 import signal
+import sqlite3
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,17 +15,20 @@ import msgspec
 import nats.errors
 import pytest
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 
+from contracts.events import Piece
 from contracts.queries import EventsQuery, ListQuery, StatementQuery
 from services import questions, runtime
 from services.projector import __main__ as process
+from services.projector import feed
 from services.projector.folder import Pointer
 from services.projector.trouble import DigestDiffers, FolderInUse, LedgerLost, Undecodable
 from services.questions import NotAnswered
 from tests.conftest import NatsServer
 from tests.projector import ledgers
 from tests.projector.conftest import projecting
-from tests.projector.ledgers import Ledger
+from tests.projector.ledgers import Ledger, payment
 from tests.projector.test_projection import dump, folded
 
 KILLS = 12
@@ -237,3 +241,94 @@ async def test_what_is_asked_at_the_start_waits_until_all_of_ledger_is_in(
             questions.events(bus, EventsQuery(events_max=1)), questions.list_conventions(bus, ListQuery())
         )
         assert (page.position, rows.position) == (ledger.position, ledger.position)
+
+
+async def test_a_message_lost_on_the_way_is_fetched_again(
+    nats_server: NatsServer, bus: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger()
+    ledger.busy_life(100)
+    await ledgers.create(bus)
+    await ledgers.publish(bus, ledger)
+    heard = feed._Consumer._heard
+    lost: list[Msg] = []
+
+    async def losing(consumer: feed._Consumer, message: Msg) -> None:
+        if len(lost) < 3 and message.reply and chance.random() < 0.02:
+            lost.append(message)
+        else:
+            await heard(consumer, message)
+
+    chance = random.Random(1)
+    monkeypatch.setattr(feed._Consumer, "_heard", losing)
+    async with projecting(nats_server.url, tmp_path / "views"):
+        await questions.list_conventions(bus, ListQuery(at_least_position=ledger.position))
+    assert lost
+    assert dump(live(tmp_path / "views")) == folded(tmp_path / "fresh.db", ledger)
+
+
+async def test_a_consumer_that_the_server_forgot_is_made_anew(
+    nats_server: NatsServer, bus: Client, tmp_path: Path
+) -> None:
+    ledger = Ledger()
+    ledger.open_convention("a")
+    await ledgers.create(bus)
+    await ledgers.publish(bus, ledger)
+    stream = bus.jetstream()
+    async with projecting(nats_server.url, tmp_path / "views"):
+        await questions.list_conventions(bus, ListQuery(at_least_position=3))
+        for consumer in await stream.consumers_info("LEDGER"):
+            assert await stream.delete_consumer("LEDGER", consumer.name)
+        position = ledger.pay("a", "p1")
+        await ledgers.publish(bus, ledger, after=3)
+        await questions.list_conventions(bus, ListQuery(at_least_position=position))
+
+
+async def test_events_of_the_largest_size_are_read_within_the_bound(
+    nats_server: NatsServer, bus: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "AHEAD_BYTES_MAX", 500_000)
+    held: list[int] = []
+    page = feed._Consumer.page
+
+    async def measured(consumer: feed._Consumer) -> feed.Page:
+        held.append(consumer._arrived_bytes)
+        return await page(consumer)
+
+    monkeypatch.setattr(feed._Consumer, "page", measured)
+    ledger = Ledger()
+    ledger.open_convention("a")
+    for number in range(60):
+        pieces = tuple(
+            Piece(digest=f"{each:064x}", media_type="application/pdf", size_bytes=each, what="x" * 60)
+            for each in range(290)
+        )
+        fact = msgspec.structs.replace(payment(f"p{number}"), pieces=pieces)
+        ledger.record("convention/a", ("2026-02-01", fact))
+    assert 50_000 < len(ledger.messages[-1].body) < 60_000
+    await ledgers.create(bus)
+    await ledgers.publish(bus, ledger)
+    async with projecting(nats_server.url, tmp_path / "views"):
+        answer = await questions.events(bus, EventsQuery(at_least_position=ledger.position))
+        assert answer.more
+    assert max(held) < 2 * 500_000
+
+
+async def test_a_damaged_file_ends_the_process_rather_than_show_it(
+    nats_server: NatsServer, bus: Client, tmp_path: Path
+) -> None:
+    ledger, folder = Ledger(), tmp_path / "views"
+    ledger.open_convention("a")
+    await ledgers.create(bus)
+    await ledgers.publish(bus, ledger)
+    async with projecting(nats_server.url, folder):
+        await questions.list_conventions(bus, ListQuery())
+    with sqlite3.connect(live(folder)) as connection:
+        connection.execute("UPDATE events SET body = substr(body, 1, 100) WHERE position = 2")
+    connection.close()
+    async with process_of(nats_server.url, folder) as running:
+        await runtime.answers(bus, "projector")
+        with pytest.raises(NotAnswered, match=r"\.db: the event at position 2 is not what") as caught:
+            await questions.statement(bus, StatementQuery("convention/a"))
+        assert caught.value.code == "unfit"
+        assert await running.wait() == runtime.EXIT_FAILED

@@ -11,7 +11,8 @@ import pytest
 from nats.aio.client import Client
 
 from contracts import envelope, subjects
-from contracts.events import InstitutionRegistered
+from contracts.dates import parse
+from contracts.events import AgrementGranted, InstitutionRegistered
 from contracts.queries import EventsQuery, ListQuery, StatementQuery
 from services import questions, runtime
 from services.domain import statement
@@ -263,3 +264,26 @@ async def test_the_projector_is_found_by_its_name(working: None, bus: Client) ->
 async def test_without_a_projector_whoever_asks_hears_so(bus: Client) -> None:
     with pytest.raises(runtime.NobodyAnswers):
         await questions.status(bus)
+
+
+async def test_an_event_in_an_old_shape_is_shown_in_the_shape_of_today(working: None, bus: Client) -> None:
+    """Its bytes stay: the events come as they were recorded."""
+    ledger = Ledger()
+    granted = AgrementGranted(
+        services=("ACG",),
+        granted_by="caf-c",
+        starts_on=parse("2026-01-01"),
+        ends_on=parse("2029-12-31"),
+    )
+    ledger.record("agrement/mjc-d", ("2026-01-01", granted))
+    old = ledger.messages.pop().body.replace(b"granted.v2", b"granted.v1")
+    old = old.replace(b'"services":["ACG"]', b'"service":"ACG"')
+    ledger = Ledger()
+    ledger.add(old)
+    await ledgers.publish(bus, ledger)
+
+    answer = await questions.statement_answer(bus, StatementQuery("agrement/mjc-d", at_least_position=1))
+    shown = msgspec.json.decode(answer.statement)
+    assert shown["journal"][0]["type"] == "agrement.granted.v2"
+    assert shown["journal"][0]["fact"]["services"] == ["ACG"]
+    assert [bytes(event) for event in (await questions.events(bus, EventsQuery())).events] == [old]

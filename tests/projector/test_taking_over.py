@@ -198,6 +198,26 @@ async def test_a_rebuild_killed_with_its_process_is_swept_away_at_the_next_start
         assert rows.position == ledger.position
 
 
+async def test_whoever_waits_for_a_rebuild_that_died_hears_so(
+    nats_server: NatsServer, bus: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(questions, "SILENCE_SECONDS_MAX", 0.5)
+    ledger, folder = Ledger(), tmp_path / "views"
+    ledger.busy_life(1_500)
+    await ledgers.create(bus)
+    await ledgers.publish(bus, ledger)
+    async with process_of(nats_server.url, folder) as running:
+        await runtime.answers(bus, "projector")
+        await questions.list_conventions(bus, ListQuery(at_least_position=ledger.position))
+        rebuilding = questions.rebuild(bus)
+        last = await anext(rebuilding)
+        running.kill()
+        with pytest.raises(questions.ProjectorSilent, match=r"gave no sign for 0\.5 s") as caught:
+            async for progress in rebuilding:
+                last = progress
+        assert (caught.value.position, caught.value.target) == (last.position, last.target)
+
+
 async def test_a_live_file_of_another_version_is_made_anew_and_kept(
     nats_server: NatsServer, bus: Client, tmp_path: Path
 ) -> None:
