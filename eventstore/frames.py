@@ -12,24 +12,22 @@ by a pass over itself. One changed byte never passes; this finds accidents.
 Whoever changes bytes on purpose is found by the running digest.
 """
 
-import struct
 from datetime import datetime
-from typing import NamedTuple
 from zlib import crc32
 
 import msgspec
 
-from eventstore.clock import instant_of, microseconds
-from eventstore.store import DIGEST_BYTES, Recorded
+from eventstore.clock import instant_of
+from eventstore.store import Recorded
 
 RESIDUE = 0x2144DF1C
 """The register of CRC-32 after any message followed by its own CRC, lowest byte first."""
 
-INSTANT_AT = 2 + DIGEST_BYTES + 1
-"""Where the eight bytes of recorded_at start in a tail, highest byte first."""
+CHECK_BYTES = 4
 
-_ARRAY_OF_9 = b"\x99"
-_BIN_16 = struct.Struct(">BH")
+# Counted from the end of a frame, as substr() of SQL does: nothing there has a length that varies.
+INSTANT_FROM_END = CHECK_BYTES + 2 + 8
+"""Where the eight bytes of recorded_at start, highest byte first."""
 
 
 class Frame(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -51,29 +49,17 @@ class Frame(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return instant_of(self.recorded_at_microseconds)
 
 
-class Cut(NamedTuple):
-    """A frame as it is kept."""
-
-    head: bytes
-    body: bytes
-    tail: bytes
-
-
 class FrameDamaged(Exception):
     """Raised when bytes are not the frames they were."""
 
 
+_NO_CHECK = bytes(CHECK_BYTES)
 _encode = msgspec.msgpack.Encoder().encode
 _frame = msgspec.msgpack.Decoder(Frame).decode
 _page = msgspec.msgpack.Decoder(list[Recorded]).decode
 
 
-def instant_bytes(instant: datetime) -> bytes:
-    """*instant* as a tail has it: such bytes compare as their instants do."""
-    return max(microseconds(instant), 0).to_bytes(8, "big")
-
-
-def cut(
+def framed(
     position: int,
     stream: str,
     version: int,
@@ -81,14 +67,13 @@ def cut(
     count: int,
     body: bytes,
     digest: bytes,
-    instant: bytes,
-) -> Cut:
-    """The frame of one event, cut in three around its body."""
-    head = b"".join(
-        (_ARRAY_OF_9, _encode((position, stream, version, ordinal, count))[1:], _BIN_16.pack(0xC5, len(body)))
-    )
-    tail = b"".join((b"\xc4\x20", digest, b"\xcf", instant, b"\xc4\x04"))
-    return Cut(head, body, tail + crc32(tail, crc32(body, crc32(head, RESIDUE))).to_bytes(4, "little"))
+    recorded_at_microseconds: int,
+) -> bytes:
+    """The frame of one event."""
+    frame = _encode(
+        (position, stream, version, ordinal, count, body, digest, recorded_at_microseconds, _NO_CHECK)
+    )[:-CHECK_BYTES]
+    return frame + crc32(frame, RESIDUE).to_bytes(CHECK_BYTES, "little")
 
 
 def whole(frame: bytes) -> Frame:

@@ -67,7 +67,7 @@ class MemoryStore:
 
         position = len(self._log) + 1
         recorded_at = self._instants.next()
-        bodies = sealed(stream, seals, position=position, version=actual + 1, recorded_at=recorded_at)
+        bodies = sealed(stream, seals, position, actual + 1, recorded_at)
         for place, body in enumerate(bodies):
             event = Recorded(
                 position=position + place,

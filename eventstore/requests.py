@@ -39,7 +39,7 @@ def check_name(what: str, name: str) -> None:
 
 
 def sealed(
-    stream: str, seals: Sequence[Seal], *, position: int, version: int, recorded_at: datetime
+    stream: str, seals: Sequence[Seal], position: int, version: int, recorded_at: datetime
 ) -> list[bytes]:
     """
     The bytes of one append's events, the first of which is to stand at *position* and *version*.

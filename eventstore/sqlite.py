@@ -22,10 +22,21 @@ from typing import Any, Final
 import aiosqlite
 
 from eventstore import frames, lock
-from eventstore.clock import Clock, boot_seconds, utc_now
+from eventstore.clock import Clock, boot_seconds, microseconds, utc_now
 from eventstore.requests import check
-from eventstore.sqlite_file import FRAME, UNREADABLE, origin_of
-from eventstore.sqlite_writer import HEAD_OF_STREAM, LAST, SPENT, Ask, Outcome, Queue, Spent, Writer, serve
+from eventstore.sqlite_file import UNREADABLE, origin_of
+from eventstore.sqlite_writer import (
+    COMMAND,
+    HEAD_OF_STREAM,
+    LAST,
+    SPENT,
+    Ask,
+    Outcome,
+    Queue,
+    Spent,
+    Writer,
+    serve,
+)
 from eventstore.store import (
     Appended,
     Command,
@@ -52,23 +63,21 @@ STREAM_PAGE_EVENTS: Final = 1_000
 
 # One row a page, put together and checked in C: beside a busy thread every
 # row would wait for the interpreter lock anew.
-_PAGE: Final = (
-    f"SELECT count(*), CAST(group_concat(frame, '') AS BLOB) FROM (SELECT {FRAME} AS frame FROM events %s)"
-)
+_PAGE: Final = "SELECT count(*), CAST(group_concat(frame, '') AS BLOB) FROM (SELECT frame FROM events %s)"
 _LOG: Final = "WHERE position > ? ORDER BY position LIMIT ?"
 _STREAM: Final = (
     "WHERE stream_id = (SELECT id FROM streams WHERE name = ?) AND version > ? ORDER BY version LIMIT ?"
 )
 
-_FRAME_AT: Final = f"SELECT {FRAME} FROM events WHERE position = ?"
+_FRAME_AT: Final = "SELECT frame FROM events WHERE position = ?"
 
 # Instants never decrease, so the last position at or before one is found by halving.
 _POSITION_AT: Final = f"""
 WITH RECURSIVE search (low, high) AS (
     SELECT 0, (SELECT coalesce(max(position), 0) FROM events)
     UNION ALL
-    SELECT iif(substr(tail, {frames.INSTANT_AT + 1}, 8) <= :instant, position, low),
-           iif(substr(tail, {frames.INSTANT_AT + 1}, 8) <= :instant, high, position - 1)
+    SELECT iif(substr(frame, -{frames.INSTANT_FROM_END}, 8) <= :instant, position, low),
+           iif(substr(frame, -{frames.INSTANT_FROM_END}, 8) <= :instant, high, position - 1)
     FROM search JOIN events ON position = (low + high + 1) / 2
     WHERE low < high
 )
@@ -81,7 +90,9 @@ _KEYS: Final = (
     "SELECT position, name, version FROM events LEFT JOIN streams ON id = stream_id"
     " WHERE position > ? AND position <= ?"
 )
-_COMMANDS: Final = SPENT.replace("IN (VALUES %s)", "> (?, ?) ORDER BY command_id, owner LIMIT 1000")
+_COMMANDS: Final = (
+    f"SELECT {COMMAND} FROM commands WHERE (command_id, owner) > (?, ?) ORDER BY command_id, owner LIMIT 1000"
+)
 
 
 class SqliteReader:
@@ -204,7 +215,7 @@ class SqliteReader:
 
     async def position_at(self, instant: datetime) -> int:
         """The last position recorded at or before the aware *instant*; 0 if nothing was."""
-        wanted = frames.instant_bytes(instant)
+        wanted = max(microseconds(instant), 0).to_bytes(8, "big")
         [(position,)] = await self._rows(_POSITION_AT, {"instant": wanted})
         # The search reads instants unchecked: so the two events it ended between are looked at in full.
         before = await self._frame_at(position) if position else None

@@ -1,12 +1,12 @@
 -- The ledger's own file. Append-only by its own rules: nothing here is ever
 -- updated, deleted or replaced, whoever asks (recursive_triggers or not).
 --
--- An event is kept as one frame, cut in three: head, body, tail. Put together
--- again they are a MessagePack array
+-- An event is kept as one frame, a MessagePack array
 --     [position, stream, version, ordinal, count, body, digest, recorded_at, check]
 -- so that a page of events is one concatenation here and one decoding there,
 -- and every value that a reader is given is covered by the check at its end.
--- The other columns are keys to find frames by.
+-- body is in it byte for byte as it was sealed. The other columns are keys to
+-- find frames by; people with a shell read the view log.
 
 CREATE TABLE meta (
     id             INTEGER PRIMARY KEY CHECK (id = 1),
@@ -23,9 +23,8 @@ CREATE TABLE events (
     position  INTEGER PRIMARY KEY CHECK (position > 0),
     stream_id INTEGER NOT NULL,
     version   INTEGER NOT NULL CHECK (version > 0),
-    head      BLOB    NOT NULL,  -- position, stream, version, ordinal, count, and the length of body
-    body      BLOB    NOT NULL,  -- the event, byte for byte as it was sealed
-    tail      BLOB    NOT NULL,  -- running digest, recorded_at in microseconds since 1970, check
+    size      INTEGER NOT NULL,  -- of body, in bytes: what the view log cuts it out by
+    frame     BLOB    NOT NULL,
     UNIQUE (stream_id, version)
 ) STRICT;
 
@@ -40,10 +39,11 @@ CREATE TABLE commands (
     PRIMARY KEY (command_id, owner)
 ) STRICT, WITHOUT ROWID;
 
--- For people with a shell.
+-- After body a frame has 49 bytes: digest, recorded_at and check, each with its MessagePack marker.
 CREATE VIEW log AS
     SELECT events.position, streams.name AS stream, events.version,
-           CAST(events.body AS TEXT) AS body, lower(hex(substr(events.tail, 3, 32))) AS digest
+           CAST(substr(events.frame, -49 - events.size, events.size) AS TEXT) AS body,
+           lower(hex(substr(events.frame, -47, 32))) AS digest
     FROM events JOIN streams ON streams.id = events.stream_id;
 
 CREATE TRIGGER events_are_never_updated BEFORE UPDATE ON events

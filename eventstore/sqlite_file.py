@@ -1,7 +1,5 @@
 """How to tell that a file is a store, whole in its rules, and of which ledger."""
 
-# ruff: noqa: S608 - statements are put together from the constants of this module alone
-
 import sqlite3
 from contextlib import closing
 from functools import cache
@@ -13,9 +11,6 @@ from eventstore.store import StoreCorrupted, StoreUnfit, genesis, link
 
 SCHEMA: Final = Path(__file__).with_name("sqlite.sql")
 SCHEMA_VERSION: Final = 1
-
-FRAME: Final = "CAST(head || body || tail AS BLOB)"
-"""The SQL that puts an event's frame together again."""
 
 UNREADABLE: Final = (sqlite3.DatabaseError, UnicodeDecodeError)
 """What damage makes of a statement; the second when even SQLite's own message is damaged."""
@@ -42,7 +37,7 @@ def origin_of(path: str, connection: sqlite3.Connection) -> str:
     if different:
         raise StoreUnfit(path, f"its rules are not those of a store: {', '.join(sorted(different)[:5])}")
     [origin] = connection.execute("SELECT origin FROM meta").fetchone()
-    first = connection.execute(f"SELECT {FRAME} FROM events WHERE position = 1").fetchone()
+    first = connection.execute("SELECT frame FROM events WHERE position = 1").fetchone()
     if first is not None:
         try:
             event = frames.whole(first[0])

@@ -16,15 +16,19 @@ import sqlite3
 from asyncio import Future
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from functools import cache
+from itertools import chain
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
+import msgspec
+
 from eventstore import frames
-from eventstore.clock import Clock, Instants
+from eventstore.clock import Clock, Instants, microseconds
 from eventstore.requests import sealed
-from eventstore.sqlite_file import FRAME, SCHEMA, SCHEMA_VERSION, UNREADABLE, origin_of
+from eventstore.sqlite_file import SCHEMA, SCHEMA_VERSION, UNREADABLE, origin_of
 from eventstore.store import (
     Appended,
     Command,
@@ -70,30 +74,36 @@ NO_ROOM: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE)
 DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT)
 """What the writer knows by heart and what the file says do not agree."""
 
-LAST: Final = f"SELECT {FRAME} FROM events ORDER BY position DESC LIMIT 1"
+LAST: Final = "SELECT frame FROM events ORDER BY position DESC LIMIT 1"
 
 HEAD_OF_STREAM: Final = (
-    f"SELECT id, (SELECT {FRAME} FROM events WHERE stream_id = streams.id ORDER BY version DESC LIMIT 1)"
+    "SELECT id, (SELECT frame FROM events WHERE stream_id = streams.id ORDER BY version DESC LIMIT 1)"
     " FROM streams WHERE name = ?"
 )
 
+COMMAND: Final = (
+    "command_id, owner, body_digest, first_position, count, checked,"
+    " (SELECT frame FROM events WHERE position = first_position + count - 1)"
+)
+"""What Spent is made of, from a row of commands."""
+
+# Joined this way round each command asked for is one step down the key; IN would scan the table.
 SPENT: Final = (
-    "SELECT command_id, owner, body_digest, first_position, count, checked,"
-    f" (SELECT {FRAME} FROM events WHERE position = first_position + count - 1)"
-    " FROM commands WHERE (command_id, owner) IN (VALUES %s)"
+    f"WITH asked (id, asker) AS (VALUES %s) SELECT {COMMAND}"
+    " FROM asked CROSS JOIN commands ON command_id = id AND owner = asker"
 )
 
 Outcome = Appended | Exception
 
 
-class Ask(NamedTuple):
+class Ask(msgspec.Struct, frozen=True):
     """One append, as it waits to be committed."""
 
     stream: str
     seals: Sequence[Seal]
     expected: int
     command: Command
-    answer: "Future[Appended]"
+    answer: Future[Appended]
 
 
 Queue = SimpleQueue[Ask | None]
@@ -140,7 +150,7 @@ class Spent(NamedTuple):
 
 def command_check(command_id: bytes, owner: str, body_digest: bytes, first_position: int, count: int) -> int:
     """The CRC-32 of one row of commands."""
-    return crc32(b"%b%b %d %d %b" % (command_id, body_digest, first_position, count, owner.encode()))
+    return crc32(f"{first_position} {count} {owner}".encode(), crc32(body_digest, crc32(command_id)))
 
 
 class Additions:
@@ -156,36 +166,28 @@ class Additions:
         self.event_rows: list[Any] = []
         self.command_rows: list[Any] = []
 
-    def add(self, ask: Ask, stream_id: int, bodies: list[bytes], recorded_at: datetime) -> Appended:
-        """Add the events of *ask*, which are now sure to fit."""
-        first_position = self.position + 1
-        count = len(bodies)
-        version = ask.expected
-        instant = frames.instant_bytes(recorded_at)
+    def add(
+        self, ask: Ask, stream_id: int, bodies: list[bytes], recorded_at: datetime, instant: int
+    ) -> Appended:
+        """Add the events of *ask*, which are now sure to fit; *instant* is *recorded_at* in microseconds."""
+        stream, command = ask.stream, ask.command
         if not stream_id:
             self.stream_ids = stream_id = self.stream_ids + 1
-            self.stream_rows += (stream_id, ask.stream)
+            self.stream_rows.append((stream_id, stream))
+        first_position = self.position + 1
+        position, version, digest, count = self.position, ask.expected, self.digest, len(bodies)
         for ordinal, body in enumerate(bodies, start=1):
-            self.position += 1
+            position += 1
             version += 1
-            self.digest = link(self.digest, body)
-            self.event_rows += (
-                self.position,
-                stream_id,
-                version,
-                *frames.cut(self.position, ask.stream, version, ordinal, count, body, self.digest, instant),
-            )
-        owner, command_id, body_digest = ask.command.owner, ask.command.command_id, ask.command.body_digest
-        checked = command_check(command_id, owner, body_digest, first_position, count)
-        self.command_rows += (command_id, owner, body_digest, first_position, count, checked)
-        self.streams[ask.stream] = (stream_id, version)
-        appended = Appended(
-            first_position=first_position,
-            last_position=self.position,
-            version=version,
-            recorded_at=recorded_at,
-        )
-        self.answered[owner, command_id] = (appended, body_digest)
+            digest = link(digest, body)
+            frame = frames.framed(position, stream, version, ordinal, count, body, digest, instant)
+            self.event_rows.append((position, stream_id, version, len(body), frame))
+        key = (command.command_id, command.owner, command.body_digest, first_position, count)
+        self.command_rows.append((*key, command_check(*key)))
+        self.position, self.digest = position, digest
+        self.streams[stream] = (stream_id, version)
+        appended = Appended(first_position, position, version, recorded_at)
+        self.answered[command.owner, command.command_id] = (appended, command.body_digest)
         return appended
 
 
@@ -268,9 +270,9 @@ class Writer:
             additions = Additions(self._head, self._stream_ids)
             outcomes = self._outcomes(asks, additions)
             if additions.answered:
-                self._insert("streams", 2, additions.stream_rows)
-                self._insert("events", 6, additions.event_rows)
-                self._insert("commands", 6, additions.command_rows)
+                self._insert("streams", additions.stream_rows)
+                self._insert("events", additions.event_rows)
+                self._insert("commands", additions.command_rows)
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
             return [self._given_up(error)] * len(asks)
@@ -289,6 +291,7 @@ class Writer:
         """What becomes of each ask in turn, if the commit succeeds."""
         spent = self._spent(asks)
         recorded_at: datetime | None = None
+        instant = 0
         outcomes: list[Outcome] = []
         for ask in asks:
             key = (ask.command.owner, ask.command.command_id)
@@ -303,29 +306,24 @@ class Writer:
                 outcomes.append(WrongVersion(ask.stream, expected=ask.expected, actual=version))
                 continue
             try:
-                recorded_at = recorded_at or self._instants.next()
-                bodies = sealed(
-                    ask.stream,
-                    ask.seals,
-                    position=additions.position + 1,
-                    version=version + 1,
-                    recorded_at=recorded_at,
-                )
+                if recorded_at is None:
+                    recorded_at = self._instants.next()
+                    instant = microseconds(recorded_at)
+                bodies = sealed(ask.stream, ask.seals, additions.position + 1, version + 1, recorded_at)
             except Exception as error:  # noqa: BLE001 - a seal is the caller's code, and so is its error
                 outcomes.append(error)
                 continue
-            outcomes.append(additions.add(ask, stream_id, bodies, recorded_at))
+            outcomes.append(additions.add(ask, stream_id, bodies, recorded_at, instant))
         return outcomes
 
     def _spent(self, asks: list[Ask]) -> dict[tuple[str, bytes], Spent]:
         """Those commands that were recorded before this group."""
-        keys = [value for ask in asks for value in (ask.command.command_id, ask.command.owner)]
-        rows = (
-            row
-            for values, chunk in chunked(keys, 2)
-            for row in self._connection.execute(SPENT % values, chunk).fetchall()
-        )
-        return {(row[1], row[0]): Spent(*row) for row in rows}
+        keys = [(ask.command.command_id, ask.command.owner) for ask in asks]
+        spent = {}
+        for values, chunk in chunked(keys):
+            for row in self._connection.execute(SPENT % values, chunk):
+                spent[row[1], row[0]] = Spent(*row)
+        return spent
 
     def _stream(self, stream: str) -> tuple[int, int]:
         """Id and version of *stream* before this group, (0, 0) when it does not exist."""
@@ -344,8 +342,8 @@ class Writer:
         self._streams[stream] = (stream_id, last.version)
         return self._streams[stream]
 
-    def _insert(self, table: str, columns: int, rows: list[Any]) -> None:
-        for values, chunk in chunked(rows, columns):
+    def _insert(self, table: str, rows: list[Any]) -> None:
+        for values, chunk in chunked(rows):
             self._connection.execute(f"INSERT INTO {table} VALUES {values}", chunk)
 
     def _remember(self, additions: Additions) -> None:
@@ -393,16 +391,20 @@ def repeated(command: Command, first: Appended, body_digest: bytes) -> Outcome:
     )
 
 
-def chunked(values: list[Any], columns: int) -> Iterator[tuple[str, list[Any]]]:
-    """*values*, row after row, as lists of a few lengths, each with the SQL that takes it."""
-    row = "(" + ",".join("?" * columns) + ")"
+@cache
+def placeholders(rows: int, columns: int) -> str:
+    """The SQL that takes *rows* rows of *columns* values each."""
+    return ",".join(["(" + ",".join("?" * columns) + ")"] * rows)
+
+
+def chunked(rows: list[Any]) -> Iterator[tuple[str, list[Any]]]:
+    """The values of *rows*, as lists of a few lengths, each with the SQL that takes it."""
     start = 0
-    for rows in CHUNKS_ROWS:
-        size = rows * columns
-        placeholders = ",".join([row] * rows)
-        while len(values) - start >= size:
-            yield placeholders, values[start : start + size]
-            start += size
+    for length in CHUNKS_ROWS:
+        while len(rows) - start >= length:
+            chunk = rows[start : start + length]
+            yield placeholders(length, len(chunk[0])), list(chain.from_iterable(chunk))
+            start += length
 
 
 def serve(writer: Writer, queue: Queue, deliver: Deliver) -> None:

@@ -99,17 +99,14 @@ async def test_a_flipped_byte_anywhere_is_found_or_changes_no_answer(
     assert found > FLIPS // 2
 
 
-@pytest.mark.parametrize("part", ["head", "body", "tail"])
 @pytest.mark.parametrize("position", [1, 17, 60])
-async def test_a_flipped_byte_of_an_event_is_named_by_its_position(
-    written: Written, part: str, position: int
-) -> None:
+async def test_a_flipped_byte_of_an_event_is_named_by_its_position(written: Written, position: int) -> None:
     with contextlib.closing(sqlite3.connect(written.path)) as connection:
-        [value] = connection.execute(f"SELECT {part} FROM events WHERE position = ?", (position,)).fetchone()
+        [value] = connection.execute("SELECT frame FROM events WHERE position = ?", (position,)).fetchone()
     content = bytearray(written.path.read_bytes())
     at = content.find(value)
     assert at > 0
-    for flipped in (at, at + len(value) // 2, at + len(value) - 1):
+    for flipped in range(at, at + len(value), 7):
         content[flipped] ^= 0x10
         written.path.write_bytes(content)
         content[flipped] ^= 0x10
@@ -136,10 +133,12 @@ async def test_a_flipped_byte_of_an_event_is_named_by_its_position(
 
 
 TAMPERING = {
-    "a body": ("UPDATE events SET body = CAST(replace(body, 'turn', 'TURN') AS BLOB) WHERE position = 9", 9),
-    "a head": ("UPDATE events SET head = (SELECT head FROM events WHERE position = 8) WHERE position = 9", 9),
-    "a digest": (
-        "UPDATE events SET tail = CAST(zeroblob(34) || substr(tail, 35) AS BLOB) WHERE position = 9",
+    "a body": (
+        "UPDATE events SET frame = CAST(replace(frame, 'turn', 'TURN') AS BLOB) WHERE position = 9",
+        9,
+    ),
+    "a frame": (
+        "UPDATE events SET frame = (SELECT frame FROM events WHERE position = 8) WHERE position = 9",
         9,
     ),
     "a stream": ("UPDATE events SET stream_id = 9 WHERE position = 9", 9),

@@ -54,12 +54,12 @@ def position_found(folder: Path) -> int:
             return 0
         digest = sha256(f"registre-digest-v1\n{ORIGIN}".encode()).digest()
         position = 0
-        for kept, body, tail in connection.execute(
-            "SELECT position, body, tail FROM events ORDER BY position"
+        for kept, body, text in connection.execute(
+            "SELECT position, body, digest FROM log ORDER BY position"
         ):
             position += 1
-            digest = sha256(digest + body).digest()
-            assert (kept, tail[2:34]) == (position, digest)
+            digest = sha256(digest + body.encode()).digest()
+            assert (kept, text) == (position, digest.hex())
         commands = connection.execute("SELECT coalesce(max(first_position + count - 1), 0) FROM commands")
         assert commands.fetchone() == (position,)
         return position
