@@ -543,15 +543,15 @@ def _signatory(book: Book, key: str, capacity: str, signed: Sequence[Signed], on
 def _clauses(live: Iterable[Held], on: date) -> tuple[ClauseLine, ...]:
     """Every clause as it reads on the day: the last statement of an article that has, or may have, come."""
     reads: dict[tuple[str, str], ClauseLine] = {}
-    for held in live:
-        for line in _clauses_of(held, on):
-            # An avenant replaces the article as a whole; the instrument may state several rules in one.
-            if line.come == "no":
-                continue
-            if line.avenant:
-                for key in [key for key in reads if key[0] == line.article]:
-                    del reads[key]
-            reads[line.article, line.about] = line
+    lines = [line for held in live for line in _clauses_of(held, on) if line.come != "no"]
+    # The instrument's own text comes before every avenant, whatever is known of its day.
+    for line in sorted(lines, key=lambda line: line.avenant != ""):
+        # An avenant replaces an article as a whole; one text may state several rules in it.
+        for key in [
+            key for key, read in reads.items() if key[0] == line.article and read.avenant != line.avenant
+        ]:
+            del reads[key]
+        reads[line.article, line.about] = line
     return tuple(sorted(reads.values(), key=lambda line: (_article_key(line.article), line.position)))
 
 
