@@ -11,7 +11,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter
 from typing import Final
-from uuid import UUID, uuid4
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -33,7 +32,7 @@ from eventstore.store import (
 from services.domain import streams
 from services.domain.refusals import Refused
 from services.domain.streams import Proposed, State
-from services.registrar.sealing import Draft, placed
+from services.registrar.sealing import Draft, drafts, placed
 from services.registrar.states import States
 from services.runtime import Asked
 
@@ -167,7 +166,8 @@ class Registrar:
 
     async def _record(self, request: Request, line: Line) -> Recording | Unchanged:
         """Decide, and append what was decided; again, as long as the stream moves meanwhile."""
-        command = Command(line.actor, UUID(request.declaration.command_id).bytes, request.digest)
+        command_id = bytes.fromhex(request.declaration.command_id.replace("-", ""))
+        command = Command(line.actor, command_id, request.digest)
         proposed = [
             Proposed(fact, declared.effective_on, declared.on_behalf_of)
             for fact, declared in zip(request.facts, request.declaration.facts, strict=True)
@@ -188,17 +188,19 @@ class Registrar:
                 if refused is not None:
                     raise refused
                 return Unchanged(line.stream, state.version)
-            drafts = self._drafts(request, proposed, decided, line)
+            events = drafts(
+                request, proposed, decided, source=self._store.origin, stream=line.stream, actor=line.actor
+            )
             try:
                 appended = await self._store.append(
-                    line.stream, [draft.seal for draft in drafts], expected=state.version, command=command
+                    line.stream, [draft.seal for draft in events], expected=state.version, command=command
                 )
             except WrongVersion:
                 self._states.forget(line.stream)
                 continue
             if not appended.repeated:
                 self._appended()
-                self._advance(state, drafts, appended)
+                self._advance(state, events, appended)
             return _recording(line.stream, appended)
         raise Contended(line.stream, attempts=ATTEMPTS_MAX)
 
@@ -235,29 +237,10 @@ class Registrar:
             raise CommandReused(command.owner, command.command_id, position=appended.first_position)
         return _recording(stream, appended)
 
-    def _drafts(
-        self, request: Request, proposed: Sequence[Proposed], decided: Sequence[Proposed], line: Line
-    ) -> list[Draft]:
-        index = {id(one): place for place, one in enumerate(proposed)}
-        return [
-            Draft(
-                event_id=str(uuid4()),
-                source=self._store.origin,
-                stream=line.stream,
-                actor=line.actor,
-                fact=index[id(one)],
-                ordinal=ordinal,
-                count=len(decided),
-                proposed=one,
-                request=request,
-            )
-            for ordinal, one in enumerate(decided, 1)
-        ]
-
-    def _advance(self, state: State, drafts: Sequence[Draft], appended: Appended) -> None:
+    def _advance(self, state: State, events: Sequence[Draft], appended: Appended) -> None:
         """Fold what was just recorded. It is kept: no failure here may turn the answer into an error."""
         try:
-            for entry in placed(drafts, appended):
+            for entry in placed(events, appended):
                 state = streams.evolve(state, entry)
         except Exception:
             log.exception("command.fold_failed", stream=state.stream, position=appended.first_position)

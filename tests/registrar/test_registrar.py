@@ -4,7 +4,6 @@ One command, one append, one answer: without a bus, over the stores.
 
 import asyncio
 import json
-import sqlite3
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -584,20 +583,18 @@ async def test_an_unknown_outcome_says_so_and_ends_the_process() -> None:
 async def test_a_corrupted_record_is_named_and_ends_the_process(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     async with sqlite.opened(path, origin=ORIGIN) as store:
-        await Registrar(store).answer(ASKED, request(REGISTERED))
-        await Registrar(store).answer(ASKED, request(alias("a")))
-    with sqlite3.connect(path) as raw:
-        raw.execute("DROP TRIGGER events_are_never_updated")
-        raw.execute(
-            "UPDATE events SET body = CAST(replace(body, 'Ville', 'Bille') AS BLOB) WHERE position = 1"
-        )
-    raw.close()
+        # The first and the last are looked at when the store is opened.
+        for fact in (REGISTERED, alias("untouched"), alias("the last")):
+            await Registrar(store).answer(ASKED, request(fact))
+    kept = path.read_bytes()
+    assert kept.count(b"untouched") == 1
+    path.write_bytes(kept.replace(b"untouched", b"unTouched"))
     async with sqlite.opened(path, origin=ORIGIN) as store:
         registrar = Registrar(store)
         refused = await registrar.answer(ASKED, request(alias("b")))
         assert isinstance(refused, Refusal)
         assert refused.code == "store_unavailable"
-        assert "position 1 is corrupted" in refused.message
+        assert "position 2 is corrupted" in refused.message
         assert isinstance(registrar.broken.result(), StoreCorrupted)
 
 
