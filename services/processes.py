@@ -23,8 +23,10 @@ import msgspec
 from services.embedded_nats import _die_with as die_with
 
 SERVICES: Final = ("registrar", "relay", "projector")
-"""Those that are programs of ours, `python -m services.<name>`, in the order they are started: the relay
-wants a store, which the registrar makes."""
+"""Those that are programs of ours, `python -m services.<name>`."""
+
+FIRST: Final = "registrar"
+"""It makes the store, which the relay wants to find."""
 
 STOP_SECONDS_MAX: Final = 4.5
 """From the request to stop to the kill: with a NATS server's own 5 seconds, under 10 for all."""
@@ -72,18 +74,20 @@ async def running(
     """
     One process for each of *names*, with *environment*, from the start to the end of the block.
 
-    They are started in order, each once the one before it is *ready*. Each
-    writes its log to a file of its name in the folder *logs*, or, where that is
+    A registrar is started before the others, which want what it makes, and all are
+    *ready* when the block begins. Each writes its log to a file of its name in the folder *logs*, or, where that is
     None, to our stderr. Raises ChildEnded, in the block too, when one ends by itself.
     """
     async with contextlib.AsyncExitStack() as stack:
         children: list[Child] = []
         stack.push_async_callback(_stop, children)
-        for name in names:
-            child = await _start(name, environment, logs)
-            children.append(child)
-            await stack.enter_async_context(watched(child.ended()))
-            await ready(name)
+        for group in ([FIRST], [name for name in names if name != FIRST]):
+            started = [name for name in group if name in names]
+            for name in started:
+                child = await _start(name, environment, logs)
+                children.append(child)
+                await stack.enter_async_context(watched(child.ended()))
+            await asyncio.gather(*map(ready, started))
         yield
 
 
