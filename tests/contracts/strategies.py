@@ -94,7 +94,7 @@ def _values(wanted: Any, name: str = "") -> st.SearchStrategy[Any]:
         case inspect.CustomType():
             return partial_texts()
         case _:
-            raise NotImplementedError(wanted)
+            raise AssertionError(wanted)
 
 
 def _struct(kind: type[msgspec.Struct]) -> st.SearchStrategy[dict[str, Any]]:
