@@ -340,6 +340,7 @@ class SqliteStore(SqliteReader):
     def __init__(self, connection: aiosqlite.Connection, origin: str, queue: Queue) -> None:
         super().__init__(connection, origin, poll_seconds_max=POLL_SECONDS_MAX)
         self._queue = queue
+        self._gathered: list[Ask] = []
         self._room = asyncio.Semaphore(APPENDS_QUEUED_MAX)
         self._closed = False
         self._failure: StoreError | None = None
@@ -354,8 +355,12 @@ class SqliteStore(SqliteReader):
         if self._failure is not None or self._closed:
             self._room.release()
             raise StoreClosed(str(self._failure or "it was closed"))
-        answer: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
-        self._queue.put(Ask(stream, seals, expected, command, answer))
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Appended] = loop.create_future()
+        if not self._gathered:
+            # Not at once: whoever else is ready to run now may append as well, and then shares the commit.
+            loop.call_soon(self._hand_over)
+        self._gathered.append(Ask(stream, seals, expected, command, answer))
         # A caller that is cancelled cancels this future only: the writer commits without looking at it.
         return await answer
 
@@ -383,7 +388,13 @@ class SqliteStore(SqliteReader):
     def close(self) -> None:
         """Take no more appends; those that wait are still committed."""
         self._closed = True
+        self._hand_over()
         self._queue.put(None)
+
+    def _hand_over(self) -> None:
+        if self._gathered:
+            self._queue.put(self._gathered)
+            self._gathered = []
 
 
 @asynccontextmanager

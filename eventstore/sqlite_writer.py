@@ -5,21 +5,22 @@ While one group is being committed the next one gathers by itself, so there
 is nothing to wait for and no window to tune. One commit, one fsync, one
 way to the thread and one way back, however many appends there are in the group.
 
-Why a thread of our own and not aiosqlite, which the readers use: an append
-wakes it directly. With aiosqlite a task of the loop has to take the queue
-first and hand it over, which costs a lone writer one more turn of the loop.
+Why a thread of our own and not aiosqlite, which the readers use: the thread
+takes whatever waits the moment a commit ends. With aiosqlite a task of the
+loop has to hear of the end first and hand the next group over, while the disk idles.
 """
 
 # ruff: noqa: S608 - statements are put together from the constants of this module alone
 
 import sqlite3
 from asyncio import Future
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import cache
 from itertools import chain
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
@@ -62,11 +63,8 @@ BUSY_SECONDS_MAX: Final = 5.0
 CHECKPOINT_PAGES: Final = 4_000
 """Pages in the write-ahead log before a commit carries them over to the file: too rare to show in a p99."""
 
-CHUNKS_ROWS: Final = (64, 8, 1)
-"""
-How many rows one INSERT adds. Beside a busy thread every statement waits for
-the interpreter lock anew, so a group is few statements, of few different lengths.
-"""
+LOOKED_UP_TOGETHER: Final = (64, 8, 1)
+"""How many commands one statement looks up: few statements for a group, of few different lengths."""
 
 NO_ROOM: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE)
 """The commit record was not written whole. A failed fsync is not among them: nobody knows what it kept."""
@@ -106,8 +104,8 @@ class Ask(msgspec.Struct, frozen=True):
     answer: Future[Appended]
 
 
-Queue = SimpleQueue[Ask | None]
-"""Appends in the order they came; None closes the store after those before it."""
+Queue = SimpleQueue[list[Ask] | None]
+"""Appends in the order they came, as they were handed over; None closes the store after those before it."""
 
 Deliver = Callable[[list[Ask], list[Outcome], StoreError | None], None]
 """Takes what became of a group, and why the store has failed if it has."""
@@ -267,12 +265,13 @@ class Writer:
             return [StoreClosed(str(self.failure))] * len(asks)
         try:
             self._connection.execute("BEGIN IMMEDIATE")
+            insert = self._connection.executemany
             additions = Additions(self._head, self._stream_ids)
             outcomes = self._outcomes(asks, additions)
             if additions.answered:
-                self._insert("streams", additions.stream_rows)
-                self._insert("events", additions.event_rows)
-                self._insert("commands", additions.command_rows)
+                insert("INSERT INTO streams VALUES (?, ?)", additions.stream_rows)
+                insert("INSERT INTO events VALUES (?, ?, ?, ?, ?)", additions.event_rows)
+                insert("INSERT INTO commands VALUES (?, ?, ?, ?, ?, ?)", additions.command_rows)
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
             return [self._given_up(error)] * len(asks)
@@ -342,10 +341,6 @@ class Writer:
         self._streams[stream] = (stream_id, last.version)
         return self._streams[stream]
 
-    def _insert(self, table: str, rows: list[Any]) -> None:
-        for values, chunk in chunked(rows):
-            self._connection.execute(f"INSERT INTO {table} VALUES {values}", chunk)
-
     def _remember(self, additions: Additions) -> None:
         self._head = Head(additions.position, additions.digest)
         self._stream_ids = additions.stream_ids
@@ -400,7 +395,7 @@ def placeholders(rows: int, columns: int) -> str:
 def chunked(rows: list[Any]) -> Iterator[tuple[str, list[Any]]]:
     """The values of *rows*, as lists of a few lengths, each with the SQL that takes it."""
     start = 0
-    for length in CHUNKS_ROWS:
+    for length in LOOKED_UP_TOGETHER:
         while len(rows) - start >= length:
             chunk = rows[start : start + length]
             yield placeholders(length, len(chunk[0])), list(chain.from_iterable(chunk))
@@ -409,21 +404,18 @@ def chunked(rows: list[Any]) -> Iterator[tuple[str, list[Any]]]:
 
 def serve(writer: Writer, queue: Queue, deliver: Deliver) -> None:
     """Commit group after group until the queue says None; the body of the writer's thread."""
+    waiting = deque[Ask]()
     closing = False
-    while not closing:
+    while waiting or not closing:
+        while not closing and not (waiting and queue.empty()):
+            asks = queue.get()
+            closing = asks is None
+            waiting.extend(asks or ())
         group: list[Ask] = []
         events = 0
-        ask = queue.get()
-        while ask is not None:
-            group.append(ask)
-            events += len(ask.seals)
-            if events >= GROUP_EVENTS_MAX:
-                break
-            try:
-                ask = queue.get_nowait()
-            except Empty:
-                break
-        closing = ask is None
+        while waiting and events < GROUP_EVENTS_MAX:
+            group.append(waiting.popleft())
+            events += len(group[-1].seals)
         if group:
             deliver(group, writer.commit(group), writer.failure)
     writer.close()
