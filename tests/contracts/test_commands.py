@@ -4,6 +4,7 @@ import json
 import uuid
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -231,6 +232,18 @@ def test_a_change_of_anything_it_says_makes_another_request() -> None:
         digest(body(fact({**PAID, "key": "acompte"}), fact())),
     ]
     assert len(set(told)) == len(told)
+
+
+def test_a_fact_declared_in_an_old_shape_is_taken_in_todays_and_is_the_same_request() -> None:
+    dates = {"granted_by": "caf", "starts_on": "2022-01-01", "ends_on": "2025-12-31"}
+    old = body(fact({**dates, "service": "AGC"}, type="agrement.granted.v1"))
+    new = body(fact({**dates, "services": ["AGC"]}, type="agrement.granted.v2"))
+    assert parse(old, stream="agrement/mjc") == msgspec.structs.replace(
+        parse(new, stream="agrement/mjc"), declaration=parse(old, stream="agrement/mjc").declaration
+    )
+    assert at_fault(body(fact(dates, type="agrement.granted.v1"))) == [
+        ("$.facts[0].data", "Object missing required field `service`")
+    ]
 
 
 @given(any_facts(), any_facts())
