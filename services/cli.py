@@ -45,6 +45,7 @@ ATTEMPTS_MAX: Final = 3
 """Of one command whose outcome is unknown: asking again does nothing twice, and tells."""
 
 WIDTH_OF_A_PIPE: Final = 100
+NO_NAMES: Final[dict[str, str]] = {}
 NAMES_AT_ONCE_MAX: Final = 16
 DEMO: Final = Path(__file__).parents[1] / "deploy" / "demo"
 NUMBER_OF_INTERRUPT: Final = 130
@@ -81,6 +82,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -268,7 +270,8 @@ def show(
     convention: Annotated[
         str,
         typer.Argument(
-            help="Its name, as `registre list` gives it; or any stream: institution/ville-besancon."
+            metavar="CONVENTION",
+            help="Its name, as `registre list` gives it; or any stream: institution/ville-besancon.",
         ),
     ],
     on: Annotated[
@@ -388,7 +391,10 @@ async def _list(url: str, query: ListQuery, *, as_json: bool) -> None:
 @app.command(epilog="Example: registre events charte-besancon-2014 --json")
 def events(
     convention: Annotated[
-        str | None, typer.Argument(help="Of this convention, or any stream. Default: the whole ledger.")
+        str | None,
+        typer.Argument(
+            metavar="CONVENTION", help="Of this convention, or any stream. Default: the whole ledger."
+        ),
     ] = None,
     after: Annotated[
         int, typer.Option("--after", metavar="POSITION", min=0, help="Only those after this position.")
@@ -408,23 +414,19 @@ def events(
 
 async def _events(url: str, stream: str | None, after: int, *, follow: bool, as_json: bool) -> None:
     async with _bus(url) as bus:
-        names: dict[str, str] = {}
-        asked: set[str] = set()
 
         async def tell(bodies: Sequence[bytes]) -> None:
             if as_json:
                 _print_bytes(*bodies)
                 return
             entries = [envelope.decode(body) for body in bodies]
-            names.update(
-                french.names_from((one.envelope.stream, one.effective_on, one.fact) for one in entries)
-            )
-            slugs = {slug for one in entries for slug in french.institutions_in(one.fact)}
-            slugs |= {one.envelope.actor for one in entries} | {one.whose for one in entries}
-            names.update(await _names(bus, sorted(slugs - asked), on=None, known_at=None))
-            asked.update(slugs)
+            # A key has a meaning within its stream only, so each stream has names of its own.
+            names = {one.envelope.stream: NO_NAMES for one in entries}
+            for name in names:
+                answer = await questions.statement_answer(bus, StatementQuery(stream=name))
+                names[name] = await _names_of(bus, answer, statement.decode(bytes(answer.statement)))
             for one in entries:
-                _print(pages.event(one, names=names, width=_width()))
+                _print(pages.event(one, names=names[one.envelope.stream], width=_width()))
 
         if not follow:
             more = True
@@ -446,7 +448,9 @@ async def _follow(bus: Client, stream: str | None, after: int, tell: Any) -> Non
 
 @app.command(epilog="Example: registre check my-dossier.yaml")
 def check(
-    dossier: Annotated[list[Path], typer.Argument(help="Files; each may go on from those before it.")],
+    dossier: Annotated[
+        list[Path], typer.Argument(metavar="DOSSIER", help="Files; each may go on from those before it.")
+    ],
 ) -> None:
     """
     Say what is wrong with a dossier, and write nothing.
@@ -481,7 +485,7 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
 @app.command("import", epilog="Example: registre import my-dossier.yaml")
 def import_(
     file: Annotated[
-        list[Path], typer.Argument(help="Dossiers, in the order in which they are to be recorded.")
+        list[Path], typer.Argument(metavar="FILE", help="Dossiers, in the order to record them in.")
     ],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a command.")] = False,
     nats: NatsUrl = NATS_URL_DEFAULT,
@@ -707,7 +711,7 @@ async def _pass(name: str, unit: str, steps: AsyncIterator[verification.Step]) -
 @app.command(epilog="Example: registre serve nats registrar relay projector")
 def serve(
     service: Annotated[
-        list[str], typer.Argument(metavar="SERVICE...", help="Any of: nats, registrar, relay, projector.")
+        list[str], typer.Argument(metavar="SERVICE", help="Any of: nats, registrar, relay, projector.")
     ],
     data: Annotated[
         Path,
@@ -910,6 +914,13 @@ def _program(
     ] = False,
 ) -> None:
     pass
+
+
+# In the help, in the order in which somebody new meets them.
+_ORDER: Final = ("demo", "list", "show", "events", "check", "import", "verify", "rebuild", "serve")
+app.registered_commands.sort(
+    key=lambda command: _ORDER.index(command.name or getattr(command.callback, "__name__", ""))
+)
 
 
 if __name__ == "__main__":

@@ -157,10 +157,11 @@ def conventions(rows: Iterable[ListRow], *, names: Mapping[str, str], on: date, 
         yield EMPTY
         yield from page.paragraph(row.title, "heading")
         state = typeset(PHASES[row.phase])
-        term = f", {french.until_in_words(row.ends_on)}" if row.ends_on else ""
         nature = french.capitalised(french.NATURES.get(row.nature, row.nature))
         yield from page.row("Nature", nature)
-        yield from page.row("État", state + term, PHASE_STYLES.get(row.phase, "open"))
+        yield from page.row("État", state, PHASE_STYLES.get(row.phase, "open"))
+        if row.ends_on is not None:
+            yield from page.row("Terme", date_in_words(row.ends_on))
         yield from page.row("Parties", ", ".join(page.names.bare(party) for party in row.parties) or DASH)
         yield from page.row("Référence", row.stream, "soft")
     if none:

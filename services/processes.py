@@ -74,9 +74,10 @@ async def running(
     """
     One process for each of *names*, with *environment*, from the start to the end of the block.
 
-    A registrar is started before the others, which want what it makes, and all are
-    *ready* when the block begins. Each writes its log to a file of its name in the folder *logs*, or, where that is
-    None, to our stderr. Raises ChildEnded, in the block too, when one ends by itself.
+    A registrar is started before the others, which want what it makes, and all
+    are *ready* when the block begins. Each writes its log to a file of its name
+    in the folder *logs*, or, where that is None, to our stderr. Raises
+    ChildEnded, in the block too, when one ends by itself.
     """
     async with contextlib.AsyncExitStack() as stack:
         children: list[Child] = []
