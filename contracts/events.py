@@ -39,7 +39,7 @@ Number = Annotated[str, msgspec.Meta(min_length=1, max_length=60)]
 
 Position = Annotated[int, msgspec.Meta(ge=1, le=2_147_483_647)]
 AvenantNumber = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-z](?:[0-9a-z-]{0,38}[0-9a-z])?$(?!\n)")]
-"""An avenant's number as the parties count ("1", "2-bis"), or a name where the paper has none ("sans-numero")."""
+"""An avenant's number as the parties count ("1", "2-bis"), or a name where there is none ("sans-numero")."""
 
 Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 ConventionId = Annotated[str, msgspec.Meta(pattern=SLUG, description="the slug of a convention's stream")]

@@ -245,9 +245,6 @@ def die_with(parent_pid: int) -> functools.partial[None] | None:
     return functools.partial(_ask_to_die, ctypes.CDLL(None), parent_pid)
 
 
-_die_with = die_with  # services.processes imports it by this name
-
-
 def _ask_to_die(libc: ctypes.CDLL, parent_pid: int) -> None:
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent_pid:  # it was killed before we asked

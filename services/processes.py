@@ -20,7 +20,7 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 
-from services.embedded_nats import _die_with as die_with
+from services.embedded_nats import die_with
 
 SERVICES: Final = ("registrar", "relay", "projector")
 """Those that are programs of ours, `python -m services.<name>`."""
