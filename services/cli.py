@@ -105,12 +105,7 @@ def main() -> None:
         wrapper_class=structlog.make_filtering_bound_logger(40),
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
     )
-    try:
-        app()
-    except BrokenPipeError:
-        # Whoever read us has read enough: `registre events | head`.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(0) from None
+    app()
 
 
 def _run(work: Coroutine[Any, Any, int | None]) -> NoReturn:
@@ -120,7 +115,9 @@ def _run(work: Coroutine[Any, Any, int | None]) -> NoReturn:
     except KeyboardInterrupt:
         raise typer.Exit(NUMBER_OF_INTERRUPT) from None
     except BrokenPipeError:
-        raise
+        # Whoever read us has read enough: `registre events | head`.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(0) from None
     except dossiers.DossierWrong as error:
         for problem in error.problems:
             typer.echo(str(problem), err=True)
@@ -131,8 +128,14 @@ def _run(work: Coroutine[Any, Any, int | None]) -> NoReturn:
     raise typer.Exit(code or 0)
 
 
+class _Pages(Console):
+    def on_broken_pipe(self) -> None:
+        # Theirs ends the process on the spot, and our children with it; ours is an error like others.
+        raise  # noqa: PLE0704 - called while the error is handled
+
+
 def _out() -> Console:
-    return Console(highlight=False, markup=False, emoji=False)
+    return _Pages(highlight=False, markup=False, emoji=False)
 
 
 def _err() -> Console:
@@ -504,6 +507,7 @@ async def _import(url: str, files: Sequence[Path], *, as_json: bool) -> int:
     read = [dossiers.read(file) for file in files]
     refused = False
     async with _bus(url) as bus:
+        await _check_origin(bus, read)
         for dossier in read:
             outcomes = await _bring_in(bus, dossier)
             refused = refused or any(one.outcome == "refused" for one in outcomes)
@@ -512,6 +516,19 @@ async def _import(url: str, files: Sequence[Path], *, as_json: bool) -> int:
             else:
                 _tell_outcomes(dossier, outcomes)
     return 1 if refused else 0
+
+
+async def _check_origin(bus: Client, read: Sequence[dossiers.Dossier]) -> None:
+    """Raises Complaint where a dossier is for another ledger than this one. An empty one cannot tell."""
+    page = await questions.events(bus, EventsQuery(events_max=1))
+    for event in page.events:
+        origin = envelope.decode(bytes(event)).envelope.source
+        for dossier in read:
+            if dossier.origin != origin:
+                raise Complaint(
+                    f"{dossier.file} is for the ledger {dossier.origin}, and this one is {origin}: "
+                    "nothing was sent; check the address of the server"
+                )
 
 
 async def _bring_in(bus: Client, dossier: dossiers.Dossier) -> list[Outcome]:

@@ -101,6 +101,25 @@ def test_a_badly_written_file_stops_the_import_of_all(demo: Demo, tmp_path: Path
     assert f"{bad}:1: the field 'title' is missing" in result.stderr
 
 
+def test_a_dossier_for_another_ledger_is_not_sent(demo: Demo) -> None:
+    result = called(demo, "import", "deploy/demo/cas-fictifs/mjc-cas-fictif.yaml")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert "is for the ledger registre.cas-fictifs, and this one is registre.demo" in result.stderr
+
+
+@pytest.mark.parametrize("options", [[], ["--follow"], ["--follow", "--json"]])
+def test_a_reader_that_has_read_enough_is_no_error(demo: Demo, options: list[str]) -> None:
+    command = [sys.executable, "-m", "services.cli", "events", *options, "--nats", demo.url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(10) == 0
+
+
 def test_events_as_json_are_the_stores_own_bytes(demo: Demo, kept: list[Recorded]) -> None:
     run = subprocess.run(
         [sys.executable, "-m", "services.cli", "events", "--json", "--nats", demo.url],
