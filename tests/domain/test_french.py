@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -38,7 +38,7 @@ from contracts.terms import (
     NoPassingOn,
     Share,
 )
-from services.domain import french
+from services.domain import agrement, french, statement
 
 NBSP = "\N{NO-BREAK SPACE}"
 THIN = "\N{NARROW NO-BREAK SPACE}"
@@ -171,6 +171,18 @@ def test_every_term_has_words_without_a_trace_of_the_program() -> None:
 def test_a_sentence_says_the_name_and_not_the_slug() -> None:
     for fact in facts():
         assert SLUG not in french.sentence(fact, ALL_NAMES)
+
+
+@pytest.mark.parametrize(
+    "table, words",
+    [
+        (french.PHASES, statement.Phase),
+        (french.STANDINGS, agrement.Standing),
+        (french.PRECISIONS, dates.Precision),
+    ],
+)
+def test_every_word_of_the_program_has_its_french(table: dict[str, str], words: Any) -> None:
+    assert set(table) == set(get_args(words))
 
 
 def test_a_fact_with_all_its_details_says_more_than_the_bare_one() -> None:

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import inspect
 
 from contracts import events as facts
 from contracts.dates import PartialDate
@@ -299,6 +300,40 @@ def test_no_fact_is_left_out_of_its_statement(tag: str, data: st.DataObject) -> 
         assert line.section not in {*of_group.values(), "agrement", "institution"}
     else:
         assert line.section == of_group.get(group, group)
+
+
+# -- who is named
+
+
+def read(value: Any, kind: Any, path: str) -> list[tuple[str, str]]:
+    """The parties in *value* by path, from msgspec's own account of its type."""
+    match kind:
+        case inspect.Metadata(extra={"role": "party"}) if value is not None:
+            return [(path, value)]
+        case inspect.Metadata(type=inner):
+            return read(value, inner, path)
+        case inspect.UnionType(types=types) if not isinstance(value, msgspec.Struct):
+            return [found for one in types for found in read(value, one, path)]
+        case inspect.VarTupleType(item_type=item) if isinstance(value, tuple):
+            return [found for place, one in enumerate(value) for found in read(one, item, f"{path}[{place}]")]
+        case _ if isinstance(value, msgspec.Struct):
+            fields = inspect.type_info(type(value)).fields  # type: ignore[attr-defined]
+            where = {field.name: f"{path}.{field.name}" if path else field.name for field in fields}
+            return [
+                found
+                for field in fields
+                for found in read(getattr(value, field.name), field.type, where[field.name])
+            ]
+        case _:
+            return []
+
+
+@settings(max_examples=200)
+@given(any_facts() | facts_of(facts.ClauseStated) | facts_of(facts.AvenantConcluded))
+def test_every_party_a_fact_names_is_found_however_deep(fact: Event) -> None:
+    convention._fields.cache_clear()
+    found = list(convention.parties_named(fact))
+    assert sorted(found) == sorted(read(fact, None, ""))
 
 
 # -- money, by another hand
