@@ -23,6 +23,7 @@ from services import questions, runtime
 from services.projector import __main__ as process
 from services.projector import feed
 from services.projector.folder import Pointer
+from services.projector.projection import Published
 from services.projector.trouble import DigestDiffers, FolderInUse, LedgerLost, Undecodable
 from services.questions import NotAnswered
 from tests.conftest import NatsServer
@@ -284,18 +285,33 @@ async def test_a_consumer_that_the_server_forgot_is_made_anew(
         await questions.list_conventions(bus, ListQuery(at_least_position=position))
 
 
-async def test_events_of_the_largest_size_are_read_within_the_bound(
+async def test_a_server_that_says_nothing_is_asked_anew(
     nats_server: NatsServer, bus: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Connected, and not a heartbeat comes: as when the node that held the consumer is gone."""
+    monkeypatch.setattr(feed, "SILENCE_SECONDS_MAX", 0.5)
+    ledger = Ledger()
+    ledger.open_convention("a")
+    await ledgers.create(bus)
+    await ledgers.publish(bus, ledger)
+    heard = feed._Consumer._heard
+    deaf: list[feed._Consumer] = []
+
+    async def first_is_deaf(consumer: feed._Consumer, message: Msg) -> None:
+        if not deaf:
+            deaf.append(consumer)
+        if consumer is not deaf[0]:
+            await heard(consumer, message)
+
+    monkeypatch.setattr(feed._Consumer, "_heard", first_is_deaf)
+    async with projecting(nats_server.url, tmp_path / "views"):
+        assert (await questions.events(bus, EventsQuery())).position == 3
+
+
+async def test_events_of_the_largest_size_are_held_within_a_bound_while_nobody_takes_them(
+    bus: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(feed, "AHEAD_BYTES_MAX", 500_000)
-    held: list[int] = []
-    page = feed._Consumer.page
-
-    async def measured(consumer: feed._Consumer) -> feed.Page:
-        held.append(consumer._arrived_bytes)
-        return await page(consumer)
-
-    monkeypatch.setattr(feed._Consumer, "page", measured)
     ledger = Ledger()
     ledger.open_convention("a")
     for number in range(60):
@@ -308,10 +324,18 @@ async def test_events_of_the_largest_size_are_read_within_the_bound(
     assert 50_000 < len(ledger.messages[-1].body) < 60_000
     await ledgers.create(bus)
     await ledgers.publish(bus, ledger)
-    async with projecting(nats_server.url, tmp_path / "views"):
-        answer = await questions.events(bus, EventsQuery(at_least_position=ledger.position))
-        assert answer.more
-    assert max(held) < 2 * 500_000
+
+    consumer = feed._Consumer(bus, 0)
+    await consumer.attach()
+    for _ in range(100):
+        await consumer._ask()
+        await bus.flush()
+    assert 500_000 <= consumer._arrived_bytes < 2 * 500_000
+    got: list[Published] = []
+    while len(got) < ledger.position:
+        got += (await consumer.page()).messages
+    await consumer.detach()
+    assert [message.body for message in got] == [message.body for message in ledger.messages]
 
 
 async def test_a_damaged_file_ends_the_process_rather_than_show_it(

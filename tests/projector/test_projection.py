@@ -12,9 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.events import EntryCancelled
+from contracts.queries import ListQuery, StatementQuery
 from eventstore import store
 from services.domain import streams
 from services.projector import projection
+from services.projector.answers import Answers
 from services.projector.projection import BACKLOG_EVENTS, Projection, Published
 from services.projector.trouble import (
     DigestDiffers,
@@ -28,7 +30,7 @@ from services.projector.trouble import (
     Unlabelled,
     ViewsUnfit,
 )
-from tests.projector.ledgers import Ledger, Message, payment
+from tests.projector.ledgers import TODAY, Ledger, Message, payment
 
 
 def published(messages: Iterable[Message], *, after: int = 0) -> list[Published]:
@@ -133,6 +135,33 @@ def test_far_behind_the_list_stays_what_it_was_and_says_so(tmp_path: Path, busy:
     assert dump(tmp_path / "a.db")["conventions"] == []
     it.take(published(busy.messages[4:], after=4), behind=BACKLOG_EVENTS)
     assert (it.position, it.listed) == (busy.position, busy.position)
+    it.close()
+    assert dump(tmp_path / "a.db") == folded(tmp_path / "fresh.db", busy)
+
+
+def test_far_behind_every_answer_names_the_position_that_it_is_true_of(tmp_path: Path, busy: Ledger) -> None:
+    it = Projection.open(tmp_path / "a.db")
+    it.take(published(busy.messages[:9]), behind=0)
+    listed = it.position
+    answers = Answers.open(tmp_path / "a.db")
+    before = msgspec.json.decode(answers.conventions(ListQuery(), today=TODAY))
+    it.take(published(busy.messages[9:], after=9), behind=BACKLOG_EVENTS + 1)
+    assert msgspec.json.decode(answers.conventions(ListQuery(), today=TODAY)) == before
+    assert before["position"] == listed
+    answer = msgspec.json.decode(answers.statement(StatementQuery("convention/busy-1"), today=TODAY))
+    assert answer["position"] == busy.position
+    answers.close()
+    it.close()
+
+
+def test_a_restart_far_behind_forgets_no_stream_that_the_list_waits_for(tmp_path: Path, busy: Ledger) -> None:
+    it = Projection.open(tmp_path / "a.db")
+    it.take(published(busy.messages[:9]), behind=0)
+    it.take(published(busy.messages[9:], after=9), behind=BACKLOG_EVENTS + 1)
+    it.close()
+    it = Projection.open(tmp_path / "a.db")
+    assert it.listed < it.position == busy.position
+    it.take([], behind=0)
     it.close()
     assert dump(tmp_path / "a.db") == folded(tmp_path / "fresh.db", busy)
 
