@@ -53,48 +53,12 @@ MONEY_TABLE_WIDTH: Final = 92
 EMPTY: Line = ()
 DASH: Final = "–"
 
-PHASES: Final = {
-    "inconnu": "Rien n’a encore ouvert ce dossier",
-    "projet": "En projet : ni délibération ni signature enregistrée",
-    "delibere": "Délibération prise, signatures attendues",
-    "signe-en-partie": "Signature partielle",
-    "signe": "Signature complète, effet à venir",
-    "en-vigueur": "En vigueur",
-    "echu": "Terme atteint",
-    "denonce": "Fin par dénonciation",
-    "resilie": "Fin par résiliation",
-    "clos": "Dossier clos",
-    "indetermine": "Indéterminé : il manque des dates pour le dire",
-}
 PHASE_STYLES: Final[dict[str, Style]] = {
     "en-vigueur": "good",
     "signe": "good",
     "resilie": "bad",
     "denonce": "bad",
 }
-DOUBTS: Final = {
-    "fin-non-datee": "une fin est enregistrée sans date",
-    "terme-imprecis": "le terme n’est pas connu au jour près",
-    "signatures-non-datees": "des signatures ne sont pas datées",
-    "debut-imprecis": "le début n’est pas connu au jour près",
-    "deliberation-non-datee": "la délibération n’est pas datée",
-}
-STANDINGS: Final = {
-    "none": "Aucun agrément enregistré",
-    "requested": "Demande en cours",
-    "granted": "Agrément en cours",
-    "suspended": "Agrément suspendu",
-    "withdrawn": "Agrément retiré",
-    "lapsed": "Agrément arrivé à son terme",
-    "undetermined": "Indéterminé : il manque des dates pour le dire",
-}
-PAPERS: Final = {
-    "jointe": "pièce jointe",
-    "annoncee": "pièce annoncée",
-    "manquante": "pièce manquante",
-    "detruite": "pièce détruite",
-}
-SCHEMES: Final = {"siren": "SIREN", "siret": "SIRET", "rna": "RNA"}
 FACTS_UNDER: Final[tuple[tuple[Section, str], ...]] = (
     ("documents", "Documents, assurances et contrôles"),
     ("reunions", "Réunions"),
@@ -156,7 +120,7 @@ def conventions(rows: Iterable[ListRow], *, names: Mapping[str, str], on: date, 
         none = False
         yield EMPTY
         yield from page.paragraph(row.title, "heading")
-        state = typeset(PHASES[row.phase])
+        state = typeset(french.PHASES[row.phase])
         nature = french.capitalised(french.NATURES.get(row.nature, row.nature))
         yield from page.row("Nature", nature)
         yield from page.row("État", state, PHASE_STYLES.get(row.phase, "open"))
@@ -276,9 +240,9 @@ class _Page:
             nature = french.capitalised(french.NATURES[shown.nature])
             yield from self.row("Nature", nature)
             yield from self.row("Portée", french.capitalised(french.FORCES[shown.force]))
-        phase = typeset(PHASES[shown.phase])
+        phase = typeset(french.PHASES[shown.phase])
         yield from self.row("État", phase, PHASE_STYLES.get(shown.phase, "open"))
-        doubts = [DOUBTS[code] for code in shown.undetermined]
+        doubts = [french.DOUBTS.get(code, code) for code in shown.undetermined]
         if doubts:
             yield from self.row("", typeset(f"à savoir : {french.list_in_words(doubts)}"), "open")
         yield from self.row("Durée", self.duration(shown))
@@ -482,7 +446,7 @@ class _Page:
         if shown.papers:
             yield from self.heading("Pièces")
         for paper in shown.papers:
-            yield from self.row(PAPERS[paper.state], paper.what, label_width=18)
+            yield from self.row(french.PAPERS[paper.state], paper.what, label_width=18)
         awaited: dict[str, list[int]] = {}
         contested: dict[str, list[int]] = {}
         for line in shown.journal:
@@ -538,7 +502,7 @@ class _Page:
         )
         yield EMPTY
         style: Style = "good" if shown.standing == "granted" else "open"
-        yield from self.row("État", typeset(STANDINGS[shown.standing]), style)
+        yield from self.row("État", typeset(french.STANDINGS[shown.standing]), style)
         for cover in shown.covers:
             services = french.list_in_words(cover.services)
             period = french.period_in_words(cover.starts_on, cover.ends_on)
@@ -557,7 +521,7 @@ class _Page:
             kind = french.capitalised(french.INSTITUTION_KINDS[shown.kind])
             yield from self.row("Nature", kind)
         for scheme, value in shown.identifiers:
-            yield from self.row(SCHEMES[scheme], value)
+            yield from self.row(french.SCHEMES[scheme], value)
         if shown.aliases:
             aliases = " ; ".join(shown.aliases)
             yield from self.row("Aussi nommée", typeset(aliases))

@@ -291,11 +291,40 @@ RECURRENCES: Final = {
     "on-request": "sur demande",
     "on-event": "à chaque événement",
 }
-CHANNELS: Final = {
-    "api": "par un système partenaire",
-    "cli": "par la ligne de commande",
-    "import": "par import de dossier",
-    "portal": "par le portail",
+PHASES: Final = {
+    "inconnu": "Rien n’a encore ouvert ce dossier",
+    "projet": "En projet : ni délibération ni signature enregistrée",
+    "delibere": "Délibération prise, signatures attendues",
+    "signe-en-partie": "Signature partielle",
+    "signe": "Signature complète, effet à venir",
+    "en-vigueur": "En vigueur",
+    "echu": "Terme atteint",
+    "denonce": "Fin par dénonciation",
+    "resilie": "Fin par résiliation",
+    "clos": "Dossier clos",
+    "indetermine": "Indéterminé : il manque des dates pour le dire",
+}
+DOUBTS: Final = {
+    "fin-non-datee": "une fin est enregistrée sans date",
+    "terme-imprecis": "le terme n’est pas connu au jour près",
+    "signatures-non-datees": "des signatures ne sont pas datées",
+    "debut-imprecis": "le début n’est pas connu au jour près",
+    "deliberation-non-datee": "la délibération n’est pas datée",
+}
+STANDINGS: Final = {
+    "none": "Aucun agrément enregistré",
+    "requested": "Demande en cours",
+    "granted": "Agrément en cours",
+    "suspended": "Agrément suspendu",
+    "withdrawn": "Agrément retiré",
+    "lapsed": "Agrément arrivé à son terme",
+    "undetermined": "Indéterminé : il manque des dates pour le dire",
+}
+PAPERS: Final = {
+    "jointe": "pièce jointe",
+    "annoncee": "pièce annoncée",
+    "manquante": "pièce manquante",
+    "detruite": "pièce détruite",
 }
 SCHEMES: Final = {"siren": "SIREN", "siret": "SIRET", "rna": "RNA"}
 
@@ -417,7 +446,7 @@ _FIRST_WORDS: Final = {
     " mairie maison métropole mission mjc msa mutualité préfecture région régie société ville",
     "le": "ccas centre cias club collectif comité conseil département foyer groupement ministère mouvement"
     " pôle réseau secours syndicat",
-    "l’": "agence amicale antenne association établissement état institut office union uriopss",
+    "l’": "agence agglomération amicale antenne association établissement état institut office union uriopss",
     "les": "centres communes fédérations francas villes",
 }
 _ARTICLES: Final = {word: article for article, words in _FIRST_WORDS.items() for word in words.split()}
