@@ -27,7 +27,7 @@ from eventstore.requests import check
 from eventstore.sqlite_file import UNREADABLE, origin_of
 from eventstore.sqlite_writer import (
     COMMAND,
-    HEAD_OF_STREAM,
+    HEADS,
     LAST,
     SPENT,
     Ask,
@@ -35,6 +35,7 @@ from eventstore.sqlite_writer import (
     Queue,
     Spent,
     Writer,
+    last_of,
     serve,
 )
 from eventstore.store import (
@@ -124,13 +125,8 @@ class SqliteReader:
 
     async def version(self, stream: str) -> int:
         """The last version of *stream*, 0 when it does not exist."""
-        rows = await self._rows(HEAD_OF_STREAM, (stream,))
-        if not rows:
-            return 0
-        last = _whole(rows[0][1], f"the last event of stream {stream!r}")
-        if last.stream != stream:
-            raise StoreCorrupted(last.position, f"it is of stream {last.stream!r}, found in {stream!r}")
-        return last.version
+        rows = await self._rows(HEADS % "(?)", (stream,))
+        return last_of(stream, rows[0][2]).version if rows else 0
 
     async def read(self, stream: str, *, after: int = 0) -> list[Recorded]:
         """The events of *stream* whose version is greater than *after*, in order."""

@@ -74,9 +74,11 @@ DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_
 
 LAST: Final = "SELECT frame FROM events ORDER BY position DESC LIMIT 1"
 
-HEAD_OF_STREAM: Final = (
-    "SELECT id, (SELECT frame FROM events WHERE stream_id = streams.id ORDER BY version DESC LIMIT 1)"
-    " FROM streams WHERE name = ?"
+# Joined this way round, each name or command asked for is one step down a key; IN would scan the table.
+HEADS: Final = (
+    "WITH asked (stream) AS (VALUES %s) SELECT name, id,"
+    " (SELECT frame FROM events WHERE stream_id = id ORDER BY version DESC LIMIT 1)"
+    " FROM asked CROSS JOIN streams ON name = stream"
 )
 
 COMMAND: Final = (
@@ -85,7 +87,6 @@ COMMAND: Final = (
 )
 """What Spent is made of, from a row of commands."""
 
-# Joined this way round each command asked for is one step down the key; IN would scan the table.
 SPENT: Final = (
     f"WITH asked (id, asker) AS (VALUES %s) SELECT {COMMAND}"
     " FROM asked CROSS JOIN commands ON command_id = id AND owner = asker"
@@ -289,6 +290,7 @@ class Writer:
     def _outcomes(self, asks: list[Ask], additions: Additions) -> list[Outcome]:
         """What becomes of each ask in turn, if the commit succeeds."""
         spent = self._spent(asks)
+        self._learn({ask.stream for ask in asks})
         recorded_at: datetime | None = None
         instant = 0
         outcomes: list[Outcome] = []
@@ -300,7 +302,7 @@ class Writer:
             if past is not None:
                 outcomes.append(repeated(ask.command, *past))
                 continue
-            stream_id, version = additions.streams.get(ask.stream) or self._stream(ask.stream)
+            stream_id, version = additions.streams.get(ask.stream) or self._streams.get(ask.stream, (0, 0))
             if ask.expected != version:
                 outcomes.append(WrongVersion(ask.stream, expected=ask.expected, actual=version))
                 continue
@@ -324,22 +326,12 @@ class Writer:
                 spent[row[1], row[0]] = Spent(*row)
         return spent
 
-    def _stream(self, stream: str) -> tuple[int, int]:
-        """Id and version of *stream* before this group, (0, 0) when it does not exist."""
-        if known := self._streams.get(stream):
-            return known
-        row = self._connection.execute(HEAD_OF_STREAM, (stream,)).fetchone()
-        if row is None:
-            return (0, 0)
-        stream_id, frame = row
-        try:
-            last = frames.whole(frame or b"")
-        except frames.FrameDamaged as error:
-            raise StoreCorrupted(None, f"the last event of stream {stream!r}: {error}") from error
-        if last.stream != stream:
-            raise StoreCorrupted(last.position, f"it is of stream {last.stream!r}, found in {stream!r}")
-        self._streams[stream] = (stream_id, last.version)
-        return self._streams[stream]
+    def _learn(self, streams: set[str]) -> None:
+        """Id and version of those *streams* that exist and are not known by heart."""
+        unknown = [(stream,) for stream in streams if stream not in self._streams]
+        for values, chunk in chunked(unknown):
+            for stream, stream_id, frame in self._connection.execute(HEADS % values, chunk):
+                self._streams[stream] = (stream_id, last_of(stream, frame).version)
 
     def _remember(self, additions: Additions) -> None:
         self._head = Head(additions.position, additions.digest)
@@ -371,6 +363,17 @@ class Writer:
         except sqlite3.Error:
             return False
         return bool(found == (self._head.position,))
+
+
+def last_of(stream: str, frame: bytes | None) -> frames.Frame:
+    """The last event of *stream*, from its frame; raises StoreCorrupted."""
+    try:
+        last = frames.whole(frame or b"")
+    except frames.FrameDamaged as error:
+        raise StoreCorrupted(None, f"the last event of stream {stream!r}: {error}") from error
+    if last.stream != stream:
+        raise StoreCorrupted(last.position, f"it is of stream {last.stream!r}, found in {stream!r}")
+    return last
 
 
 def repeated(command: Command, first: Appended, body_digest: bytes) -> Outcome:
