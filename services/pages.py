@@ -228,12 +228,11 @@ class _Page:
             yield from self.journal(shown.journal)
         else:
             yield EMPTY
-            clauses = french.count_in_words(len(shown.clauses))
-            facts = french.count_in_words(len(shown.journal))
-            yield from self.paragraph(
-                typeset(f"Page abrégée : {clauses} articles et {facts} faits de plus dans la page complète."),
-                "soft",
-            )
+            clauses, facts = len(shown.clauses), len(shown.journal)
+            articles = f"{clauses} article{'s' if clauses > 1 else ''}"
+            entries = f"{french.count_in_words(facts)} fait{'s' if facts > 1 else ''}"
+            more = typeset(f"Page abrégée : {articles} et {entries} dans la page complète.")
+            yield from self.paragraph(more, "soft")
 
     def identity(self, shown: ConventionStatement) -> Iterator[Line]:
         if shown.nature and shown.force:
@@ -431,9 +430,9 @@ class _Page:
                     yield from self.paragraph(said, "soft", indent=14)
             if line.retained is not None and line.settled_by is not None:
                 who = self.names.the(line.settled_by)
-                why = f" Motif : {line.reason}" if line.reason else ""
-                text = typeset(f"Retenu par {who} : {line.retained}{why}")
-                yield from self.paragraph(text, indent=14)
+                yield from self.paragraph(typeset(f"Retenu par {who} : {line.retained}"), indent=14)
+                if line.reason:
+                    yield from self.paragraph(typeset(f"Motif : {line.reason}"), "soft", indent=14)
         if len(shown) < len(lines):
             yield from self.paragraph(
                 "Seules les sérieuses qui restent à trancher sont montrées.", "soft", indent=2
