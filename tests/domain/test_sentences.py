@@ -1,0 +1,70 @@
+"""
+What partners read, word for word: every fact of the cas fictif and every clause of the real dossiers.
+
+sentences.txt is read in review as an elected official would read it. After a
+wanted change of words: `python -m tests.domain.test_sentences`, then look at the diff.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import yaml
+
+from contracts import envelope
+from contracts.dates import PartialDate
+from contracts.events import EVENTS, ClauseStated, Event
+from services.domain import french
+
+DEMO = Path(__file__).parents[2] / "deploy" / "demo"
+KEPT = Path(__file__).with_name("sentences.txt")
+
+
+def _facts(file: Path) -> list[tuple[str, PartialDate, Event]]:
+    dossier = yaml.load(file.read_text(encoding="utf-8"), Loader=_Plain)
+    return [
+        (
+            command["stream"],
+            PartialDate(str(fact["effective_on"])),
+            envelope.decode_fact(fact["type"], msgspec.json.encode(fact["data"])),
+        )
+        for command in dossier["commands"]
+        for fact in command["facts"]
+    ]
+
+
+class _Plain(yaml.SafeLoader):
+    """Integers and booleans as such, all else as text: no dates out of thin air."""
+
+
+_Plain.yaml_implicit_resolvers = {
+    first: [one for one in resolvers if one[0].endswith((":int", ":bool"))]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _lines() -> Iterator[str]:
+    for file in sorted(DEMO.glob("*/*.yaml")):
+        told = _facts(file)
+        names = french.names_from(told)
+        yield f"## {file.stem}"
+        for _, on, fact in told:
+            if "fictif" not in file.stem and not isinstance(fact, ClauseStated):
+                continue
+            yield f"{french.day_in_words(on)} : {french.capitalised(french.sentence(fact, names))}"
+            yield f"    sans les noms : {french.sentence(fact)}"
+            if fact.source is not None:
+                yield f"    {french.source_in_words(fact.source)}"
+
+
+def test_the_words_that_partners_read_are_those_that_were_reviewed() -> None:
+    assert list(_lines()) == KEPT.read_text(encoding="utf-8").splitlines()
+
+
+def test_every_kind_of_fact_is_among_them() -> None:
+    told = {fact.TYPE for file in DEMO.glob("*/*.yaml") for _, _, fact in _facts(file)}
+    assert {tag for tag in EVENTS if not tag.startswith("entry.")} == told
+
+
+if __name__ == "__main__":
+    KEPT.write_text("\n".join(_lines()) + "\n", encoding="utf-8")
