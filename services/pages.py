@@ -472,6 +472,10 @@ class _Page:
             "soft",
             indent=2,
         )
+        recorders = {line.actor for line in lines}
+        if len(recorders) == 1:
+            who = self.names.the(next(iter(recorders)))
+            yield from self.paragraph(typeset(f"Tous enregistrés par {who}."), "soft", indent=2)
         for line in lines:
             fact = envelope.decode_fact(line.type, line.fact)
             recorded = f"enregistré le {_instant(line.recorded_at)}" if line.recorded_at else "enregistré"
@@ -481,7 +485,8 @@ class _Page:
                 notes.append(french.capitalised(french.source_in_words(fact.source)))
                 if fact.source.citation:
                     notes.append(typeset(f"« {fact.source.citation} »"))
-            notes.append(f"{recorded} par {self.names.bare(line.actor)}{whose}")
+            by = f" par {self.names.bare(line.actor)}" if len(recorders) > 1 else ""
+            notes.append(f"{recorded}{by}{whose}")
             words = [typeset(f"non confirmé par {self.names.the(who)}") for who in line.awaiting]
             words += [f"confirmé par {self.names.the(who)}" for who in line.confirmed_by]
             words += [f"contesté par {self.names.the(who)}" for who in line.contested_by]

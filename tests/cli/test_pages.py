@@ -155,7 +155,8 @@ def test_the_journal_gives_source_recorder_and_for_whom() -> None:
     assert f"  n°{NBSP}7     date inconnue      Mention, histoire{NBSP}: depuis 1994\n" in journal
     assert f"Délibération, art.{NBSP}2, ligne 12\n" in journal
     assert f"«{NBSP}Depuis 1994{NBSP}»\n" in journal
-    assert "par Agent instructeur, pour Ville de Besançon" in re.sub(r"[ \n]+", " ", journal)
+    assert "Tous enregistrés par Agent instructeur." in journal
+    assert "(UTC), pour Ville de Besançon" in re.sub(r"[ \n]+", " ", journal)
 
 
 def test_a_short_page_says_what_it_leaves_out() -> None:
