@@ -9,8 +9,9 @@ lands where it belongs.
 Top to bottom: the life, the state, the refusals, evolve, decide.
 """
 
+from calendar import monthrange
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import date, timedelta
 from functools import cache, reduce
 from typing import Any, ClassVar, Literal, get_args, get_type_hints
 
@@ -227,13 +228,10 @@ def _months_later(day: date, months: int) -> date:
     # A period of months ends the day before the same quantième: from 2 October, two years end on 1 October.
     count = day.year * 12 + day.month - 1 + months
     year, month = divmod(count, 12)
-    for quantieme in (day.day, 30, 29, 28):
-        try:
-            end = date(year, month + 1, quantieme)
-        except ValueError:
-            continue
-        return date.fromordinal(end.toordinal() - 1) if quantieme == day.day else end
-    raise AssertionError(day)
+    last = monthrange(year, month + 1)[1]
+    if day.day > last:
+        return date(year, month + 1, last)
+    return date(year, month + 1, day.day) - timedelta(days=1)
 
 
 # -- the state

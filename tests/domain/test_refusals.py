@@ -652,6 +652,41 @@ REFUSALS = [
         "no suspension",
         AGREMENT,
     ),
+    Row(
+        "an agrément is granted in the CAF's name by the centre",
+        (),
+        (GRANTED[0], GRANTED[1], None),
+        InAnothersName,
+        "on_behalf_of",
+        "this is an act of caf, and mjc asks",
+        AGREMENT,
+        "mjc",
+    ),
+    *(
+        row
+        for stream, past in ((AGREMENT, GRANTED), (INSTITUTION, REGISTERED))
+        for row in (
+            Row(
+                f"an entry is cancelled that is not in {stream}",
+                (past,),
+                cancelled(2),
+                NoSuchEntry,
+                "data.entry",
+                f"no entry 2 stands in {stream}",
+                stream,
+            ),
+            Row(
+                f"another's entry in {stream} is cancelled",
+                (past,),
+                cancelled(1),
+                NotYours,
+                "data.entry",
+                f"entry 1 was recorded by {CLERK}",
+                stream,
+                "ville",
+            ),
+        )
+    ),
     # institutions
     Row(
         "an institution is registered with other particulars",
@@ -962,6 +997,7 @@ def test_declaring_an_institutions_particulars_again_adds_nothing() -> None:
     alias = on(facts.AliasRecorded(alias="la MJC"))
     state = given(REGISTERED, alias, stream=INSTITUTION)
     assert when(state, REGISTERED, again, alias) == ()
+    assert when(given(again, stream=INSTITUTION), REGISTERED) == ()
     assert [one.fact for one in when(state, REGISTERED, RENAMED, alias, RENAMED)] == [RENAMED[1]]
     # On another day, or with other words, it is another fact.
     assert len(when(state, (("2027", alias[1])), on(facts.AliasRecorded(alias="MJC")))) == 2
