@@ -156,10 +156,7 @@ class Registrar:
             raise WrongSubject(str(error)) from error
         if (barred := await self._bar()) is not None:
             return barred
-        try:
-            request = commands.parse(body, stream=line.stream)
-        except RecursionError as error:
-            raise Malformed((FieldAtFault("$", "values are nested too deeply"),)) from error
+        request = commands.parse(body, stream=line.stream)
         turn = self._turns.setdefault(line.stream, asyncio.Lock())
         async with turn:
             return await self._record(request, line)

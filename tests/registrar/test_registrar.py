@@ -190,6 +190,25 @@ async def test_asking_again_gives_the_first_answer_and_records_nothing(store: Ev
     assert (await store.head()).position == 2
 
 
+async def test_only_what_is_new_is_announced_and_folded() -> None:
+    announced = 0
+
+    def announce() -> None:
+        nonlocal announced
+        announced += 1
+
+    registrar = Registrar(MemoryStore(ORIGIN), appended=announce)
+    opened = InstrumentOpened(nature="charte", title="Charte", force="promesse")
+    asked = "cmd.ville.convention.charte"
+    again = request(ProvisionMentioned(about="histoire", says="un fait"))
+    await registrar.answer(asked, request(opened))
+    with capture_logs() as logged:
+        for _ in range(3):
+            await registrar.answer(asked, again)
+    assert announced == 2
+    assert [line["event"] for line in logged] == ["command"] * 3
+
+
 async def test_asking_again_is_answered_by_the_next_process_too(tmp_path: Path) -> None:
     body = request(REGISTERED, alias("a"))
     answers = []
@@ -352,6 +371,11 @@ async def test_clients_of_one_stream_take_turns_and_do_not_fight() -> None:
     store = Meddled()
     registrar = Registrar(store)
     await registrar.answer(ASKED, request(REGISTERED))
+
+    async def let_others_run() -> None:
+        await asyncio.sleep(0)
+
+    store.before_append = let_others_run
     asked = [registrar.answer(ASKED, request(alias(f"a{number}"))) for number in range(64)]
     answers = await asyncio.gather(*asked)
     assert sorted(answer.version for answer in answers if isinstance(answer, Recording)) == list(range(2, 66))
