@@ -95,7 +95,7 @@ SPENT: Final = (
 Outcome = Appended | Exception
 
 
-class Ask(msgspec.Struct, frozen=True):
+class Ask(msgspec.Struct, frozen=True, gc=False):
     """One append, as it waits to be committed."""
 
     stream: str

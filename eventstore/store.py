@@ -55,7 +55,7 @@ thread that commits.
 """
 
 
-class Command(msgspec.Struct, frozen=True):
+class Command(msgspec.Struct, frozen=True, gc=False):
     """
     Who asked, with which id, and a digest of what was asked.
 
@@ -89,7 +89,7 @@ class Recorded(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return self.ordinal == self.count
 
 
-class Appended(msgspec.Struct, frozen=True):
+class Appended(msgspec.Struct, frozen=True, gc=False):
     """
     The place of one command's events: *first_position* to *last_position*, the stream now at *version*.
 

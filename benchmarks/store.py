@@ -1,0 +1,499 @@
+"""
+The store beside a hand-written `sqlite3` program and beside `eventsourcing`, in one run on one file system.
+
+Run as `python -m benchmarks.store`; `--million` also replays a million events and
+shows how memory behaves. The limit does the same durable work with the same
+unique indexes: perfect groups of 64 rows a transaction, one row, 1 000 rows,
+`SELECT` in order and decoding. Its rows are made before its clock starts; ours
+are sealed, hashed and framed while our clock runs. Rounds alternate, and every
+figure that counts is the median over the rounds of a ratio within one round.
+"""
+
+import argparse
+import asyncio
+import random
+import shutil
+import sqlite3
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from statistics import median, quantiles
+
+import msgspec
+from eventsourcing.domain import DomainEvent
+from eventsourcing.persistence import DatetimeAsISO, JSONTranscoder, Mapper, UUIDAsHex
+from eventsourcing.persistence import EventStore as Peer
+from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
+
+from eventstore import sqlite, sqlite_writer
+from eventstore.store import Command, EventStore, Seal
+
+STREAMS = 5_000
+EVENTS_PER_STREAM = 10
+IMPORTED = STREAMS * EVENTS_PER_STREAM
+LONG_STREAM_EVENTS = 200
+WRITERS = 64
+APPENDS_CONCURRENT = 12_800
+APPENDS_ALONE = 1_000
+FOLDS = 60
+PAGE_EVENTS = 1_000
+ROUNDS = 5
+P99_MS_MAX = 5.0
+SWITCH_SECONDS = 0.0002
+"""What the services set too: a thread that waits for the interpreter lock gets it after this long."""
+
+TARGETS_PERCENT = {"append, 64 writers": 50, "append, 1 writer": 40, "import": 60, "replay": 75, "fold": 70}
+UMADB_PERCENT = {"append, 64 writers": 29, "append, 1 writer": 19, "import": 56, "replay": 84, "fold": 18}
+"""UmaDB (Rust, a server), as measured elsewhere against a limit with one unique index: for reference only."""
+
+
+class Paid(msgspec.Struct, frozen=True):
+    """An event of about 450 bytes, as JSON."""
+
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: datetime
+    position: int
+    version: int
+    commandid: str
+    actor: str
+    data: dict[str, str | int]
+
+
+encode = msgspec.json.Encoder().encode
+decode = msgspec.json.Decoder(Paid).decode
+DATA: dict[str, str | int] = {
+    "amount_cents": 8_100_000,
+    "instalment": "premier-acompte-2026",
+    "payer": "ville-de-besancon",
+    "reference": "mandat 2026-004217, bordereau 311",
+}
+
+
+def name(stream: int) -> str:
+    return f"convention/convention-{stream:05d}"
+
+
+def seal(stream: str) -> Seal:
+    return lambda position, version, recorded_at: encode(
+        Paid(
+            id="6f1c2a80-8f5b-4b2e-9d1e-0c9c3c9a1b77",
+            source="registre.test/bench",
+            type="convention.subsidy-paid.v1",
+            subject=stream,
+            time=recorded_at,
+            position=position,
+            version=version,
+            commandid="0195a2f0-7c1e-7b1a-9f00-3d5c1e2b4a66",
+            actor="ville-de-besancon",
+            data=DATA,
+        )
+    )
+
+
+def command(number: int) -> Command:
+    """A command whose id is made in the order of time, as UUIDv7 are."""
+    return Command("ville-de-besancon", number.to_bytes(8, "big") + random.randbytes(8), bytes(32))
+
+
+@dataclass
+class Figures:
+    """Of one contender in one round: events a second, and the p99 of 64 writers in milliseconds."""
+
+    rates: dict[str, float]
+    p99_ms: float
+
+
+def timed(events: int, work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return events / (time.perf_counter() - start)
+
+
+# The limit ---------------------------------------------------------------------------------------------
+
+LIMIT_SCHEMA = """
+CREATE TABLE events (
+    position INTEGER PRIMARY KEY, stream_id INTEGER NOT NULL, version INTEGER NOT NULL,
+    recorded_at INTEGER NOT NULL, digest BLOB NOT NULL, body BLOB NOT NULL,
+    UNIQUE (stream_id, version)
+) STRICT;
+CREATE TABLE commands (
+    command_id BLOB NOT NULL, owner TEXT NOT NULL, body_digest BLOB NOT NULL,
+    first_position INTEGER NOT NULL, count INTEGER NOT NULL,
+    PRIMARY KEY (command_id, owner)
+) STRICT, WITHOUT ROWID;
+"""
+
+
+class Limit:
+    """What a program can do that knows everything beforehand."""
+
+    def __init__(self, folder: Path) -> None:
+        self.connection = sqlite3.connect(folder / "limit.db", isolation_level=None)
+        self.connection.execute("PRAGMA journal_mode = WAL")
+        self.connection.execute("PRAGMA synchronous = FULL")
+        self.connection.execute(f"PRAGMA wal_autocheckpoint = {sqlite_writer.CHECKPOINT_PAGES}")
+        self.connection.executescript(LIMIT_SCHEMA)
+        self.position = 0
+        self.versions = [0] * (STREAMS + 1)
+
+    def rows(
+        self, streams: list[int], events_per_command: int = 1
+    ) -> Iterator[tuple[list[object], list[object]]]:
+        now = datetime.now(UTC)
+        for place, stream in enumerate(streams):
+            self.position += 1
+            self.versions[stream] += 1
+            body = seal(name(stream))(self.position, self.versions[stream], now)
+            commands: list[object] = []
+            if place % events_per_command == 0:
+                asked = command(self.position)
+                commands = [
+                    asked.command_id,
+                    asked.owner,
+                    asked.body_digest,
+                    self.position,
+                    events_per_command,
+                ]
+            digest = sha256(body).digest()
+            yield (
+                [self.position, stream, self.versions[stream], 1_772_000_000_000_000, digest, body],
+                commands,
+            )
+
+    def write(self, streams: list[int], rows_per_commit: int, events_per_command: int = 1) -> float:
+        rows = list(self.rows(streams, events_per_command))
+        execute, many = self.connection.execute, self.connection.executemany
+        groups = [rows[start : start + rows_per_commit] for start in range(0, len(rows), rows_per_commit)]
+        made = [([event for event, _ in group], [asked for _, asked in group if asked]) for group in groups]
+
+        def work() -> None:
+            for events, commands in made:
+                execute("BEGIN IMMEDIATE")
+                many("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", events)
+                many("INSERT INTO commands VALUES (?, ?, ?, ?, ?)", commands)
+                execute("COMMIT")
+
+        return timed(len(rows), work)
+
+    def replay(self) -> float:
+        def work() -> None:
+            after = 0
+            while rows := self.connection.execute(
+                "SELECT position, body FROM events WHERE position > ? ORDER BY position LIMIT ?",
+                (after, PAGE_EVENTS),
+            ).fetchall():
+                for _, body in rows:
+                    decode(body)
+                after = rows[-1][0]
+            assert after == self.position
+
+        return timed(self.position, work)
+
+    def fold(self) -> float:
+        def work() -> None:
+            for _ in range(FOLDS):
+                total = 0
+                for _, body in self.connection.execute(
+                    "SELECT version, body FROM events WHERE stream_id = 0 ORDER BY version"
+                ).fetchall():
+                    total += int(decode(body).data["amount_cents"])
+                assert total
+
+        return timed(FOLDS * LONG_STREAM_EVENTS, work)
+
+
+def limit(folder: Path, orders: "Orders") -> Figures:
+    contender = Limit(folder)
+    imported = contender.write(orders.imported, 1_000, EVENTS_PER_STREAM)
+    contender.write([0] * LONG_STREAM_EVENTS, LONG_STREAM_EVENTS, LONG_STREAM_EVENTS)
+    rates = {
+        "append, 64 writers": contender.write(orders.concurrent, WRITERS),
+        "append, 1 writer": contender.write(orders.alone, 1),
+        "import": imported,
+        "replay": contender.replay(),
+        "fold": contender.fold(),
+    }
+    contender.connection.close()
+    return Figures(rates, 0.0)
+
+
+# Ours --------------------------------------------------------------------------------------------------
+
+
+async def concurrent(store: EventStore, orders: "Orders") -> tuple[float, float]:
+    """64 writers, each waits for its answer before it asks again; a stream belongs to one of them."""
+    seconds: list[float] = []
+    versions = [EVENTS_PER_STREAM] * STREAMS
+    numbers = iter(range(10_000_000, 20_000_000))
+
+    async def writer(streams: list[int]) -> None:
+        for stream in streams:
+            start = time.perf_counter()
+            text = name(stream)
+            await store.append(text, [seal(text)], expected=versions[stream], command=command(next(numbers)))
+            seconds.append(time.perf_counter() - start)
+            versions[stream] += 1
+
+    shares = [[each for each in orders.concurrent if each % WRITERS == place] for place in range(WRITERS)]
+    start = time.perf_counter()
+    await asyncio.gather(*(writer(share) for share in shares))
+    rate = len(orders.concurrent) / (time.perf_counter() - start)
+    orders.versions = versions
+    return rate, quantiles(seconds, n=100)[98] * 1_000
+
+
+async def ours(folder: Path, orders: "Orders") -> Figures:
+    async with sqlite.opened(folder / "ours.db", origin="registre.test/bench") as store:
+        start = time.perf_counter()
+        await imported(store, 0, STREAMS)
+        rates = {"import": IMPORTED / (time.perf_counter() - start)}
+        await store.append("long", [seal("long")] * LONG_STREAM_EVENTS, expected=0, command=command(1))
+        rates["append, 64 writers"], p99_ms = await concurrent(store, orders)
+
+        start = time.perf_counter()
+        for number, stream in enumerate(orders.alone, start=30_000_000):
+            text = name(stream)
+            await store.append(text, [seal(text)], expected=orders.versions[stream], command=command(number))
+            orders.versions[stream] += 1
+        rates["append, 1 writer"] = len(orders.alone) / (time.perf_counter() - start)
+
+        last = (await store.head()).position
+        start = time.perf_counter()
+        async for page in store.follow(after=0, events_max=PAGE_EVENTS):
+            for event in page:
+                decode(event.body)
+            if page[-1].position == last:
+                break
+        rates["replay"] = last / (time.perf_counter() - start)
+
+        start = time.perf_counter()
+        for _ in range(FOLDS):
+            total = 0
+            for event in await store.read("long"):
+                total += int(decode(event.body).data["amount_cents"])
+            assert total
+        rates["fold"] = FOLDS * LONG_STREAM_EVENTS / (time.perf_counter() - start)
+    return Figures(rates, p99_ms)
+
+
+async def imported(store: EventStore, first: int, last: int) -> None:
+    """One append a stream of EVENTS_PER_STREAM events, as many at once as one commit takes."""
+    streams = iter(range(first, last))
+
+    async def importer() -> None:
+        for stream in streams:
+            text = name(stream)
+            await store.append(text, [seal(text)] * EVENTS_PER_STREAM, expected=0, command=command(stream))
+
+    await asyncio.gather(*(importer() for _ in range(200)))
+
+
+# The peer ----------------------------------------------------------------------------------------------
+
+
+class PeerPaid(DomainEvent):
+    """The same event, as its users write it."""
+
+    source: str
+    subject: str
+    commandid: str
+    actor: str
+    amount_cents: int
+    instalment: str
+    payer: str
+    reference: str
+
+
+def peer_event(stream: uuid.UUID, version: int) -> PeerPaid:
+    return PeerPaid(  # type: ignore[call-arg]
+        originator_id=stream,
+        originator_version=version,
+        timestamp=datetime.now(UTC),
+        source="registre.test/bench",
+        subject="convention/convention-00000",
+        commandid="0195a2f0-7c1e-7b1a-9f00-3d5c1e2b4a66",
+        actor="ville-de-besancon",
+        **DATA,
+    )
+
+
+def peer(folder: Path, orders: "Orders") -> Figures:
+    transcoder = JSONTranscoder()
+    transcoder.register(UUIDAsHex())
+    transcoder.register(DatetimeAsISO())
+    mapper: Mapper[uuid.UUID] = Mapper(transcoder)
+    datastore = SQLiteDatastore(str(folder / "peer.db"), pool_size=WRITERS, max_overflow=WRITERS)
+    recorder = SQLiteApplicationRecorder(datastore)
+    recorder.create_table()
+    store: Peer[uuid.UUID] = Peer(mapper, recorder)
+    streams = [uuid.uuid4() for _ in range(STREAMS)]
+    versions = [0] * STREAMS
+    long = uuid.uuid4()
+
+    def put(numbers: list[int]) -> None:
+        events = []
+        for stream in numbers:
+            versions[stream] += 1
+            events.append(peer_event(streams[stream], versions[stream]))
+        store.put(events)
+
+    def bring_in() -> None:
+        for start in range(0, IMPORTED, 1_000):
+            put(orders.imported[start : start + 1_000])
+
+    rates = {"import": timed(IMPORTED, bring_in)}
+    store.put([peer_event(long, version) for version in range(1, LONG_STREAM_EVENTS + 1)])
+
+    def writer(numbers: list[int]) -> None:
+        for stream in numbers:
+            put([stream])
+
+    few = orders.concurrent[: APPENDS_CONCURRENT // 4]
+
+    shares = [[each for each in few if each % WRITERS == place] for place in range(WRITERS)]
+
+    def at_once() -> None:
+        threads = [threading.Thread(target=writer, args=(share,)) for share in shares]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    rates["append, 64 writers"] = timed(len(few), at_once)
+    rates["append, 1 writer"] = timed(len(orders.alone), lambda: writer(orders.alone))
+
+    def replay() -> None:
+        start = 1
+        while notes := recorder.select_notifications(start, PAGE_EVENTS):
+            for note in notes:
+                mapper.to_domain_event(note)
+            start = notes[-1].id + 1
+
+    rates["replay"] = timed(recorder.max_notification_id() or 0, replay)
+
+    def fold() -> None:
+        for _ in range(FOLDS // 4):
+            assert sum(event.amount_cents for event in store.get(long))  # type: ignore[attr-defined]
+
+    rates["fold"] = timed(FOLDS // 4 * LONG_STREAM_EVENTS, fold)
+    datastore.close()
+    return Figures(rates, 0.0)
+
+
+# The rounds --------------------------------------------------------------------------------------------
+
+
+class Orders:
+    """Which streams are written, in which order: the same for every contender of a round."""
+
+    def __init__(self, seed: int) -> None:
+        chance = random.Random(seed)
+        self.imported = [stream for stream in range(STREAMS) for _ in range(EVENTS_PER_STREAM)]
+        self.concurrent = [chance.randrange(STREAMS) for _ in range(APPENDS_CONCURRENT)]
+        self.alone = [chance.randrange(STREAMS) for _ in range(APPENDS_ALONE)]
+        self.versions: list[int] = []
+
+
+async def million() -> bool:
+    """Replay a million events; true when memory stays where it was after the first tenth."""
+    events = 1_000_000
+    with tempfile.TemporaryDirectory() as folder:
+        async with sqlite.opened(Path(folder) / "million.db", origin="registre.test/bench") as store:
+            start = time.perf_counter()
+            await imported(store, 0, events // EVENTS_PER_STREAM)
+            print(f"a million events written in {time.perf_counter() - start:.0f} s")
+            start = time.perf_counter()
+            early = late = 0
+            async for page in store.follow(after=0, events_max=PAGE_EVENTS):
+                for event in page:
+                    decode(event.body)
+                if page[-1].position == events // 10:
+                    early = resident_kib()
+                if page[-1].position == events:
+                    late = resident_kib()
+                    break
+            seconds = time.perf_counter() - start
+            print(f"replayed in {seconds:.1f} s: {early} KiB after a tenth, {late} KiB at the end")
+        start = time.perf_counter()
+        async with sqlite.opened(Path(folder) / "million.db", origin="registre.test/bench"):
+            print(f"opened again, every index checked, in {time.perf_counter() - start:.1f} s")
+    return late < early * 1.1
+
+
+def resident_kib() -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
+
+
+def main() -> int:
+    """Print the table: 0 when every target is met."""
+    arguments = argparse.ArgumentParser(description="The store's rates as shares of a hand-written limit.")
+    arguments.add_argument("--million", action="store_true", help="also replay a million events")
+    arguments.add_argument("--rounds", type=int, default=ROUNDS)
+    arguments.add_argument("--no-peer", action="store_true", help="leave eventsourcing out")
+    given = arguments.parse_args()
+    sys.setswitchinterval(SWITCH_SECONDS)
+    contenders: dict[str, Callable[[Path, Orders], Figures]] = {
+        "limit": limit,
+        "ours": lambda folder, orders: asyncio.run(ours(folder, orders)),
+    }
+    if not given.no_peer:
+        contenders["eventsourcing"] = peer
+    results: dict[str, list[Figures]] = {contender: [] for contender in contenders}
+    body = seal(name(1))(1_000, 10, datetime.now(UTC))
+    print(f"events of {len(body)} bytes over {STREAMS} streams, {given.rounds} rounds")
+    for turn in range(given.rounds):
+        names = list(contenders)
+        random.Random(turn).shuffle(names)
+        for contender in names:
+            folder = Path(tempfile.mkdtemp(prefix="bench-"))
+            try:
+                results[contender].append(contenders[contender](folder, Orders(turn)))
+            finally:
+                shutil.rmtree(folder)
+        print(f"round {turn + 1} done", file=sys.stderr)
+    return report(results) | (given.million and not asyncio.run(million()))
+
+
+def report(results: dict[str, list[Figures]]) -> int:
+    """Print rates, ratios and targets: 0 when every target is met."""
+    missed = []
+    print(f"{'':20} {'limit/s':>10} {'ours/s':>10} {'share':>7} {'target':>7} {'peer':>6} {'UmaDB':>6}")
+    for what, target in TARGETS_PERCENT.items():
+
+        def share(contender: str, what: str = what) -> float:
+            return 100 * median(
+                mine.rates[what] / most.rates[what]
+                for mine, most in zip(results[contender], results["limit"], strict=True)
+            )
+
+        rate = {each: median(figures.rates[what] for figures in results[each]) for each in results}
+        mine = share("ours")
+        others = share("eventsourcing") if "eventsourcing" in results else 0.0
+        if mine < max(target, others):
+            missed.append(what)
+        print(
+            f"{what:20} {rate['limit']:>10,.0f} {rate['ours']:>10,.0f} {mine:>6.0f}% {target:>6}% "
+            f"{others:>5.0f}% {UMADB_PERCENT[what]:>5}%"
+        )
+    p99_ms = median(each.p99_ms for each in results["ours"])
+    print(f"p99 of an append at {WRITERS} writers: {p99_ms:.2f} ms (target: under {P99_MS_MAX})")
+    if p99_ms >= P99_MS_MAX:
+        missed.append("p99")
+    print("missed: " + ", ".join(missed) if missed else "every target met")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
