@@ -731,7 +731,9 @@ def test_what_cannot_be_is_refused_with_its_place(row: Row) -> None:
 
 def every_refusal(kind: type[Refused] = Refused) -> Iterator[type[Refused]]:
     for one in kind.__subclasses__():
-        yield one
+        # The registrar has a refusal of its own, about the size of what it would write.
+        if one.__module__.startswith("services.domain."):
+            yield one
         yield from every_refusal(one)
 
 
