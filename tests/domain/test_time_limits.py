@@ -1,0 +1,197 @@
+"""A délai is counted as the texts say, and what cannot be counted says why."""
+
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.dates import PartialDate
+from contracts.terms import Delay, EachYear
+from services.domain import time_limits
+from services.domain.time_limits import Limit, NotComputable
+
+DAYS = st.dates(date(1990, 1, 1), date(2150, 12, 31))
+
+
+def delay(count: int, unit: str, **more: object) -> Delay:
+    return Delay(count=count, unit=unit, anchor="l'événement", **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("what", "given_delay", "anchor", "last_day"),
+    [
+        (
+            "appeal, published 2023-07-11",
+            delay(2, "month", franc=True, extended=True),
+            "2023-07-11",
+            "2023-09-12",
+        ),
+        ("the same, not franc", delay(2, "month"), "2023-07-11", "2023-09-11"),
+        (
+            "appeal, notified 2007-10-01",
+            delay(2, "month", franc=True, extended=True),
+            "2007-10-01",
+            "2007-12-03",
+        ),
+        ("the same, not extended", delay(2, "month", franc=True), "2007-10-01", "2007-12-02"),
+        ("art. 11.1, letter sent 2026-11-30", delay(3, "month"), "2026-11-30", "2027-02-28"),
+        ("the same, extended", delay(3, "month", extended=True), "2026-11-30", "2027-03-01"),
+        ("art. 11.2, notice of 2026-07-01", delay(15, "day"), "2026-07-01", "2026-07-16"),
+        ("art. 6.2, received 2026-12-20", delay(15, "calendar-day"), "2026-12-20", "2027-01-04"),
+        (
+            "art. 8.1.3, commission of 2026-12-10",
+            delay(15, "calendar-day", direction="before"),
+            "2026-12-10",
+            "2026-11-25",
+        ),
+        ("notice before the anniversary", delay(3, "month", direction="before"), "2024-10-02", "2024-07-02"),
+        ("a year from a leap day", delay(1, "year"), "2024-02-29", "2025-02-28"),
+        (
+            "a limit counted backwards never moves",
+            delay(1, "day", direction="before", extended=True),
+            "2026-11-16",
+            "2026-11-15",
+        ),
+    ],
+)
+def test_the_known_values_come_out(what: str, given_delay: Delay, anchor: str, last_day: str) -> None:
+    limit = time_limits.counted(given_delay, PartialDate(anchor))
+    assert isinstance(limit, Limit), what
+    assert limit.last_day == date.fromisoformat(last_day), what
+
+
+def test_each_answer_names_the_rules_it_was_counted_by() -> None:
+    limit = time_limits.counted(delay(2, "month", franc=True, extended=True), PartialDate("2007-10-01"))
+    assert isinstance(limit, Limit)
+    assert limit.rules == (time_limits.MONTHS_RULE, time_limits.FRANC_RULE, time_limits.EXTENSION_RULE)
+    plain = time_limits.counted(delay(2, "day"), PartialDate("2026-11-16"))
+    assert plain == Limit(date(2026, 11, 18), (time_limits.DAYS_RULE,))
+    back = time_limits.counted(delay(2, "calendar-day", direction="before"), PartialDate("2026-11-16"))
+    assert back == Limit(date(2026, 11, 14), (time_limits.DAYS_RULE, time_limits.BACKWARD_RULE))
+
+
+@pytest.mark.parametrize(
+    ("anchor", "because"),
+    [
+        (None, "anchor-missing"),
+        ("XXXX", "anchor-missing"),
+        ("2026-11", "anchor-imprecise"),
+        ("2026", "anchor-imprecise"),
+    ],
+)
+def test_a_date_that_is_not_known_to_the_day_gives_the_reason_and_no_guess(
+    anchor: str | None, because: str
+) -> None:
+    given_anchor = PartialDate(anchor) if anchor else None
+    assert time_limits.counted(delay(1, "day"), given_anchor) == NotComputable(because, "l'événement")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("when", "exercice", "limit"),
+    [
+        (
+            EachYear(8, 30, inclusive=False, of_exercice=-1),
+            2027,
+            Limit(date(2026, 8, 29), (time_limits.BEFORE_RULE,)),
+        ),
+        (EachYear(7, 15), 2026, Limit(date(2026, 7, 15), (time_limits.UNTIL_RULE,))),
+        (EachYear(2), 2028, Limit(date(2028, 2, 29), (time_limits.UNTIL_RULE,), date(2028, 2, 1))),
+        (EachYear(2, 29), 2027, Limit(date(2027, 2, 28), (time_limits.UNTIL_RULE,))),
+        (EachYear(7, 15, of_exercice=1), 2026, Limit(date(2027, 7, 15), (time_limits.UNTIL_RULE,))),
+    ],
+)
+def test_a_day_of_every_year_is_in_the_year_it_says(when: EachYear, exercice: int, limit: Limit) -> None:
+    assert time_limits.yearly(when, exercice) == limit
+
+
+@pytest.mark.parametrize(
+    "day",
+    # From published calendars: the earliest and the latest there can be are among them.
+    [
+        "1818-03-22",
+        "1943-04-25",
+        "1954-04-18",
+        "1981-04-19",
+        "2000-04-23",
+        "2008-03-23",
+        "2019-04-21",
+        "2023-04-09",
+        "2024-03-31",
+        "2025-04-20",
+        "2026-04-05",
+        "2027-03-28",
+        "2028-04-16",
+        "2029-04-01",
+        "2030-04-21",
+        "2038-04-25",
+        "2049-04-18",
+        "2076-04-19",
+        "2285-03-22",
+    ],
+)
+def test_easter_is_on_the_day_of_the_calendars(day: str) -> None:
+    assert time_limits.easter(int(day[:4])) == date.fromisoformat(day)
+
+
+def test_the_holidays_of_2026_are_the_eleven_of_the_code() -> None:
+    eleven = (
+        "01-01",
+        "04-06",
+        "05-01",
+        "05-08",
+        "05-14",
+        "05-25",
+        "07-14",
+        "08-15",
+        "11-01",
+        "11-11",
+        "12-25",
+    )
+    expected = {date.fromisoformat(f"2026-{day}") for day in eleven}
+    assert time_limits.holidays(2026) == expected
+    more = {date(2026, 4, 3), date(2026, 12, 26)}
+    assert time_limits.holidays(2026, region="alsace-moselle") == expected | more
+
+
+def test_a_limit_that_ends_on_saint_etienne_moves_in_metz_only() -> None:
+    one_day = delay(1, "day", extended=True)
+    christmas = PartialDate("2029-12-25")
+    here = time_limits.counted(one_day, christmas)
+    there = time_limits.counted(one_day, christmas, region="alsace-moselle")
+    assert isinstance(here, Limit)
+    assert isinstance(there, Limit)
+    assert (here.last_day, there.last_day) == (date(2029, 12, 26), date(2029, 12, 27))
+
+
+@given(DAYS, st.integers(0, 400))
+def test_days_are_counted_one_by_one(day: date, count: int) -> None:
+    limit = time_limits.counted(delay(count, "day"), PartialDate.of(day))
+    assert isinstance(limit, Limit)
+    walked = day
+    for _ in range(count):
+        walked += timedelta(days=1)
+    assert limit.last_day == walked
+
+
+@given(DAYS, st.integers(0, 60))
+def test_months_end_on_the_same_quantieme_or_the_months_last_day(day: date, count: int) -> None:
+    limit = time_limits.counted(delay(count, "month"), PartialDate.of(day))
+    assert isinstance(limit, Limit)
+    end = limit.last_day
+    assert (end.year * 12 + end.month) - (day.year * 12 + day.month) == count
+    assert end.day == day.day or (end.day < day.day and (end + timedelta(days=1)).day == 1)
+
+
+@given(DAYS)
+def test_an_extension_ends_on_the_first_working_day_and_passes_over_none(day: date) -> None:
+    found = time_limits.next_working_day(day)
+    assert found.weekday() < 5
+    assert found not in time_limits.holidays(found.year)
+    between = [day + timedelta(days=step) for step in range((found - day).days)]
+    assert not any(one.weekday() < 5 and one not in time_limits.holidays(one.year) for one in between)
+
+
+def test_an_anniversary_falls_on_its_day() -> None:
+    assert time_limits.anniversary(date(2023, 10, 2), 1) == date(2024, 10, 2)
+    assert time_limits.anniversary(date(2024, 2, 29), 1) == date(2025, 2, 28)
