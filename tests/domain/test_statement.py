@@ -1445,6 +1445,17 @@ def test_an_institution_is_told_with_its_particulars() -> None:
     assert {one.section for one in told.journal} == {"institution", "contradictions", "saisies"}
 
 
+def test_an_institution_has_the_identifiers_it_was_registered_with() -> None:
+    ville = facts.InstitutionRegistered(
+        name="Ville", kind="commune", siren="212500565", siret="21250056500016", rna="W251000001"
+    )
+    assert institution(("XXXX", ville)).identifiers == (
+        ("siren", "212500565"),
+        ("siret", "21250056500016"),
+        ("rna", "W251000001"),
+    )
+
+
 def test_an_institution_nobody_registered_has_nothing() -> None:
     told = institution()
     assert (told.name, told.kind, told.identifiers, told.aliases, told.succeeded_by) == (
