@@ -48,7 +48,6 @@ class Leave(msgspec.Struct, frozen=True):
 
     institution: str
     on: PartialDate
-    position: int
 
 
 class Signed(msgspec.Struct, frozen=True):
@@ -68,7 +67,6 @@ class Adopted(msgspec.Struct, frozen=True):
 
     institution: str
     on: PartialDate
-    position: int
     outcome: str
     avenant: str | None = None
 
@@ -88,7 +86,6 @@ class Ending(msgspec.Struct, frozen=True):
 
     kind: Literal["resiliation", "expiry", "closing", "entry-into-force", "denunciation"]
     on: PartialDate
-    position: int
 
 
 class Life(msgspec.Struct, frozen=True):
@@ -340,10 +337,10 @@ def lived(life: Life, held: Held) -> Life:
             join = Join(fact.institution, fact.role, at, on, avenant=fact.avenant)
             return msgspec.structs.replace(life, joins=(*life.joins, join))
         case facts.PartyWithdrew():
-            return msgspec.structs.replace(life, leaves=(*life.leaves, Leave(fact.party, on, at)))
+            return msgspec.structs.replace(life, leaves=(*life.leaves, Leave(fact.party, on)))
         case facts.DenunciationTookEffect():
-            leave = Leave(fact.by, on, at)
-            ending = Ending("denunciation", on, at)
+            leave = Leave(fact.by, on)
+            ending = Ending("denunciation", on)
             return msgspec.structs.replace(
                 life, leaves=(*life.leaves, leave), endings=(*life.endings, ending)
             )
@@ -351,22 +348,22 @@ def lived(life: Life, held: Held) -> Life:
             signed = Signed(fact.party, fact.signatory, fact.capacity, fact.basis, on, at, fact.avenant)
             return msgspec.structs.replace(life, signed=(*life.signed, signed))
         case facts.DeliberationAdopted():
-            adopted = Adopted(fact.institution, on, at, fact.outcome, fact.avenant)
+            adopted = Adopted(fact.institution, on, fact.outcome, fact.avenant)
             return msgspec.structs.replace(life, adopted=(*life.adopted, adopted))
         case facts.ClauseStated():
             return _with_span(life, fact.term, lambda period: Span(on, at, fact.article, period))
         case AvenantConcluded():
             return reduce(lambda now, change: _changed(now, change, held, fact.number), fact.changes, life)
         case facts.ResiliationPronounced():
-            return _with_ending(life, Ending("resiliation", fact.takes_effect_on, at))
+            return _with_ending(life, Ending("resiliation", fact.takes_effect_on))
         case facts.ResiliationTookEffect():
-            return _with_ending(life, Ending("resiliation", on, at))
+            return _with_ending(life, Ending("resiliation", on))
         case facts.InstrumentExpired():
-            return _with_ending(life, Ending("expiry", on, at))
+            return _with_ending(life, Ending("expiry", on))
         case facts.InstrumentClosed():
-            return _with_ending(life, Ending("closing", on, at))
+            return _with_ending(life, Ending("closing", on))
         case facts.EntryIntoForceNoted():
-            return _with_ending(life, Ending("entry-into-force", on, at))
+            return _with_ending(life, Ending("entry-into-force", on))
         case _:
             # Any other fact has its line in the statement and moves no phase; statement.py counts the cases.
             return life
@@ -383,7 +380,7 @@ def _changed(life: Life, change: facts.AnyChange, held: Held, number: str) -> Li
             join = Join(change.institution, change.role, at, on, avenant=number)
             return msgspec.structs.replace(life, joins=(*life.joins, join))
         case facts.Withdrawal():
-            return msgspec.structs.replace(life, leaves=(*life.leaves, Leave(change.party, on, at)))
+            return msgspec.structs.replace(life, leaves=(*life.leaves, Leave(change.party, on)))
         case facts.ClauseChanged():
             return _with_span(life, change.term, lambda period: Span(on, at, change.article, period, number))
         case facts.SubsidySet():

@@ -514,6 +514,32 @@ def last(months: int, anchor: Any = "last-signature") -> Line:
             "avenant 2",
         ),
         (
+            "two prorogations of one day, the last recorded",
+            (
+                *SIGNED,
+                avenant(2, "2026-05-01", facts.Prorogation(D("2032"))),
+                avenant(1, "2026-05-01", facts.Prorogation(D("2031"))),
+            ),
+            "2026-01-01",
+            "2031",
+            "avenant 1",
+        ),
+        (
+            "two changes of the clause on one day, the last recorded",
+            (
+                *SIGNED,
+                avenant(
+                    2, "2026-05-01", facts.ClauseChanged("10", "durée", FixedPeriod(D("2026"), D("2032")))
+                ),
+                avenant(
+                    1, "2026-05-01", facts.ClauseChanged("11", "durée", FixedPeriod(D("2026"), D("2031")))
+                ),
+            ),
+            "2026-01-01",
+            "2031",
+            "11",
+        ),
+        (
             "an avenant that lifts the term",
             (*SIGNED, avenant(1, "2026-05-01", facts.ClauseChanged("11", "durée", NoPeriod()))),
             "2026-01-01",
