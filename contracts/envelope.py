@@ -21,6 +21,9 @@ from contracts.events import EVENTS, Event, Fact
 from contracts.upcasting import OLD_EVENTS, today
 
 POSITION_MAX: Final = 2_147_483_647
+EVENT_BYTES_MAX: Final = 60_000
+"""What is more is a paper, and belongs outside the log."""
+
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 Channel = Literal["api", "cli", "import", "portal"]

@@ -22,14 +22,22 @@ VERSION: Final = "1.0.0"
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]
 
-REQUESTS: Final = (commands.Declaration, queries.StatementQuery, queries.ListQuery, queries.EventsQuery)
+REQUESTS: Final = (
+    commands.Declaration,
+    queries.StatementQuery,
+    queries.ListQuery,
+    queries.EventsQuery,
+    queries.TakeOver,
+)
 ANSWERS: Final = (
     commands.Recording,
     commands.Unchanged,
     commands.Refusal,
+    queries.StatementAnswer,
     queries.ListAnswer,
     queries.EventsPage,
     queries.Status,
+    queries.Progress,
 )
 
 
@@ -128,13 +136,13 @@ def asyncapi() -> Schema:
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": "application/json",
-        "channels": _channels(event_messages, plain),
+        "channels": _channels(event_messages),
         "operations": _operations(),
         "components": {"messages": {**event_messages, **plain}},
     }
 
 
-def _channels(event_messages: Schema, plain: Schema) -> Schema:
+def _channels(event_messages: Schema) -> Schema:
     def messages(*names: str) -> Schema:
         return {name: {"$ref": f"#/components/messages/{name}"} for name in names}
 
@@ -161,6 +169,15 @@ def _channels(event_messages: Schema, plain: Schema) -> Schema:
             "messages": messages("Recording", "Unchanged", "Refusal"),
         },
     }
+    for verb in _TAKE_OVERS:
+        channels[f"admin-projector-{verb}"] = {
+            "address": subjects.admin("projector", verb),
+            "messages": messages("TakeOver"),
+        }
+        channels[f"admin-projector-{verb}-answer"] = {
+            "address": None,
+            "messages": messages("Progress", "Refusal"),
+        }
     for view, asks, answers in _QUERIES:
         channels[f"query-{view}"] = {
             "address": subjects.query(view),
@@ -168,17 +185,20 @@ def _channels(event_messages: Schema, plain: Schema) -> Schema:
         }
         channels[f"query-{view}-answer"] = {
             "address": None,
-            "messages": messages(*(name for name in (answers, "Refusal") if name in plain)),
+            "messages": messages(answers, "Refusal"),
         }
     return channels
 
 
 _QUERIES: Final = (
-    ("statement", "StatementQuery", ""),
+    ("statement", "StatementQuery", "StatementAnswer"),
     ("list", "ListQuery", "ListAnswer"),
     ("events", "EventsQuery", "EventsPage"),
     ("status", "", "Status"),
 )
+
+
+_TAKE_OVERS: Final = ("rebuild", "rollback")
 
 
 def _operations() -> Schema:
@@ -192,6 +212,9 @@ def _operations() -> Schema:
     }
     for view, _, _ in _QUERIES:
         operations[f"ask-{view}"] = _asked(f"query-{view}", f"query-{view}-answer", f"Ask for the {view}.")
+    for verb in _TAKE_OVERS:
+        channel = f"admin-projector-{verb}"
+        operations[channel] = _asked(channel, f"{channel}-answer", f"Have the read models {verb}.")
     return operations
 
 

@@ -21,6 +21,9 @@ WAIT_SECONDS_MAX: Final = 5.0
 EVENTS_PER_PAGE_MAX: Final = 500
 PAGE_BYTES_MAX: Final = 800_000
 
+PROGRESS_INBOX: Final = r"^_INBOX[A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)+$"
+"""Progress goes to an inbox and to no other subject: nobody has messages published where they like."""
+
 AtLeast = Annotated[int, msgspec.Meta(ge=0)]
 
 
@@ -94,3 +97,36 @@ class Status(msgspec.Struct, frozen=True):
     lag_seconds: float
     digest: str
     started_at: datetime
+
+
+class StatementAnswer(msgspec.Struct, frozen=True):
+    """
+    A statement, as services.domain.statement.encode made it, and what it was computed from.
+
+    *position* is the last one of the ledger that was taken into account: where
+    *known_at* was asked, the last one recorded by that instant.
+    """
+
+    statement: msgspec.Raw
+    position: int
+    known_at: Instant | None
+    on: date
+
+
+class TakeOver(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """
+    An operator's request to rebuild, or to roll back.
+
+    Progress goes to the inbox *progress_to*, the outcome to whoever asked.
+    """
+
+    progress_to: Annotated[str, msgspec.Meta(pattern=PROGRESS_INBOX)] | None = None
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far what will take over is: at *position* of *target*, after *seconds*; *done*: it took over."""
+
+    position: int
+    target: int
+    seconds: float
+    done: bool = False

@@ -28,14 +28,13 @@ from rich.text import Text
 
 from contracts import dates, envelope
 from contracts.commands import Recording, Refusal, Unchanged
-from contracts.queries import EventsQuery, ListAnswer, ListQuery, StatementQuery
+from contracts.queries import EventsQuery, ListAnswer, ListQuery, StatementAnswer, StatementQuery
 from contracts.subjects import parse_stream
 from eventstore import sqlite
 from eventstore.store import StoreError
 from services import asking, dossiers, embedded_nats, pages, processes, questions, runtime
 from services.auditor import verification
 from services.domain import french, statement
-from services.projector.replies import StatementAnswer
 
 NATS_URL_DEFAULT: Final = "nats://127.0.0.1:4222"
 CONNECT_SECONDS_MAX: Final = 5.0

@@ -33,11 +33,19 @@ from contracts.commands import (
     FieldAtFault,
     field_at_fault,
 )
-from contracts.envelope import Entry, Envelope, Instant, UnknownTag, decode_fact, encode, encode_fact
+from contracts.envelope import (
+    EVENT_BYTES_MAX,
+    Entry,
+    Envelope,
+    Instant,
+    UnknownTag,
+    decode_fact,
+    encode,
+    encode_fact,
+)
 from contracts.events import EVENTS
 from contracts.institutions import InstitutionId
 from contracts.terms import Key, Line
-from eventstore.store import BODY_BYTES_MAX
 from services.domain import streams
 from services.domain.refusals import Refused
 from services.domain.streams import Proposed
@@ -441,10 +449,10 @@ class _Rehearsal:
             self._position += 1
             entry = self._entry(rehearsed, state, one, ordinal=ordinal, count=len(decided))
             size_bytes = len(encode(entry.envelope))
-            if size_bytes > BODY_BYTES_MAX:
+            if size_bytes > EVENT_BYTES_MAX:
                 place = next(place for place, other in left if other is one)
                 message = f"this fact makes an event of {size_bytes} bytes: say it in several facts"
-                rule = f"an event has at most {BODY_BYTES_MAX} bytes"
+                rule = f"an event has at most {EVENT_BYTES_MAX} bytes"
                 yield Problem(file, command.line_of(f"$.facts[{place}]"), message, rule)
             state = streams.evolve(state, entry)
         self._states[command.stream] = state

@@ -25,11 +25,13 @@ from contracts.queries import (
     EventsQuery,
     ListAnswer,
     ListQuery,
+    Progress,
+    StatementAnswer,
     StatementQuery,
     Status,
+    TakeOver,
 )
 from services import runtime
-from services.projector.replies import Progress, StatementAnswer, TakeOver
 
 ANSWER_SECONDS_MAX: Final = WAIT_SECONDS_MAX + 5.0
 SILENCE_SECONDS_MAX: Final = 15.0

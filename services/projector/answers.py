@@ -27,12 +27,12 @@ from contracts.queries import (
     EventsQuery,
     ListAnswer,
     ListQuery,
+    StatementAnswer,
     StatementQuery,
 )
 from services.domain import statement
 from services.projector.projection import microseconds
 from services.projector.recent import Recent
-from services.projector.replies import StatementAnswer
 from services.projector.trouble import ViewsUnfit
 
 STATEMENT_BYTES_KEPT_MAX: Final = 16 * 1024 * 1024

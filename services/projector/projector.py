@@ -22,14 +22,21 @@ from nats.js.errors import NotFoundError
 
 from contracts import dates, subjects
 from contracts.commands import Malformed, Refusal, field_at_fault
-from contracts.queries import WAIT_SECONDS_MAX, EventsQuery, ListQuery, StatementQuery, Status
+from contracts.queries import (
+    WAIT_SECONDS_MAX,
+    EventsQuery,
+    ListQuery,
+    Progress,
+    StatementQuery,
+    Status,
+    TakeOver,
+)
 from services.projector import folder as folders
 from services.projector import followed
 from services.projector.answers import Answers, NoAnswer
 from services.projector.folder import Folder, Pointer
 from services.projector.followed import Followed
 from services.projector.projection import NAME, VERSION
-from services.projector.replies import Progress, TakeOver
 from services.projector.trouble import OtherVersion, ViewsUnfit
 from services.runtime import Asked, Endpoint
 

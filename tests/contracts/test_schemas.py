@@ -10,6 +10,7 @@ from referencing import Registry, Resource
 
 from contracts import envelope, generate
 from contracts.events import PaymentMade
+from eventstore.store import BODY_BYTES_MAX
 from tests.domain.lives import OPENED, VILLE, entries
 
 DOCUMENTS = generate.documents()
@@ -84,3 +85,7 @@ def test_every_reference_of_the_asyncapi_document_leads_somewhere() -> None:
             part = document
             for name in reference.removeprefix("#/").split("/"):
                 part = part[name]
+
+
+def test_the_store_takes_the_largest_event_that_the_contracts_allow_and_no_larger() -> None:
+    assert envelope.EVENT_BYTES_MAX == BODY_BYTES_MAX

@@ -8,11 +8,10 @@ import pytest
 from nats.aio.client import Client
 
 from contracts import subjects
-from contracts.queries import EventsQuery, ListQuery, StatementQuery
+from contracts.queries import EventsQuery, ListQuery, Progress, StatementQuery
 from services import questions, runtime
 from services.domain import streams
 from services.projector import feed, projector
-from services.projector.replies import Progress
 from services.questions import NotAnswered
 from tests.conftest import NatsServer
 from tests.projector import ledgers
