@@ -140,6 +140,8 @@ async def running(folder: Path, *, port: int = PORT_DEFAULT) -> AsyncIterator[Em
                 stdout=log_file,
                 stderr=log_file,
                 pass_fds=[lock],
+                # Ctrl-C in a terminal goes to all in the foreground; the server is stopped last, and by us.
+                start_new_session=True,
                 preexec_fn=die_with(os.getpid()),
             )
         try:

@@ -28,6 +28,7 @@ class Demo:
                 stderr=subprocess.PIPE,
                 text=True,
                 env=environment(),
+                start_new_session=True,
             )
         self._ready = threading.Event()
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -48,8 +49,8 @@ class Demo:
         return (self.data.parent / "stdout").read_text(encoding="utf-8")
 
     def stop(self, number: int = signal.SIGINT) -> int:
-        """Ask it to stop: its exit code."""
-        self.process.send_signal(number)
+        """Ask it to stop, as Ctrl-C does: every process in the foreground gets the signal. Its exit code."""
+        os.killpg(self.process.pid, number)
         return self.wait()
 
     def wait(self) -> int:

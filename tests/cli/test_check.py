@@ -68,7 +68,7 @@ BAD = {
     ),
     "a year without quotes": (
         OPENED + VOTED.replace("effective_on: 2026-01-15", "effective_on: 2026  # here"),
-        'a date is written as text, got int 2026: put it in quotes, "2014" (contracts/schemas)',
+        'a date is written as text, got the number 2026: put it in quotes, "2014" (contracts/schemas)',
     ),
     "an amount that is no whole number of cents": (
         OPENED + VOTED.replace("81_000_00", "81000.50  # here"),

@@ -97,15 +97,13 @@ def on_a_terminal(*arguments: str, **more: str) -> str:
 
 
 def children_of(pid: int) -> dict[str, int]:
-    listed = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True, check=True
-    )
     found = {}
-    for line in listed.stdout.splitlines():
-        number, _, command = line.strip().partition(" ")
-        service = re.search(r"services\.(\w+)|(nats-server)", command)
-        if service:
-            found[service[1] or service[2]] = int(number)
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            parent = int((process / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            service = re.search(r"services\.(\w+)|(nats-server)", (process / "cmdline").read_text())
+            if parent == pid and service:
+                found[service[1] or service[2]] = int(process.name)
     return found
 
 
