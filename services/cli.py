@@ -901,14 +901,16 @@ async def _caught_up(bus: Client, position: int) -> ListAnswer:
 
 
 def _tell_where(url: str, data: Path) -> None:
+    # As it was called: `make demo` runs the one in .venv/bin, which is on nobody's PATH.
+    program = sys.argv[0] if Path(sys.argv[0]).name == "registre" else "registre"
     _say(
         f"""
 The ledger answers at {url}. In another terminal:
 
     export REGISTRE_NATS_URL={url}
-    registre list
-    registre show mjc-clairs-soleils-2026 --on 2026-06-30
-    registre verify --store {data / "ledger.db"}
+    {program} list
+    {program} show mjc-clairs-soleils-2026 --on 2026-06-30
+    {program} verify --store {data / "ledger.db"}
 
 Ctrl-C stops it; the data stay."""
     )
