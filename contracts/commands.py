@@ -14,7 +14,6 @@ import re
 from datetime import datetime
 from hashlib import sha256
 from typing import Annotated, Final
-from uuid import UUID
 
 import msgspec
 
@@ -106,14 +105,22 @@ class Malformed(Exception):
 
 
 class Request(msgspec.Struct, frozen=True):
-    """A declaration taken apart: each fact decoded, and a digest for a retry to be compared with."""
+    """
+    A declaration taken apart: each fact decoded, and a digest for a retry to be compared with.
+
+    *data* has the bytes of each fact as they are kept.
+    """
 
     declaration: Declaration
     facts: tuple[Event, ...]
+    data: tuple[bytes, ...]
     digest: bytes
 
 
 _decode = msgspec.json.Decoder(Declaration, dec_hook=dates.decode).decode
+_COMMAND_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+"""A UUIDv7 (RFC 9562): its version, and the variant without which there are no versions."""
+
 _PATH = re.compile(r"^(?P<message>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
 
 
@@ -134,6 +141,7 @@ def parse(body: bytes, *, stream: str) -> Request:
         raise Malformed((field_at_fault(error),)) from error
     wrong = list(_wrong_command_id(declaration.command_id))
     facts: list[Event] = []
+    data: list[bytes] = []
     hasher = sha256(stream.encode())
     for index, declared in enumerate(declaration.facts):
         try:
@@ -144,12 +152,13 @@ def parse(body: bytes, *, stream: str) -> Request:
             wrong.append(field_at_fault(error, f"$.facts[{index}].data"))
         else:
             facts.append(fact)
+            data.append(encode_fact(fact))
             whose = declared.on_behalf_of or ""
             hasher.update(f"\n{fact.TYPE}\n{declared.effective_on}\n{whose}\n".encode())
-            hasher.update(encode_fact(fact))
+            hasher.update(data[-1])
     if wrong:
         raise Malformed(tuple(wrong))
-    return Request(declaration, tuple(facts), hasher.digest())
+    return Request(declaration, tuple(facts), tuple(data), hasher.digest())
 
 
 def field_at_fault(error: Exception, root: str = "$") -> FieldAtFault:
@@ -161,10 +170,6 @@ def field_at_fault(error: Exception, root: str = "$") -> FieldAtFault:
 
 
 def _wrong_command_id(text: str) -> tuple[FieldAtFault, ...]:
-    try:
-        given = UUID(text)
-    except ValueError:
-        given = None
-    if given is not None and given.version == 7 and str(given) == text:
+    if _COMMAND_ID.fullmatch(text):
         return ()
     return (FieldAtFault("$.command_id", f"{text!r} is no UUIDv7 in its usual writing"),)

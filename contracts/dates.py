@@ -146,9 +146,24 @@ def decode(wanted: type, value: Any) -> Any:
     """The msgspec dec_hook for the types of this module."""
     if wanted is PartialDate:
         if not isinstance(value, str):
-            raise ValueError(f"a date is written as text, got {type(value).__name__} {value!r}")
+            raise ValueError(f"a date is written as text, got {_in_json(value)}")
         return parse(value)
     raise TypeError(f"{wanted.__name__} has no written form")
+
+
+def _in_json(value: Any) -> str:
+    """What *value* was in the JSON it came from, in JSON's own words."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return f"the number {value}"
+        case dict():
+            return "an object"
+        case _:
+            return "an array"
 
 
 def schema(wanted: type) -> dict[str, Any]:

@@ -12,6 +12,7 @@ publish under its own name only, so the token is its proof.
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 LEDGER: Final = "LEDGER"
@@ -36,6 +37,9 @@ CATEGORIES: Final = ("agrement", "convention", "institution")
 
 _slug = re.compile(SLUG)
 
+SUBJECTS_CACHED_MAX: Final = 8_192
+"""Subjects and streams whose parts are kept at hand: they come again and again, and are short."""
+
 
 def ledger(category: str) -> str:
     """The subject of events of one category: as many subjects as categories, however many conventions."""
@@ -48,6 +52,7 @@ def command(institution: str, stream: str) -> str:
     return f"cmd.{_token(institution)}.{category}.{identifier}"
 
 
+@lru_cache(SUBJECTS_CACHED_MAX)
 def parse_command(subject: str) -> tuple[str, str]:
     """The institution that asks and the stream it asks about. Raises ValueError."""
     match subject.split("."):
@@ -64,6 +69,7 @@ def stream(category: str, identifier: str) -> str:
     return f"{category}/{_token(identifier)}"
 
 
+@lru_cache(SUBJECTS_CACHED_MAX)
 def parse_stream(name: str) -> tuple[str, str]:
     """The category and the id of the stream *name*. Raises ValueError."""
     category, _, identifier = name.partition("/")

@@ -13,7 +13,7 @@ from typing import ClassVar, Final
 import msgspec
 
 from contracts.commands import Request
-from contracts.envelope import POSITION_MAX, Entry, Envelope, encode, encode_fact
+from contracts.envelope import POSITION_MAX, Entry, Envelope, encode
 from contracts.events import Event
 from eventstore.store import BODY_BYTES_MAX, Appended
 from services.domain.refusals import Refused
@@ -100,7 +100,7 @@ def drafts(
                 command_id=declaration.command_id,
                 actor=actor,
                 channel=declaration.channel,
-                data=msgspec.Raw(encode_fact(one.fact)),
+                data=msgspec.Raw(request.data[index[id(one)]]),
                 on_behalf_of=None if one.on_behalf_of == actor else one.on_behalf_of,
                 principal=declaration.principal,
                 correlation_id=declaration.correlation_id,
