@@ -402,33 +402,14 @@ def _with_ending(life: Life, ending: Ending) -> Life:
 
 def introduces(fact: Event) -> tuple[str, str] | None:
     """The kind and the name that *fact* takes for itself: a second fact with it is refused."""
-    match fact:
-        case facts.SignatureAffixed():
-            return "signature", _line(fact)
-        case AvenantConcluded():
-            return "avenant", fact.number
-        case facts.DeliberationAdopted():
-            return "deliberation", f"{fact.institution}/{fact.key}"
-        case facts.AppealLodged():
-            return "appeal", fact.key
-        case facts.PaymentMade():
-            return "payment", f"{fact.payer}/{fact.key}"
-        case facts.PaymentOrdered():
-            return "mandat", f"{fact.payer}/{fact.exercice}/{fact.number}"
-        case facts.FundsCommitted():
-            return "engagement", f"{fact.payer}/{fact.exercice}/{fact.number}"
-        case facts.RecoveryOrdered():
-            return "titre", f"{fact.payer}/{fact.exercice}/{fact.number}"
-        case facts.NoticeSent():
-            return "notice", fact.key
-        case facts.DisputeOpened():
-            return "dispute", fact.key
-        case facts.PaymentsSuspended():
-            return "suspension", fact.key
-        case facts.ContradictionFound():
-            return "contradiction", fact.key
-        case _:
-            return None
+    named = _INTRODUCES.get(type(fact))
+    return named and named(fact)
+
+
+def refers(fact: Event) -> tuple[str, str, str] | None:
+    """The kind and the name that *fact* speaks of, and in which field: it must be there."""
+    named = _REFERS.get(type(fact))
+    return named and named(fact)
 
 
 def _line(fact: facts.SignatureAffixed | facts.SignatureContested) -> str:
@@ -437,34 +418,45 @@ def _line(fact: facts.SignatureAffixed | facts.SignatureContested) -> str:
     return line if fact.avenant is None else f"{line} on avenant {fact.avenant}"
 
 
-def refers(fact: Event) -> tuple[str, str, str] | None:
-    """The kind and the name that *fact* speaks of, and in which field: it must be there."""
-    match fact:
-        case facts.ActeTransmitted() | facts.ActeReceived() | facts.ActePublished():
-            return "deliberation", f"{fact.institution}/{fact.deliberation}", "deliberation"
-        case facts.AppealDecided():
-            return "appeal", fact.key, "key"
-        case facts.PaymentRejected() | facts.AdvanceSetOff():
-            return "payment", f"{fact.payer}/{fact.payment}", "payment"
-        case (
-            facts.NoticePresented()
-            | facts.NoticeReceived()
-            | facts.NoticeSatisfied()
-            | facts.NoticeUnheeded()
-        ):
-            return "notice", fact.key, "key"
-        case facts.ResiliationPronounced() if fact.notice is not None:
-            return "notice", fact.notice, "notice"
-        case facts.MediationProposed() | facts.DisputeClosed():
-            return "dispute", fact.key, "key"
-        case facts.SuspensionLifted():
-            return "suspension", fact.key, "key"
-        case facts.ContradictionSettled():
-            return "contradiction", fact.key, "key"
-        case facts.SignatureContested():
-            return "signature", _line(fact), "signatory"
-        case _:
-            return None
+# Found by the type, for these two are asked of every fact, and the answer is mostly None.
+_INTRODUCES: dict[type[Event], Callable[[Any], tuple[str, str]]] = {
+    facts.SignatureAffixed: lambda fact: ("signature", _line(fact)),
+    AvenantConcluded: lambda fact: ("avenant", fact.number),
+    facts.DeliberationAdopted: lambda fact: ("deliberation", f"{fact.institution}/{fact.key}"),
+    facts.AppealLodged: lambda fact: ("appeal", fact.key),
+    facts.PaymentMade: lambda fact: ("payment", f"{fact.payer}/{fact.key}"),
+    facts.PaymentOrdered: lambda fact: ("mandat", f"{fact.payer}/{fact.exercice}/{fact.number}"),
+    facts.FundsCommitted: lambda fact: ("engagement", f"{fact.payer}/{fact.exercice}/{fact.number}"),
+    facts.RecoveryOrdered: lambda fact: ("titre", f"{fact.payer}/{fact.exercice}/{fact.number}"),
+    facts.NoticeSent: lambda fact: ("notice", fact.key),
+    facts.DisputeOpened: lambda fact: ("dispute", fact.key),
+    facts.PaymentsSuspended: lambda fact: ("suspension", fact.key),
+    facts.ContradictionFound: lambda fact: ("contradiction", fact.key),
+}
+_REFERS: dict[type[Event], Callable[[Any], tuple[str, str, str] | None]] = {
+    **dict.fromkeys(
+        (facts.ActeTransmitted, facts.ActeReceived, facts.ActePublished),
+        lambda fact: ("deliberation", f"{fact.institution}/{fact.deliberation}", "deliberation"),
+    ),
+    facts.AppealDecided: lambda fact: ("appeal", fact.key, "key"),
+    **dict.fromkeys(
+        (facts.PaymentRejected, facts.AdvanceSetOff),
+        lambda fact: ("payment", f"{fact.payer}/{fact.payment}", "payment"),
+    ),
+    **dict.fromkeys(
+        (facts.NoticePresented, facts.NoticeReceived, facts.NoticeSatisfied, facts.NoticeUnheeded),
+        lambda fact: ("notice", fact.key, "key"),
+    ),
+    facts.ResiliationPronounced: lambda fact: (
+        None if fact.notice is None else ("notice", fact.notice, "notice")
+    ),
+    **dict.fromkeys(
+        (facts.MediationProposed, facts.DisputeClosed), lambda fact: ("dispute", fact.key, "key")
+    ),
+    facts.SuspensionLifted: lambda fact: ("suspension", fact.key, "key"),
+    facts.ContradictionSettled: lambda fact: ("contradiction", fact.key, "key"),
+    facts.SignatureContested: lambda fact: ("signature", _line(fact), "signatory"),
+}
 
 
 # -- decide: may it be recorded
@@ -642,5 +634,5 @@ def _role(hint: Any) -> str | None:
 
 def _has_parts(hint: Any) -> bool:
     if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
-        return True
+        return bool(_fields(hint))
     return any(_has_parts(part) for part in get_args(hint))

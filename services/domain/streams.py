@@ -43,11 +43,15 @@ def decide(state: State, *, actor: str, proposed: Sequence[Proposed]) -> tuple[P
     Raises refusals.Refused for the first that cannot be.
     """
     taken: list[Proposed] = []
+    last: Held | None = None
     for index, one in enumerate(proposed):
+        # Nobody is judged by what the last fact makes of the state: it is not made.
+        if last is not None:
+            state = _evolve(state, last)
+            last = None
         if _decide(state, actor, one, index):
             taken.append(one)
-            position = UNRECORDED + index
-            state = _evolve(state, Held(position, one.effective_on, actor, one.on_behalf_of, one.fact))
+            last = Held(UNRECORDED + index, one.effective_on, actor, one.on_behalf_of, one.fact)
     return tuple(taken)
 
 
