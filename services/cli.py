@@ -588,15 +588,21 @@ def _tell_outcomes(dossier: dossiers.Dossier, outcomes: Sequence[Outcome]) -> No
         if one.outcome == "recorded" and one.last_position is not None and one.first_position is not None
     )
     again = sum(one.outcome in ("repeated", "unchanged") for one in outcomes)
-    said = [f"{new} facts recorded"] if new else []
+    said = [f"{_counted(new, 'fact')} recorded"] if new else []
     said += [f"{again} of {len(dossier.commands)} commands said nothing new"] if again else []
     said += ["nothing added"] if not new else []
     refused = [one for one in outcomes if one.outcome == "refused"]
     left = len(dossier.commands) - len(outcomes)
-    said += [f"refused at line {refused[0].line}, {left} commands after it not sent"] if refused else []
+    if refused:
+        said.append(f"refused at line {refused[0].line}")
+        said += [f"{_counted(left, 'command')} after it not sent"] if left else []
     typer.echo(f"{dossier.name}: {', '.join(said)}")
     for one in refused:
         typer.echo(f"{one.file}:{one.line}: {one.message}", err=True)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 # -- rebuild, verify

@@ -86,7 +86,7 @@ commands:
     )
     result = called(demo, "import", str(path))
     assert result.exit_code == 1
-    assert result.stdout == "suite: nothing added, refused at line 13, 1 commands after it not sent\n"
+    assert result.stdout == "suite: nothing added, refused at line 13, 1 command after it not sent\n"
     assert result.stderr.startswith(f"{path}:13: inconnue is no party to convention/{NOTE}")
     status = called(demo, "show", NOTE, "--json")
     assert json.loads(status.stdout)["statement"]["phase"] == "projet"
