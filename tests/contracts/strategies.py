@@ -103,8 +103,10 @@ def _struct(kind: type[msgspec.Struct]) -> st.SearchStrategy[dict[str, Any]]:
     required: dict[str, st.SearchStrategy[Any]] = {}
     optional: dict[str, st.SearchStrategy[Any]] = {}
     for field in wanted.fields:
-        value = _BY_NAME[field.name] if field.name in _BY_NAME else _values(field.type, field.name)
-        (required if field.required else optional)[field.encode_name] = value
+        if field.required:
+            required[field.encode_name] = _values(field.type, field.name)
+        else:
+            optional[field.encode_name] = _BY_NAME.get(field.name, _values(field.type, field.name))
     if wanted.tag_field is not None:
         required[wanted.tag_field] = st.just(wanted.tag)
     if kind.__name__ == "PartyListed":

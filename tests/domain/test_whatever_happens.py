@@ -328,7 +328,7 @@ def read(value: Any, kind: Any, path: str) -> list[tuple[str, str]]:
             return []
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(any_facts() | facts_of(facts.ClauseStated) | facts_of(facts.AvenantConcluded))
 def test_every_party_a_fact_names_is_found_however_deep(fact: Event) -> None:
     convention._fields.cache_clear()
