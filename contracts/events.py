@@ -16,6 +16,7 @@ Amounts are integer cents, more than nothing.
 """
 
 import re
+from functools import cache
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 import msgspec
@@ -1333,6 +1334,7 @@ _TAG = re.compile(r"^(?P<group>[a-z]+)\.[a-z-]+\.v[1-9][0-9]*$")
 ANY_STREAM: Final = frozenset({"entry", "piece", "contradiction"})
 
 
+@cache
 def stream_category(tag: str) -> str | None:
     """The category of stream that facts with this tag belong to; None: any."""
     found = _TAG.match(tag)

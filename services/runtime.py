@@ -183,25 +183,29 @@ def configure_logging(service: str) -> None:
         event["timestamp"] = datetime.now(UTC)
         return event
 
-    for_people = sys.stderr.isatty()
-    shared: list[structlog.typing.Processor] = [signed]
-    rendering: list[structlog.typing.Processor] = (
-        [_readable_time, structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
-        if for_people
-        else [structlog.processors.format_exc_info, _json]
-    )
+    if sys.stderr.isatty():
+        rendered: list[structlog.typing.Processor] = [
+            signed,
+            _readable_time,
+            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+        ]
+        of_libraries = rendered
+        factory: Callable[..., object] = structlog.WriteLoggerFactory(file=sys.stderr)
+    else:
+        rendered = [signed, _json]
+        of_libraries = [*rendered, _text]
+        factory = structlog.BytesLoggerFactory(file=sys.stderr.buffer)
     structlog.configure(
-        processors=[*shared, *rendering],
+        processors=rendered,
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=factory,
         cache_logger_on_first_use=True,
     )
     # What the libraries say goes the same way.
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *of_libraries],
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
@@ -215,8 +219,14 @@ def _readable_time(_: object, __: str, event: structlog.typing.EventDict) -> str
 _line = msgspec.json.Encoder(enc_hook=str)
 
 
-def _json(_: object, __: str, event: structlog.typing.EventDict) -> str:
-    return _line.encode(event).decode()
+def _json(logger: object, level: str, event: structlog.typing.EventDict) -> bytes:
+    if "exc_info" in event:
+        event = structlog.processors.format_exc_info(logger, level, event)
+    return _line.encode(event)
+
+
+def _text(_: object, __: str, line: Any) -> str:
+    return bytes(line).decode()
 
 
 # -- the bus ------------------------------------------------------------------

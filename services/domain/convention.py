@@ -303,13 +303,12 @@ def evolve(state: State, held: Held, *, version: int) -> State:
     book = books.enter(state.book, held)
     if isinstance(held.fact, facts.EntryCancelled | facts.EntryReplaced):
         # A cancelled entry takes its effects with it, so the life is lived again without it.
-        blank = msgspec.structs.replace(initial(state.stream), book=book)
-        state = reduce(_live, book.live(), blank)
+        state = reduce(_live, book.live(), initial(state.stream))
     else:
-        state = _live(msgspec.structs.replace(state, book=book), held)
+        state = _live(state, held)
     last = max(held.position, state.life.last_position)
     life = msgspec.structs.replace(state.life, version=version, last_position=last)
-    return msgspec.structs.replace(state, version=version, life=life)
+    return msgspec.structs.replace(state, version=version, book=book, life=life)
 
 
 def _live(state: State, held: Held) -> State:

@@ -11,7 +11,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter
 from typing import Final
-from weakref import WeakValueDictionary
 
 import msgspec
 import structlog
@@ -34,6 +33,7 @@ from services.domain.refusals import Refused
 from services.domain.streams import Proposed, State
 from services.registrar.sealing import Draft, drafts, placed
 from services.registrar.states import States
+from services.registrar.turns import Turns
 from services.runtime import Asked
 
 ATTEMPTS_MAX: Final = 5
@@ -46,6 +46,7 @@ FIELDS_MAX: Final = 20
 FIELD_CHARACTERS_MAX: Final = 500
 
 log = structlog.get_logger()
+_encode = msgspec.json.Encoder().encode
 
 
 class WrongSubject(Exception):
@@ -112,13 +113,12 @@ class Registrar:
         self._bar = bar
         self._appended = appended
         self._states = States() if states is None else states
-        # A turn lives as long as somebody holds it or waits for it, so there are never more than requests.
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._turns = Turns()
 
     async def handle(self, asked: Asked) -> bytes | Refusal:
         """The answer to one request of the bus, as runtime.answering wants it."""
         answer = await self.answer(asked.subject, asked.body)
-        return answer if isinstance(answer, Refusal) else msgspec.json.encode(answer)
+        return answer if isinstance(answer, Refusal) else _encode(answer)
 
     async def answer(self, subject: str, body: bytes) -> Recording | Unchanged | Refusal:
         """
@@ -157,9 +157,11 @@ class Registrar:
         if (barred := await self._bar()) is not None:
             return barred
         request = commands.parse(body, stream=line.stream)
-        turn = self._turns.setdefault(line.stream, asyncio.Lock())
-        async with turn:
+        await self._turns.take(line.stream)
+        try:
             return await self._record(request, line)
+        finally:
+            self._turns.leave(line.stream)
 
     async def _record(self, request: Request, line: Line) -> Recording | Unchanged:
         """Decide, and append what was decided; again, as long as the stream moves meanwhile."""

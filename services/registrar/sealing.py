@@ -78,11 +78,15 @@ def drafts(
     actor: str,
 ) -> list[Draft]:
     """The events to record what was *decided* of what the *request* *proposed*, all but their places."""
-    index = {id(one): place for place, one in enumerate(proposed)}
     declaration = request.declaration
+    if len(decided) == len(proposed):
+        places: Sequence[int] = range(len(proposed))
+    else:
+        index = {id(one): place for place, one in enumerate(proposed)}
+        places = [index[id(one)] for one in decided]
     return [
         Draft(
-            index[id(one)],
+            place,
             one.fact,
             Envelope(
                 specversion="1.0",
@@ -100,14 +104,14 @@ def drafts(
                 command_id=declaration.command_id,
                 actor=actor,
                 channel=declaration.channel,
-                data=msgspec.Raw(request.data[index[id(one)]]),
+                data=msgspec.Raw(request.data[place]),
                 on_behalf_of=None if one.on_behalf_of == actor else one.on_behalf_of,
                 principal=declaration.principal,
                 correlation_id=declaration.correlation_id,
                 causation_id=declaration.causation_id,
             ),
         )
-        for ordinal, one in enumerate(decided, 1)
+        for ordinal, (place, one) in enumerate(zip(places, decided, strict=True), 1)
     ]
 
 
