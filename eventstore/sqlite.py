@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, closing, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import aiosqlite
 
@@ -64,11 +64,16 @@ STREAM_PAGE_EVENTS: Final = 1_000
 
 # One row a page, put together and checked in C: beside a busy thread every
 # row would wait for the interpreter lock anew.
-_PAGE: Final = "SELECT count(*), CAST(group_concat(frame, '') AS BLOB) FROM (SELECT frame FROM events %s)"
-_LOG: Final = "WHERE position > ? ORDER BY position LIMIT ?"
+_PAGE: Final = "SELECT count(*), CAST(group_concat(frame, '') AS BLOB)%s FROM (SELECT frame FROM events %s)"
+_LOG_PAGE: Final = _PAGE % (
+    # The last frame of a full page says where the next one starts, before anything is decoded.
+    ", (SELECT frame FROM events WHERE position = :after + :events_max)",
+    "WHERE position > :after ORDER BY position LIMIT :events_max",
+)
 _STREAM: Final = (
     "WHERE stream_id = (SELECT id FROM streams WHERE name = ?) AND version > ? ORDER BY version LIMIT ?"
 )
+_STREAM_PAGE: Final = _PAGE % ("", _STREAM)
 
 _FRAME_AT: Final = "SELECT frame FROM events WHERE position = ?"
 
@@ -94,6 +99,23 @@ _KEYS: Final = (
 _COMMANDS: Final = (
     f"SELECT {COMMAND} FROM commands WHERE (command_id, owner) > (?, ?) ORDER BY command_id, owner LIMIT 1000"
 )
+
+
+class Fetched(NamedTuple):
+    """A page as it comes from the file: so many frames, and the last one once more if the page is full."""
+
+    events: int
+    frames: bytes | None
+    last: bytes | None
+
+    def following(self, after: int) -> int | None:
+        """Where the page after this one starts, that is after *after*; None where that is not known yet."""
+        try:
+            last = frames.whole(self.last or b"")
+        except frames.FrameDamaged:
+            return None  # whoever decodes this page finds it, and names it
+        end = last.position if last.ordinal == last.count else last.position - last.ordinal
+        return end if end > after else None
 
 
 class SqliteReader:
@@ -151,17 +173,8 @@ class SqliteReader:
 
     async def read_all(self, *, after: int, events_max: int = 1_000) -> list[Recorded]:
         """The next events after position *after*, whole commands only; see EventStore."""
-        after = max(after, 0)
-        page = await self._log_page(after, max(events_max, 1))
-        if page and not page[-1].ends_command:
-            broken = page[-1]
-            whole = page[: -broken.ordinal]
-            if whole:
-                return whole
-            page = await self._log_page(after, len(page) + broken.count - broken.ordinal)
-            if not page[-1].ends_command:
-                raise StoreCorrupted(page[-1].position, "the rest of its command is missing")
-        return page
+        after, events_max = max(after, 0), max(events_max, 1)
+        return await self._whole_commands(await self._fetched(after, events_max), after, events_max)
 
     async def follow(self, *, after: int, events_max: int = 1_000) -> AsyncIterator[list[Recorded]]:
         """
@@ -169,17 +182,20 @@ class SqliteReader:
 
         The next page is fetched while the caller works on this one.
         """
-        coming: asyncio.Future[list[Recorded]] | None = None
+        after, events_max = max(after, 0), max(events_max, 1)
+        coming: asyncio.Future[Fetched] | None = None
         try:
             while True:
                 nudged = self._nudged
-                page = await (coming or self.read_all(after=after, events_max=events_max))
+                fetched = await (coming or self._fetched(after, events_max))
                 coming = None
+                following = fetched.following(after)
+                if following is not None:
+                    coming = asyncio.ensure_future(self._fetched(following, events_max))
+                    await asyncio.sleep(0)  # so that it is on its way before anybody here starts working
+                page = await self._whole_commands(fetched, after, events_max)
                 if page:
                     after = page[-1].position
-                    if len(page) >= events_max // 2:
-                        coming = asyncio.ensure_future(self.read_all(after=after, events_max=events_max))
-                        await asyncio.sleep(0)  # so that it is on its way before the caller starts working
                     yield page
                 else:
                     with suppress(TimeoutError):
@@ -286,9 +302,27 @@ class SqliteReader:
             raise StoreCorrupted(position, f"the event of position {frame.position} is in its place")
         return frame
 
-    async def _log_page(self, after: int, events_max: int) -> list[Recorded]:
+    async def _fetched(self, after: int, events_max: int) -> "Fetched":
+        [row] = await self._rows(_LOG_PAGE, {"after": after, "events_max": events_max})
+        return Fetched(*row)
+
+    async def _whole_commands(self, fetched: "Fetched", after: int, events_max: int) -> list[Recorded]:
+        """The events *fetched* after position *after*, without the beginning of a command at their end."""
+        page = await self._log_page(fetched, after, events_max)
+        if page and not page[-1].ends_command:
+            broken = page[-1]
+            whole = page[: -broken.ordinal]
+            if whole:
+                return whole
+            events_max = len(page) + broken.count - broken.ordinal
+            page = await self._log_page(await self._fetched(after, events_max), after, events_max)
+            if not page[-1].ends_command:
+                raise StoreCorrupted(page[-1].position, "the rest of its command is missing")
+        return page
+
+    async def _log_page(self, fetched: "Fetched", after: int, events_max: int) -> list[Recorded]:
         try:
-            page = await self._page(_LOG, (after, events_max))
+            page = _page(fetched.events, fetched.frames)
         except StoreCorrupted as error:
             await self._name_damage(range(after + 1, after + 1 + events_max))
             raise error from None
@@ -300,18 +334,12 @@ class SqliteReader:
     async def _stream_page(self, stream: str, after: int) -> list[Recorded]:
         values = (stream, after, STREAM_PAGE_EVENTS)
         try:
-            return await self._page(_STREAM, values)
+            [(count, joined)] = await self._rows(_STREAM_PAGE, values)
+            return _page(count, joined)
         except StoreCorrupted as error:
             rows = await self._rows(f"SELECT position FROM events {_STREAM}", values)
             await self._name_damage(position for (position,) in rows)
             raise error from None
-
-    async def _page(self, where: str, values: tuple[Any, ...]) -> list[Recorded]:
-        [(count, joined)] = await self._rows(_PAGE % where, values)
-        try:
-            return frames.page(count, joined or b"")
-        except frames.FrameDamaged as error:
-            raise StoreCorrupted(None, str(error)) from error
 
     async def _name_damage(self, positions: Iterable[int]) -> None:
         """Look at the events of a damaged page one by one; raises StoreCorrupted at the first bad one."""
@@ -468,6 +496,13 @@ def _is_damage(error: Exception) -> bool:
     """Whether the file is at fault; an error without a code is a text that is no text any more."""
     code = getattr(error, "sqlite_errorcode", None)
     return code is None or code & 0xFF in _DAMAGED
+
+
+def _page(count: int, joined: bytes | None) -> list[Recorded]:
+    try:
+        return frames.page(count, joined or b"")
+    except frames.FrameDamaged as error:
+        raise StoreCorrupted(None, str(error)) from error
 
 
 def _whole(frame: bytes | None, what: str, position: int | None = None) -> frames.Frame:

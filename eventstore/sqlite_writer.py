@@ -29,6 +29,7 @@ import msgspec
 from eventstore import frames
 from eventstore.clock import Clock, Instants, microseconds
 from eventstore.requests import sealed
+from eventstore.sqlite_checkpoints import Checkpoints
 from eventstore.sqlite_file import SCHEMA, SCHEMA_VERSION, UNREADABLE, origin_of
 from eventstore.store import (
     Appended,
@@ -60,8 +61,8 @@ STREAMS_CACHED_MAX: Final = 100_000
 BUSY_SECONDS_MAX: Final = 5.0
 """How long a commit waits for somebody who locked the file, such as a person with a shell."""
 
-CHECKPOINT_PAGES: Final = 4_000
-"""Pages in the write-ahead log before a commit carries them over to the file: too rare to show in a p99."""
+LAST_EVENTS_CHECKED: Final = 100
+"""Events at the end of the log that opening looks at in full. What lies before is for verify."""
 
 LOOKED_UP_TOGETHER: Final = (64, 8, 1)
 """How many commands one statement looks up: few statements for a group, of few different lengths."""
@@ -73,6 +74,15 @@ DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_
 """What the writer knows by heart and what the file says do not agree."""
 
 LAST: Final = "SELECT frame FROM events ORDER BY position DESC LIMIT 1"
+
+# What is found under the keys comes from the index, which could hide the end of a stream from the writer.
+LAST_KEPT: Final = (
+    "SELECT position, name, version,"
+    " (SELECT position FROM events AS found INDEXED BY sqlite_autoindex_events_1"
+    "  WHERE found.stream_id = kept.stream_id AND found.version = kept.version), frame"
+    f" FROM (SELECT * FROM events ORDER BY position DESC LIMIT {LAST_EVENTS_CHECKED}) AS kept"
+    " LEFT JOIN streams ON id = stream_id ORDER BY position"
+)
 
 # Joined this way round, each name or command asked for is one step down a key; IN would scan the table.
 HEADS: Final = (
@@ -91,6 +101,9 @@ SPENT: Final = (
     f"WITH asked (id, asker) AS (VALUES %s) SELECT {COMMAND}"
     " FROM asked CROSS JOIN commands ON command_id = id AND owner = asker"
 )
+
+NOT_YET: Final = (0, 0)
+"""Id and version of a stream that does not exist."""
 
 Outcome = Appended | Exception
 
@@ -159,6 +172,7 @@ class Additions:
         self.position = head.position
         self.digest = head.digest
         self.stream_ids = stream_ids
+        self.frame_bytes = 0
         self.streams: dict[str, tuple[int, int]] = {}
         self.answered: dict[tuple[str, bytes], tuple[Appended, bytes]] = {}
         self.stream_rows: list[Any] = []
@@ -175,15 +189,17 @@ class Additions:
             self.stream_rows.append((stream_id, stream))
         first_position = self.position + 1
         position, version, digest, count = self.position, ask.expected, self.digest, len(bodies)
+        framed, rows, frame_bytes = frames.framed, self.event_rows, self.frame_bytes
         for ordinal, body in enumerate(bodies, start=1):
             position += 1
             version += 1
             digest = link(digest, body)
-            frame = frames.framed(position, stream, version, ordinal, count, body, digest, instant)
-            self.event_rows.append((position, stream_id, version, len(body), frame))
+            frame = framed(position, stream, version, ordinal, count, body, digest, instant)
+            frame_bytes += len(frame)
+            rows.append((position, stream_id, version, len(body), frame))
         key = (command.command_id, command.owner, command.body_digest, first_position, count)
         self.command_rows.append((*key, command_check(*key)))
-        self.position, self.digest = position, digest
+        self.position, self.digest, self.frame_bytes = position, digest, frame_bytes
         self.streams[stream] = (stream_id, version)
         appended = Appended(first_position, position, version, recorded_at)
         self.answered[command.owner, command.command_id] = (appended, command.body_digest)
@@ -222,6 +238,7 @@ class Writer:
             clock=clock, elapsed_seconds=elapsed_seconds, last=last.recorded_at if last else None
         )
         self._streams: dict[str, tuple[int, int]] = {}
+        self._checkpoints = Checkpoints(path, self._connection)
 
     def _prepare(self, origin: str) -> frames.Frame | None:
         """Set what makes commits durable, read it back, make or recognise the schema; the last event."""
@@ -235,7 +252,7 @@ class Writer:
                 f"a commit would not be durable here (journal_mode {mode}, synchronous {synchronous}; "
                 f"it takes wal and {SYNCHRONOUS[0]})",
             )
-        execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+        execute("PRAGMA wal_autocheckpoint = 0")  # see sqlite_checkpoints
         execute("PRAGMA cell_size_check = ON")
         if execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,):
             self._connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA.read_text()}")
@@ -244,16 +261,30 @@ class Writer:
         kept = origin_of(self._path, self._connection)
         if kept != origin:
             raise StoreUnfit(self._path, f"this is the ledger {kept!r}, not {origin!r}")
-        # A damaged index would hide the end of a stream from the writer, who would then write it twice.
-        [said] = execute("PRAGMA integrity_check(1)").fetchone()
-        if said != "ok":
-            raise StoreCorrupted(None, str(said))
-        row = execute(LAST).fetchone()
-        try:
-            return frames.whole(row[0]) if row else None
-        except frames.FrameDamaged as error:
-            [position] = execute("SELECT max(position) FROM events").fetchone()
-            raise StoreCorrupted(position, str(error)) from error
+        return self._last()
+
+    def _last(self) -> frames.Frame | None:
+        """
+        The last event, once the last LAST_EVENTS_CHECKED are found whole, in order and under their keys.
+
+        That takes as long in a large ledger as in a small one.
+        """
+        last: frames.Frame | None = None
+        for position, name, version, found, frame in self._connection.execute(LAST_KEPT):
+            try:
+                event = frames.whole(frame)
+            except frames.FrameDamaged as error:
+                raise StoreCorrupted(position, str(error)) from error
+            if (event.position, event.stream, event.version, position) != (position, name, version, found):
+                raise StoreCorrupted(position, "it is not the event that its keys say")
+            if last is not None and event.position != last.position + 1:
+                raise StoreCorrupted(last.position + 1, "it is missing")
+            if last is not None and event.digest != link(last.digest, event.body):
+                raise StoreCorrupted(position, "its running digest does not follow from the bytes before")
+            last = event
+        if last is not None and last.ordinal != last.count:
+            raise StoreCorrupted(last.position, "the rest of its command is missing")
+        return last
 
     def commit(self, asks: list[Ask]) -> list[Outcome]:
         """
@@ -264,16 +295,22 @@ class Writer:
         """
         if self.failure is not None:
             return [StoreClosed(str(self.failure))] * len(asks)
+        execute = self._connection.execute
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            insert = self._connection.executemany
+            execute("BEGIN IMMEDIATE")
             additions = Additions(self._head, self._stream_ids)
-            outcomes = self._outcomes(asks, additions)
-            if additions.answered:
-                insert("INSERT INTO streams VALUES (?, ?)", additions.stream_rows)
-                insert("INSERT INTO events VALUES (?, ?, ?, ?, ?)", additions.event_rows)
-                insert("INSERT INTO commands VALUES (?, ?, ?, ?, ?, ?)", additions.command_rows)
-            self._connection.execute("COMMIT")
+            outcomes = self._outcomes(asks, additions, {})
+            try:
+                self._insert(additions)
+            except sqlite3.IntegrityError:
+                # A command asked again just as its stream stood where it expects it: the key of
+                # commands refused it. So rare that no group asks beforehand; this one now does.
+                execute("ROLLBACK")
+                execute("BEGIN IMMEDIATE")
+                additions = Additions(self._head, self._stream_ids)
+                outcomes = self._outcomes(asks, additions, self._spent(asks))
+                self._insert(additions)
+            execute("COMMIT")
         except sqlite3.Error as error:
             return [self._given_up(error)] * len(asks)
         except Exception as error:  # noqa: BLE001 - whatever it is, everybody who waits must hear
@@ -283,39 +320,77 @@ class Writer:
         self._remember(additions)
         return outcomes
 
+    def carry_over(self) -> StoreError | None:
+        """Carry over what is due of the write-ahead log; the failure, when nothing may be added after it."""
+        if self.failure is not None:
+            return None  # told already
+        try:
+            self._checkpoints.carry_over()
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+            # After a failed sync nobody knows what the file holds; a second try might say that all is well.
+            if code not in NO_ROOM and code & 0xFF != sqlite3.SQLITE_BUSY:
+                self.failure = StoreUnfit(self._path, f"the write-ahead log cannot be carried over ({error})")
+        return self.failure
+
     def close(self) -> None:
         """Close the file; what the write-ahead log holds is carried over to it."""
+        self._checkpoints.close()
         self._connection.close()
 
-    def _outcomes(self, asks: list[Ask], additions: Additions) -> list[Outcome]:
-        """What becomes of each ask in turn, if the commit succeeds."""
-        spent = self._spent(asks)
-        self._learn({ask.stream for ask in asks})
+    def _outcomes(
+        self, asks: list[Ask], additions: Additions, spent: dict[tuple[str, bytes], Spent]
+    ) -> list[Outcome]:
+        """
+        What becomes of each ask in turn, if the commit succeeds.
+
+        Those in *spent* are answered from the events of their first time. The others
+        are looked up when they would be refused, and else by the key of commands.
+        """
+        self._learn(asks)
         recorded_at: datetime | None = None
         instant = 0
         outcomes: list[Outcome] = []
         for ask in asks:
-            key = (ask.command.owner, ask.command.command_id)
+            stream, command = ask.stream, ask.command
+            key = (command.owner, command.command_id)
             past = additions.answered.get(key)
-            if past is None and key in spent:
-                past = (spent[key].answered(), spent[key].body_digest)
             if past is not None:
-                outcomes.append(repeated(ask.command, *past))
+                outcomes.append(repeated(command, *past))
                 continue
-            stream_id, version = additions.streams.get(ask.stream) or self._streams.get(ask.stream, (0, 0))
+            if spent and key in spent:
+                outcomes.append(repeated(command, spent[key].answered(), spent[key].body_digest))
+                continue
+            stream_id, version = additions.streams.get(stream) or self._streams.get(stream, NOT_YET)
             if ask.expected != version:
-                outcomes.append(WrongVersion(ask.stream, expected=ask.expected, actual=version))
+                refusal = WrongVersion(stream, expected=ask.expected, actual=version)
+                outcomes.append(self._answered_before(ask, refusal))
                 continue
             try:
                 if recorded_at is None:
                     recorded_at = self._instants.next()
                     instant = microseconds(recorded_at)
-                bodies = sealed(ask.stream, ask.seals, additions.position + 1, version + 1, recorded_at)
+                bodies = sealed(stream, ask.seals, additions.position + 1, version + 1, recorded_at)
             except Exception as error:  # noqa: BLE001 - a seal is the caller's code, and so is its error
-                outcomes.append(error)
+                outcomes.append(self._answered_before(ask, error))
                 continue
             outcomes.append(additions.add(ask, stream_id, bodies, recorded_at, instant))
         return outcomes
+
+    def _answered_before(self, ask: Ask, refusal: Exception) -> Outcome:
+        """What *ask* got if it was recorded before; *refusal* if not."""
+        for known in self._spent([ask]).values():
+            return repeated(ask.command, known.answered(), known.body_digest)
+        return refusal
+
+    def _insert(self, additions: Additions) -> None:
+        """Add all rows; raises IntegrityError when one is there already."""
+        insert = self._connection.executemany
+        if additions.stream_rows:
+            insert("INSERT INTO streams VALUES (?, ?)", additions.stream_rows)
+        if additions.event_rows:
+            insert("INSERT INTO events VALUES (?, ?, ?, ?, ?)", additions.event_rows)
+            insert("INSERT INTO commands VALUES (?, ?, ?, ?, ?, ?)", additions.command_rows)
 
     def _spent(self, asks: list[Ask]) -> dict[tuple[str, bytes], Spent]:
         """Those commands that were recorded before this group."""
@@ -326,14 +401,16 @@ class Writer:
                 spent[row[1], row[0]] = Spent(*row)
         return spent
 
-    def _learn(self, streams: set[str]) -> None:
-        """Id and version of those *streams* that exist and are not known by heart."""
-        unknown = [(stream,) for stream in streams if stream not in self._streams]
+    def _learn(self, asks: list[Ask]) -> None:
+        """Id and version of those streams asked for that exist and are not known by heart."""
+        known = self._streams
+        unknown = list({(ask.stream,) for ask in asks if ask.stream not in known})
         for values, chunk in chunked(unknown):
             for stream, stream_id, frame in self._connection.execute(HEADS % values, chunk):
                 self._streams[stream] = (stream_id, last_of(stream, frame).version)
 
     def _remember(self, additions: Additions) -> None:
+        self._checkpoints.grown(commands=len(additions.command_rows), frame_bytes=additions.frame_bytes)
         self._head = Head(additions.position, additions.digest)
         self._stream_ids = additions.stream_ids
         self._streams.update(additions.streams)
@@ -421,4 +498,7 @@ def serve(writer: Writer, queue: Queue, deliver: Deliver) -> None:
             events += len(group[-1].seals)
         if group:
             deliver(group, writer.commit(group), writer.failure)
+            failure = writer.carry_over()
+            if failure is not None:
+                deliver([], [], failure)
     writer.close()

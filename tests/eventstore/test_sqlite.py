@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from eventstore import sqlite, sqlite_writer
+from eventstore import sqlite, sqlite_checkpoints, sqlite_writer
 from eventstore.clock import boot_seconds, utc_now
 from eventstore.sqlite_writer import Ask, Outcome, Writer
 from eventstore.store import (
@@ -23,6 +23,7 @@ from eventstore.store import (
     CommandReused,
     Seal,
     StoreClosed,
+    StoreCorrupted,
     StoreLocked,
     StoreUnfit,
     WrongVersion,
@@ -111,6 +112,35 @@ def test_the_same_command_twice_in_a_group_is_one_command(writer: Writer) -> Non
     assert positions(writer.commit([ask("a", "1", number=7), ask("b", "3")])) == [1, 2]
 
 
+def test_a_command_asked_again_in_a_group_is_found_whatever_its_stream_says_by_now(writer: Writer) -> None:
+    """Where the stream moved on, where it stands as expected, and where its seal would not do any more."""
+
+    def broken(_position: int, _version: int, _recorded_at: datetime) -> bytes:
+        raise KeyError("lost")
+
+    writer.commit([ask("a", "1", number=7)])
+    outcomes = writer.commit(
+        [
+            ask("b", "2"),
+            ask("a", "1", number=7),
+            ask("a", "1", number=7, expected=1),
+            ask("a", broken, number=7, expected=1),
+            ask("a", "other", number=7, asked=b"!", expected=1),
+            ask("a", "3", expected=1),
+        ]
+    )
+    assert positions(outcomes) == [2, 1, 1, 1, CommandReused, 3]
+    assert [each.repeated for each in outcomes if isinstance(each, Appended)] == [
+        False,
+        True,
+        True,
+        True,
+        False,
+    ]
+    assert positions(writer.commit([ask("a", broken, number=7, expected=2)])) == [1]
+    assert writer.failure is None
+
+
 def test_a_group_larger_than_one_statement_is_one_commit(writer: Writer, path: Path) -> None:
     outcomes = writer.commit([ask(f"s{each}", "x", "y") for each in range(157)])
     assert positions(outcomes) == list(range(1, 315, 2))
@@ -138,8 +168,8 @@ STATEMENTS = {
     "update": "UPDATE {table} SET {column} = {column}",
     "delete": "DELETE FROM {table}",
     "replace": "INSERT OR REPLACE INTO {table} SELECT * FROM {table}",
-    "ignore": "INSERT OR IGNORE INTO {table} SELECT * FROM {table}",
-    "upsert": "INSERT INTO {table} SELECT * FROM {table} WHERE true ON CONFLICT DO UPDATE SET {column} = 1",
+    "upsert": "INSERT INTO {table} SELECT * FROM {table} WHERE true"
+    " ON CONFLICT DO UPDATE SET {column} = {table}.{column}",
 }
 
 
@@ -152,25 +182,83 @@ def test_the_schema_itself_refuses_to_change_the_past(
     writer: Writer, path: Path, statement: str, table: str, column: str
 ) -> None:
     writer.commit([ask("a", "1"), ask("b", "2")])
-    with (
-        shell(path) as connection,
-        pytest.raises(sqlite3.IntegrityError, match=f"{table} (is|are) never"),
-    ):
-        connection.execute(statement.format(table=table, column=column))
+    with shell(path) as connection:
+        # Without it the triggers are not asked about what REPLACE deletes; see the tests below.
+        connection.execute("PRAGMA recursive_triggers = ON")
+        with pytest.raises(sqlite3.IntegrityError, match=f"{table} (is|are) never"):
+            connection.execute(statement.format(table=table, column=column))
 
 
-@pytest.mark.parametrize(
-    "row",
-    [
-        "(4, 1, 9, 0, x'')",  # a gap
-        "(1, 1, 9, 0, x'')",  # a position taken
-        "(3, 1, 1, 0, x'')",  # a version taken, at a new position
-    ],
-)
-def test_a_replacement_under_another_key_is_refused_too(writer: Writer, path: Path, row: str) -> None:
+@pytest.mark.parametrize("table", ["streams", "meta"])
+def test_where_rows_are_few_the_schema_refuses_replacement_to_everybody(
+    writer: Writer, path: Path, table: str
+) -> None:
     writer.commit([ask("a", "1"), ask("b", "2")])
     with shell(path) as connection, pytest.raises(sqlite3.IntegrityError, match="never replaced"):
-        connection.execute(f"INSERT OR REPLACE INTO events VALUES {row}")
+        connection.execute(f"INSERT OR REPLACE INTO {table} SELECT * FROM {table}")
+
+
+REPLACEMENTS = {
+    "a position taken": ("events VALUES (1, 1, 9, 0, x'')", 1),
+    "a version taken, at a new position": ("events SELECT 3, 1, 1, 0, frame FROM events LIMIT 1", 1),
+    "a place of a command": (
+        "commands SELECT command_id, owner, body_digest, 2, count, checked FROM commands LIMIT 1",
+        2,
+    ),
+}
+
+
+@pytest.mark.parametrize(("row", "position"), REPLACEMENTS.values(), ids=REPLACEMENTS)
+async def test_what_a_shell_replaced_is_found_and_named(path: Path, row: str, position: int) -> None:
+    async with sqlite.opened(path, origin=ORIGIN) as store:
+        await store.append("a", [body("1")], expected=0, command=command())
+        await store.append("b", [body("2")], expected=0, command=command())
+        with shell(path) as connection:
+            connection.execute(f"INSERT OR REPLACE INTO {row}")
+        with pytest.raises(StoreCorrupted) as caught:
+            async for _ in store.verify():
+                pass
+        assert caught.value.position == position
+
+
+def test_a_row_that_leaves_a_gap_is_found_by_the_next_reader(writer: Writer, path: Path) -> None:
+    writer.commit([ask("a", "1")])
+    with shell(path) as connection:
+        connection.execute("INSERT INTO events SELECT 3, stream_id, 2, size, frame FROM events")
+    with pytest.raises(StoreCorrupted, match="position 3 is corrupted: it is not the event"):
+        Writer(path, origin=ORIGIN, clock=utc_now, elapsed_seconds=boot_seconds)
+
+
+def test_the_write_ahead_log_is_carried_over_beside_the_commits_and_starts_anew(
+    writer: Writer, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_checkpoints, "CHECKPOINT_PAGES", 50)
+    log = path.with_name(path.name + "-wal")
+    sizes = []
+    for version in range(300):
+        writer.commit([ask("a", "x" * 3_000, expected=version)])
+        assert writer.carry_over() is None
+        if writer._checkpoints._pass is not None:
+            writer._checkpoints._pass.result()
+        sizes.append(log.stat().st_size)
+    assert sizes[-1] < 1.5 * sizes[100]  # about the same pages of the log, over and over
+
+
+def test_a_log_that_cannot_be_carried_over_ends_the_store(
+    writer: Writer, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_checkpoints, "CHECKPOINT_PAGES", 1)
+    writer._checkpoints._carrying.close()
+    assert positions(writer.commit([ask("a", "1")])) == [1]
+    told = []
+    for _ in range(1_000):
+        told.append(writer.carry_over())
+        if told[-1] is not None:
+            break
+        writer._checkpoints._pool.submit(int).result()  # what was asked of the thread before is done
+    assert str(told[-1]).startswith(f"{path}: the write-ahead log cannot be carried over (")
+    assert positions(writer.commit([ask("b", "2")])) == [StoreClosed]
+    assert writer.carry_over() is None
 
 
 def test_a_writer_that_went_past_the_lock_is_found(writer: Writer, path: Path) -> None:

@@ -12,7 +12,7 @@ import os
 import sys
 from pathlib import Path
 
-from eventstore import sqlite, sqlite_writer
+from eventstore import sqlite, sqlite_checkpoints, sqlite_writer
 from eventstore.store import Command, Seal
 
 ORIGIN = "registre.test/power"
@@ -71,7 +71,7 @@ def main() -> None:
     # A test of what FULL is worth runs the same under NORMAL.
     levels = {"NORMAL": (1, "NORMAL"), "FULL": (2, "FULL")}
     sqlite_writer.SYNCHRONOUS = levels[sys.argv[2]]  # type: ignore[misc]
-    sqlite_writer.CHECKPOINT_PAGES = 60  # type: ignore[misc]
+    sqlite_checkpoints.CHECKPOINT_PAGES = 60  # type: ignore[misc]
     asyncio.run(append(folder, int(sys.argv[3])))
 
 
