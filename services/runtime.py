@@ -20,6 +20,7 @@ import signal
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -106,7 +107,10 @@ def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]], *, service: 
     # through as often as Python does by default, they cost up to a seventh of a busy process's time.
     gc.freeze()
     gc.set_threshold(*GARBAGE_THRESHOLDS)
-    raise SystemExit(asyncio.run(_supervised(main)))
+    try:
+        raise SystemExit(asyncio.run(_supervised(main)))
+    finally:
+        _lines.write_out()
 
 
 async def _supervised(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> int:
@@ -191,10 +195,12 @@ def configure_logging(service: str) -> None:
         ]
         of_libraries = rendered
         factory: Callable[..., object] = structlog.WriteLoggerFactory(file=sys.stderr)
+        handler: logging.Handler = logging.StreamHandler(sys.stderr)
     else:
         rendered = [signed, _json]
         of_libraries = [*rendered, _text]
-        factory = structlog.BytesLoggerFactory(file=sys.stderr.buffer)
+        factory = _the_lines
+        handler = _OfLibraries()
     structlog.configure(
         processors=rendered,
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
@@ -202,13 +208,62 @@ def configure_logging(service: str) -> None:
         cache_logger_on_first_use=True,
     )
     # What the libraries say goes the same way.
-    handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *of_libraries],
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+
+
+class _Lines:
+    """
+    The lines of a log, written together at the end of each turn of the event loop.
+
+    A line is cheap, the system call that writes it is not: a busy registrar
+    logs dozens in one turn. Off the event loop each is written at once.
+    """
+
+    def __init__(self) -> None:
+        self._gathered: deque[bytes] = deque()
+
+    def msg(self, line: bytes) -> None:
+        """Take one line in."""
+        self._gathered.append(line + b"\n")
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self.write_out()
+        else:
+            if len(self._gathered) == 1:
+                loop.call_soon(self.write_out)
+
+    debug = info = warning = error = critical = msg
+
+    def write_out(self) -> None:
+        """Write what was gathered."""
+        lines = []
+        with contextlib.suppress(IndexError):  # any thread may take from it, so none asks first
+            while True:
+                lines.append(self._gathered.popleft())
+        # Where nobody reads the log any more there is nobody to tell, and the ledger goes on.
+        with contextlib.suppress(OSError):
+            sys.stderr.buffer.write(b"".join(lines))
+            sys.stderr.buffer.flush()
+
+
+_lines = _Lines()
+
+
+def _the_lines(*_: object) -> _Lines:
+    return _lines
+
+
+class _OfLibraries(logging.Handler):
+    """What the libraries say, between our own lines."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _lines.msg(self.format(record).encode())
 
 
 def _readable_time(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

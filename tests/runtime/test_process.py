@@ -87,6 +87,19 @@ async def test_a_process_whose_loop_is_stuck_ends_all_the_same() -> None:
     assert "0.1 s after the signal" in logged[-1]["detail"]
 
 
+async def test_what_was_logged_in_a_turn_that_never_ends_is_written_all_the_same() -> None:
+    process = await start("await stopping.wait()\nlog.info('relay.last')\ntime.sleep(60)", drain=0.1)
+    await after(signal.SIGTERM, process)
+    _, _, logged = await end(process)
+    assert [line["event"] for line in logged] == ["process.stopping", "relay.last", "process.not_drained"]
+
+
+async def test_a_log_that_nobody_reads_stops_nothing() -> None:
+    body = "os.close(sys.stderr.fileno())\nlog.info('a')\nawait asyncio.sleep(0)\nprint('finished')"
+    code, said, _ = await end(await start(body))
+    assert (code, said) == (0, "started\nfinished\n")
+
+
 def test_a_signal_is_obeyed_within_ten_seconds() -> None:
     assert runtime.CUT_OFF_SECONDS < runtime.DRAIN_SECONDS_MAX <= 10
 
