@@ -540,8 +540,9 @@ class _Desk:
             answer = self._internal(error)
             failure = error
         await self._respond(request, answer)
+        if self._in_hand == self.endpoint.at_once_max:
+            self._room.set()
         self._in_hand -= 1
-        self._room.set()
         self._answered += 1
         self._elapsed_ns += time.perf_counter_ns() - started_ns
         if failure is not None and isinstance(failure, self._fatal):

@@ -114,6 +114,7 @@ class Registrar:
         self._appended = appended
         self._states = States() if states is None else states
         self._turns = Turns()
+        self._log = log.bind()  # looked up once, not for each command
 
     async def handle(self, asked: Asked) -> bytes | Refusal:
         """The answer to one request of the bus, as runtime.answering wants it."""
@@ -139,7 +140,7 @@ class Registrar:
                 log.exception("command.failed", actor=line.actor, stream=line.stream)
             if isinstance(error, OutcomeUnknown | StoreCorrupted) and not self.broken.done():
                 self.broken.set_result(error)
-        log.info(
+        self._log.info(
             "command",
             actor=line.actor,
             stream=line.stream,
