@@ -47,7 +47,7 @@ PAGE_EVENTS = 1_000
 ROUNDS = 5
 P99_MS_MAX = 5.0
 CHECKPOINT_PAGES = 4_000
-"""Four times SQLite's default, for the limit and for the peer as well: the rarer, the faster."""
+"""Of the limit: four times SQLite's default, as rarer is faster. The peer keeps the default."""
 
 SWITCH_SECONDS = 0.0002
 """What the services set too: a thread that waits for the interpreter lock gets it after this long."""
@@ -110,16 +110,21 @@ def command(number: int) -> Command:
 
 @dataclass
 class Figures:
-    """Of one contender in one round: events a second, and the p99 of 64 writers in milliseconds."""
+    """Of one contender in one round: events a second; the p99 of an append at 64 writers, or of 64 rows."""
 
     rates: dict[str, float]
-    p99_ms: float
+    p99_ms: float | None = None
 
 
 def timed(events: int, work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return events / (time.perf_counter() - start)
+
+
+def p99_of(seconds: list[float]) -> float:
+    """In milliseconds."""
+    return quantiles(seconds, n=100)[98] * 1_000
 
 
 # The limit ---------------------------------------------------------------------------------------------
@@ -149,6 +154,8 @@ class Limit:
         self.connection.executescript(LIMIT_SCHEMA)
         self.position = 0
         self.versions = [0] * (STREAMS + 1)
+        self.seconds: list[float] = []
+        """How long each transaction of the last write took."""
 
     def rows(
         self, streams: list[int], events_per_command: int = 1
@@ -180,12 +187,16 @@ class Limit:
         groups = [rows[start : start + rows_per_commit] for start in range(0, len(rows), rows_per_commit)]
         made = [([event for event, _ in group], [asked for _, asked in group if asked]) for group in groups]
 
+        self.seconds = []
+
         def work() -> None:
             for events, commands in made:
+                start = time.perf_counter()
                 execute("BEGIN IMMEDIATE")
                 many("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", events)
                 many("INSERT INTO commands VALUES (?, ?, ?, ?, ?)", commands)
                 execute("COMMIT")
+                self.seconds.append(time.perf_counter() - start)
 
         return timed(len(rows), work)
 
@@ -220,15 +231,16 @@ def limit(folder: Path, orders: "Orders") -> Figures:
     contender = Limit(folder)
     imported = contender.write(orders.imported, 1_000, EVENTS_PER_STREAM)
     contender.write([0] * LONG_STREAM_EVENTS, LONG_STREAM_EVENTS, LONG_STREAM_EVENTS)
-    rates = {
-        "append, 64 writers": contender.write(orders.concurrent, WRITERS),
+    rates = {"append, 64 writers": contender.write(orders.concurrent, WRITERS)}
+    p99_ms = p99_of(contender.seconds)
+    rates |= {
         "append, 1 writer": contender.write(orders.alone, 1),
         "import": imported,
         "replay": contender.replay(),
         "fold": contender.fold(),
     }
     contender.connection.close()
-    return Figures(rates, 0.0)
+    return Figures(rates, p99_ms)
 
 
 # Ours --------------------------------------------------------------------------------------------------
@@ -253,7 +265,7 @@ async def concurrent(store: EventStore, orders: "Orders") -> tuple[float, float]
     await asyncio.gather(*(writer(share) for share in shares))
     rate = len(orders.concurrent) / (time.perf_counter() - start)
     orders.versions = versions
-    return rate, quantiles(seconds, n=100)[98] * 1_000
+    return rate, p99_of(seconds)
 
 
 async def ours(folder: Path, orders: "Orders") -> Figures:
@@ -339,6 +351,11 @@ def peer(folder: Path, orders: "Orders") -> Figures:
     datastore = SQLiteDatastore(str(folder / "peer.db"), pool_size=WRITERS, max_overflow=WRITERS)
     recorder = SQLiteApplicationRecorder(datastore)
     recorder.create_table()
+    with datastore.transaction(commit=False) as cursor:
+        # What it comes with, and what we have: or it would not be a peer.
+        for pragma, value in (("journal_mode", "wal"), ("synchronous", 2)):
+            cursor.execute(f"PRAGMA {pragma}")
+            assert cursor.fetchone()[0] == value, pragma
     store: Peer[uuid.UUID] = Peer(mapper, recorder)
     streams = [uuid.uuid4() for _ in range(STREAMS)]
     versions = [0] * STREAMS
@@ -391,7 +408,7 @@ def peer(folder: Path, orders: "Orders") -> Figures:
 
     rates["fold"] = timed(FOLDS // 4 * LONG_STREAM_EVENTS, fold)
     datastore.close()
-    return Figures(rates, 0.0)
+    return Figures(rates)
 
 
 # The rounds --------------------------------------------------------------------------------------------
@@ -430,7 +447,7 @@ async def million() -> bool:
             print(f"replayed in {seconds:.1f} s: {early} KiB after a tenth, {late} KiB at the end")
         start = time.perf_counter()
         async with sqlite.opened(Path(folder) / "million.db", origin="registre.test/bench"):
-            print(f"opened again, every index checked, in {time.perf_counter() - start:.1f} s")
+            print(f"opened again in {time.perf_counter() - start:.1f} s")
     return late < early * 1.1
 
 
@@ -472,7 +489,7 @@ def main() -> int:
 def report(results: dict[str, list[Figures]]) -> int:
     """Print rates, ratios and targets: 0 when every target is met."""
     missed = []
-    print(f"{'':20} {'limit/s':>10} {'ours/s':>10} {'share':>7} {'target':>7} {'peer':>6} {'UmaDB':>6}")
+    print(f"{'':20} {'limit/s':>9} {'ours/s':>9} {'peer/s':>9}   ours target   peer  UmaDB (of the limit)")
     for what, target in TARGETS_PERCENT.items():
 
         def share(contender: str, what: str = what) -> float:
@@ -487,12 +504,18 @@ def report(results: dict[str, list[Figures]]) -> int:
         if mine < max(target, others):
             missed.append(what)
         print(
-            f"{what:20} {rate['limit']:>10,.0f} {rate['ours']:>10,.0f} {mine:>6.0f}% {target:>6}% "
-            f"{others:>5.0f}% {UMADB_PERCENT[what]:>5}%"
+            f"{what:20} {rate['limit']:>9,.0f} {rate['ours']:>9,.0f} {rate.get('eventsourcing', 0):>9,.0f} "
+            f"{mine:>5.0f}% {target:>5}% {others:>5.0f}% {UMADB_PERCENT[what]:>5}%"
         )
-    p99_ms = median(each.p99_ms for each in results["ours"])
-    print(f"p99 of an append at {WRITERS} writers: {p99_ms:.2f} ms (target: under {P99_MS_MAX})")
-    if p99_ms >= P99_MS_MAX:
+    p99_ms = {
+        each: median(figures.p99_ms for figures in results[each] if figures.p99_ms is not None)
+        for each in ("ours", "limit")
+    }
+    print(
+        f"p99 at {WRITERS} writers: {p99_ms['ours']:.2f} ms an append (target: under {P99_MS_MAX} ms); "
+        f"the limit's own transactions of {WRITERS} rows: {p99_ms['limit']:.2f} ms"
+    )
+    if p99_ms["ours"] >= P99_MS_MAX:
         missed.append("p99")
     print("missed: " + ", ".join(missed) if missed else "every target met")
     return 1 if missed else 0

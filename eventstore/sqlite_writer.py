@@ -64,8 +64,8 @@ BUSY_SECONDS_MAX: Final = 5.0
 LAST_EVENTS_CHECKED: Final = 100
 """Events at the end of the log that opening looks at in full. What lies before is for verify."""
 
-LOOKED_UP_TOGETHER: Final = (64, 8, 1)
-"""How many commands one statement looks up: few statements for a group, of few different lengths."""
+ROWS_TOGETHER: Final = (64, 16, 4, 1)
+"""How many rows one statement adds or looks up: few statements for a group, of few different lengths."""
 
 NO_ROOM: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE)
 """The commit record was not written whole. A failed fsync is not among them: nobody knows what it kept."""
@@ -305,7 +305,6 @@ class Writer:
             except sqlite3.IntegrityError:
                 # A command asked again just as its stream stood where it expects it: the key of
                 # commands refused it. So rare that no group asks beforehand; this one now does.
-                execute("ROLLBACK")
                 execute("BEGIN IMMEDIATE")
                 additions = Additions(self._head, self._stream_ids)
                 outcomes = self._outcomes(asks, additions, self._spent(asks))
@@ -385,12 +384,16 @@ class Writer:
 
     def _insert(self, additions: Additions) -> None:
         """Add all rows; raises IntegrityError when one is there already."""
-        insert = self._connection.executemany
-        if additions.stream_rows:
-            insert("INSERT INTO streams VALUES (?, ?)", additions.stream_rows)
-        if additions.event_rows:
-            insert("INSERT INTO events VALUES (?, ?, ?, ?, ?)", additions.event_rows)
-            insert("INSERT INTO commands VALUES (?, ?, ?, ?, ?, ?)", additions.command_rows)
+        # Many rows a statement: between two of them the interpreter lock is let go of, and beside
+        # a busy loop it takes long to get back. With executemany that would be at every row.
+        # OR ROLLBACK, because a statement that could undo itself alone copies every page it touches.
+        for table, rows in (
+            ("streams", additions.stream_rows),
+            ("events", additions.event_rows),
+            ("commands", additions.command_rows),
+        ):
+            for values, chunk in chunked(rows):
+                self._connection.execute(f"INSERT OR ROLLBACK INTO {table} VALUES {values}", chunk)
 
     def _spent(self, asks: list[Ask]) -> dict[tuple[str, bytes], Spent]:
         """Those commands that were recorded before this group."""
@@ -475,7 +478,7 @@ def placeholders(rows: int, columns: int) -> str:
 def chunked(rows: list[Any]) -> Iterator[tuple[str, list[Any]]]:
     """The values of *rows*, as lists of a few lengths, each with the SQL that takes it."""
     start = 0
-    for length in LOOKED_UP_TOGETHER:
+    for length in ROWS_TOGETHER:
         while len(rows) - start >= length:
             chunk = rows[start : start + length]
             yield placeholders(length, len(chunk[0])), list(chain.from_iterable(chunk))
