@@ -91,7 +91,12 @@ log = structlog.get_logger()
 # -- the process --------------------------------------------------------------
 
 
-def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]], *, service: str = "registre") -> NoReturn:
+def run(
+    main: Callable[[asyncio.Event], Coroutine[Any, Any, None]],
+    *,
+    service: str = "registre",
+    switch_interval_seconds: float = SWITCH_INTERVAL_SECONDS,
+) -> NoReturn:
     """
     Run *main* as this process, and exit with its code.
 
@@ -102,7 +107,7 @@ def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]], *, service: 
     EXIT_FAILED.
     """
     configure_logging(service)
-    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+    sys.setswitchinterval(switch_interval_seconds)
     # What the imports made stays to the end, and what a process holds of the ledger has no cycles: looked
     # through as often as Python does by default, they cost up to a seventh of a busy process's time.
     gc.freeze()

@@ -8,11 +8,18 @@ REGISTRE_ORIGIN (the name of the ledger) and REGISTRE_NATS_URL.
 import asyncio
 import os
 from pathlib import Path
+from typing import Final
 
 from eventstore import sqlite
 from eventstore.clock import Clock, utc_now
 from services import runtime
 from services.registrar.service import NAME, attend
+
+SWITCH_INTERVAL_SECONDS: Final = 0.002
+"""
+Longer than other processes': the writer's thread waits while commands gather for its next commit anyway,
+and each switch costs both threads (64 clients: 2 850 commands a second at 0.2 ms, 3 200 at 2 ms and at 20).
+"""
 
 
 async def serve(
@@ -40,4 +47,4 @@ async def main(stopping: asyncio.Event) -> None:
 
 
 if __name__ == "__main__":
-    runtime.run(main, service=NAME)
+    runtime.run(main, service=NAME, switch_interval_seconds=SWITCH_INTERVAL_SECONDS)
