@@ -20,6 +20,7 @@ from contracts.commands import Recording, Refusal, Unchanged
 from contracts.events import EntryCancelled, Event, InstrumentOpened, NameChanged, ProvisionMentioned
 from eventstore import sqlite
 from eventstore.memory import MemoryStore
+from eventstore.sqlite_writer import LAST_EVENTS_CHECKED
 from eventstore.store import Command, EventStore, OutcomeUnknown, StoreCorrupted, StoreError, StoreFull
 from services import asking
 from services.domain import streams
@@ -607,9 +608,10 @@ async def test_an_unknown_outcome_says_so_and_ends_the_process() -> None:
 async def test_a_corrupted_record_is_named_and_ends_the_process(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     async with sqlite.opened(path, origin=ORIGIN) as store:
-        # The first and the last are looked at when the store is opened.
-        for fact in (REGISTERED, alias("untouched"), alias("the last")):
-            await Registrar(store).answer(ASKED, request(fact))
+        await Registrar(store).answer(ASKED, request(REGISTERED, alias("untouched")))
+        # The last events are looked at when the store is opened.
+        later = [alias(f"a{number}") for number in range(LAST_EVENTS_CHECKED)]
+        await Registrar(store).answer(ASKED, request(*later))
     kept = path.read_bytes()
     assert kept.count(b"untouched") == 1
     path.write_bytes(kept.replace(b"untouched", b"unTouched"))
