@@ -9,7 +9,6 @@ the machine does falls on both; the figure that counts is the ratio. With
 import argparse
 import asyncio
 import logging
-import sys
 import tempfile
 import time
 import uuid
@@ -203,5 +202,5 @@ if __name__ == "__main__":
     asked.add_argument("--million", action="store_true", help="replay a million events and print the memory")
     arguments = asked.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    sys.setswitchinterval(runtime.SWITCH_INTERVAL_SECONDS)  # as every process of ours
+    runtime.settle()
     asyncio.run(main(is_million=arguments.million))

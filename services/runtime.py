@@ -107,15 +107,20 @@ def run(
     EXIT_FAILED.
     """
     configure_logging(service)
+    settle(switch_interval_seconds)
+    try:
+        raise SystemExit(asyncio.run(_supervised(main)))
+    finally:
+        _lines.write_out()
+
+
+def settle(switch_interval_seconds: float = SWITCH_INTERVAL_SECONDS) -> None:
+    """Set the interpreter as every process of ours has it: for run, and for what measures a process."""
     sys.setswitchinterval(switch_interval_seconds)
     # What the imports made stays to the end, and what a process holds of the ledger has no cycles: looked
     # through as often as Python does by default, they cost up to a seventh of a busy process's time.
     gc.freeze()
     gc.set_threshold(*GARBAGE_THRESHOLDS)
-    try:
-        raise SystemExit(asyncio.run(_supervised(main)))
-    finally:
-        _lines.write_out()
 
 
 async def _supervised(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> int:
