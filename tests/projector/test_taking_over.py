@@ -30,6 +30,13 @@ def files(folder: Path) -> set[str]:
     return {path.name for path in folder.glob("*.db")}
 
 
+async def _begun(folder: Path) -> None:
+    """A rebuild has its file: it takes some hundred times longer than it takes to notice."""
+    async with asyncio.timeout(10):
+        while len(files(folder)) < 2:
+            await asyncio.sleep(0.001)
+
+
 async def test_while_a_rebuild_runs_questions_are_answered_and_events_taken_in(
     nats_server: NatsServer, bus: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,11 +192,11 @@ async def test_a_rebuild_killed_with_its_process_is_swept_away_at_the_next_start
         await runtime.answers(bus, "projector")
         await questions.list_conventions(bus, ListQuery(at_least_position=ledger.position))
         before = live(folder)
-        rebuilding = questions.rebuild(bus)
-        assert not (await anext(rebuilding)).done
+        rebuilding = asyncio.create_task(anext(questions.rebuild(bus)))
+        await _begun(folder)
         running.kill()
         await running.wait()
-        await rebuilding.aclose()
+        rebuilding.cancel()
     assert len(files(folder)) == 2
     async with projecting(nats_server.url, folder):
         assert files(folder) == {before.name}
@@ -208,12 +215,18 @@ async def test_whoever_waits_for_a_rebuild_that_died_hears_so(
     async with process_of(nats_server.url, folder) as running:
         await runtime.answers(bus, "projector")
         await questions.list_conventions(bus, ListQuery(at_least_position=ledger.position))
-        rebuilding = questions.rebuild(bus)
-        last = await anext(rebuilding)
+        last = Progress(0, 0, 0.0)
+
+        async def wait() -> None:
+            nonlocal last
+            async for progress in questions.rebuild(bus):
+                last = progress
+
+        waiting = asyncio.create_task(wait())
+        await _begun(folder)
         running.kill()
         with pytest.raises(questions.ProjectorSilent, match=r"gave no sign for 0\.5 s") as caught:
-            async for progress in rebuilding:
-                last = progress
+            await waiting
         assert (caught.value.position, caught.value.target) == (last.position, last.target)
 
 
