@@ -681,7 +681,7 @@ REFUSALS = [
                 cancelled(1),
                 NotYours,
                 "data.entry",
-                f"entry 1 was recorded by {CLERK}: only it or {CLERK} may cancel it, not ville",
+                "may cancel it, not ville",
                 stream,
                 "ville",
             ),
