@@ -150,9 +150,9 @@ class MoneyLine(msgspec.Struct, frozen=True):
     """
     One payer, one beneficiary, one exercice: integer cents, each column of its own.
 
-    *requested* and *voted* are the last figures; the others are sums of what came by
-    the day. A rejected payment is not in *paid*. *undetermined* counts
-    the facts left out because their date is not known.
+    *requested* and *voted* are the last figures, one a purpose and added up, advances
+    apart; the others are sums of what came by the day. A rejected payment is not in
+    *paid*. *undetermined* counts the facts left out because their date is not known.
     """
 
     payer: str
@@ -623,44 +623,72 @@ def _money(live: Sequence[Held], on: date) -> tuple[MoneyLine, ...]:
     paid = {
         (held.fact.payer, held.fact.key): held for held in live if isinstance(held.fact, facts.PaymentMade)
     }
+    figures: dict[tuple[Account, str], dict[str, int]] = {}
     for held in live:
         come = _come(held.effective_on, on)
+        told = [] if come == "no" else _figures(held.fact)
         amounts = [] if come == "no" else _amounts(held.fact, paid, on)
         if come == "undetermined":
-            for key in dict.fromkeys(key for key, _, _ in amounts):
+            for key in dict.fromkeys([key for key, *_ in told] + [key for key, *_ in amounts]):
                 line = lines.get(key) or MoneyLine(*key)
                 lines[key] = msgspec.structs.replace(line, undetermined=line.undetermined + 1)
         else:
+            for key, column, purpose, cents in told:
+                by_purpose = figures.setdefault((key, column), {})
+                by_purpose[purpose] = cents
+                line = lines.get(key) or MoneyLine(*key)
+                lines[key] = msgspec.structs.replace(line, **{column: sum(by_purpose.values())})
             for key, column, cents in amounts:
                 lines[key] = _entered(lines.get(key) or MoneyLine(*key), column, cents)
     return tuple(lines[key] for key in sorted(lines, key=lambda key: (key[2], key[0], key[1])))
 
 
-_LAST_FIGURE: Final = frozenset({"requested_cents", "voted_cents"})
-
-
 def _entered(line: MoneyLine, column: str, cents: int) -> MoneyLine:
     if column == "refused":
         return msgspec.structs.replace(line, refused=True)
-    now = cents if column in _LAST_FIGURE else getattr(line, column) + cents
-    return msgspec.structs.replace(line, **{column: now})
+    return msgspec.structs.replace(line, **{column: getattr(line, column) + cents})
 
 
-Amount = tuple[tuple[str, str, int], str, int]
+Account = tuple[str, str, int]
+Figure = tuple[Account, str, str, int]
+_Figured = facts.SubsidyRequested | facts.SubsidyVoted | facts.SubsidyChanged | facts.SubsidySet
+Amount = tuple[Account, str, int]
+
+
+def _figures(fact: Event) -> list[Figure]:
+    """
+    What was asked or voted: whose line, which column, for which purpose, how many cents.
+
+    A later figure for a purpose stands in place of the earlier one; purposes add up. An
+    advance is a part of a subsidy paid early, and no more money: it is in neither column.
+    """
+    told: list[tuple[_Figured, str, str, int]]
+    match fact:
+        case facts.SubsidyRequested():
+            told = [(fact, "requested_cents", fact.purpose, fact.amount_cents or 0)]
+        case facts.SubsidyVoted() | facts.SubsidyChanged():
+            told = [(fact, "voted_cents", fact.purpose, fact.amount_cents)]
+        case facts.AvenantConcluded():
+            told = [
+                (change, "voted_cents", "fonctionnement", change.amount_cents)
+                for change in fact.changes
+                if isinstance(change, facts.SubsidySet)
+            ]
+        case _:
+            told = []
+    return [
+        ((what.payer, what.beneficiary, what.exercice), column, purpose, cents)
+        for what, column, purpose, cents in told
+        if purpose != "avance"
+    ]
 
 
 def _amounts(fact: Event, paid: dict[tuple[str, str], Held], on: date) -> list[Amount]:
     """The columns that *fact* enters: whose line, which column, how many cents."""
     match fact:
-        case facts.SubsidyRequested():
-            return [
-                ((fact.payer, fact.beneficiary, fact.exercice), "requested_cents", fact.amount_cents or 0)
-            ]
         case facts.SubsidyPledged():
             whom = fact.beneficiary or fact.to
             return [((fact.payer, whom, fact.exercice), "pledged_cents", fact.amount_cents)]
-        case facts.SubsidyVoted() | facts.SubsidyChanged():
-            return [((fact.payer, fact.beneficiary, fact.exercice), "voted_cents", fact.amount_cents)]
         case facts.SubsidyRefused():
             return [((fact.payer, fact.beneficiary, fact.exercice), "refused", 0)]
         case facts.FundsCommitted():
@@ -690,12 +718,6 @@ def _amounts(fact: Event, paid: dict[tuple[str, str], Held], on: date) -> list[A
             return [((fact.payer, fact.beneficiary, fact.exercice), "returned_cents", fact.amount_cents)]
         case facts.AidInKindValued():
             return [((fact.giver, fact.beneficiary, fact.exercice), "in_kind_cents", fact.value_cents)]
-        case facts.AvenantConcluded():
-            return [
-                ((change.payer, change.beneficiary, change.exercice), "voted_cents", change.amount_cents)
-                for change in fact.changes
-                if isinstance(change, facts.SubsidySet)
-            ]
         case _:
             return []
 

@@ -1503,3 +1503,26 @@ def test_events_of_another_stream_or_out_of_step_are_a_bug_and_not_a_statement()
     with pytest.raises(ValueError, match="is none of"):
         statement.of([], stream="note/autre", on=date(2026, 6, 1))
     assert streams.initial(CONVENTION).version == 0
+
+
+def test_purposes_add_up_a_later_figure_replaces_its_own_and_an_advance_is_no_more_money() -> None:
+    account: dict[str, Any] = {"payer": "ville", "beneficiary": "mjc", "exercice": 2026}
+
+    def vote(cents: int, purpose: Any, **more: Any) -> Any:
+        kind = facts.SubsidyChanged if more else facts.SubsidyVoted
+        return kind(**account, amount_cents=cents, purpose=purpose, **more)
+
+    shown = statement.of(
+        entries(
+            *SIGNED,
+            ("2026-03-20", vote(243_000_00, "fonctionnement")),
+            ("2026-03-21", vote(40_000_00, "investissement")),
+            ("2026-03-22", vote(72_900_00, "avance")),
+            ("2026-05-01", vote(250_000_00, "fonctionnement", reason="pour l'essai")),
+        ),
+        stream=CONVENTION,
+        on=date(2026, 6, 1),
+    )
+    assert isinstance(shown, statement.ConventionStatement)
+    [line] = shown.money
+    assert line.voted_cents == 250_000_00 + 40_000_00
