@@ -489,7 +489,12 @@ async def answering(
     try:
         async with asyncio.TaskGroup() as tasks:
             service = await nats.micro.add_service(
-                bus, name=name, version=version, description=description, metadata={}, stats_handler=stats
+                bus,
+                name=name,
+                version=version,
+                description=description,
+                metadata={ENDPOINTS: str(len(endpoints))},
+                stats_handler=stats,
             )
             try:
                 for desk in desks.values():
@@ -499,6 +504,9 @@ async def answering(
                         handler=partial(desk.take, tasks),
                         metadata={},
                     )
+                # The library writes its PING ahead of what is still pending: the first round sends the
+                # subscriptions on their way, the second comes back after the server has them.
+                await bus.flush()
                 await bus.flush()
                 yield
             finally:
@@ -627,15 +635,27 @@ async def ask(
         return Refusal(headers[ERROR_CODE_HEADER], headers.get(ERROR_HEADER, ""))
 
 
+ENDPOINTS: Final = "endpoints"
+"""How many endpoints a service has once it is ready, in its own metadata."""
+
+
+class _Info(msgspec.Struct):
+    metadata: dict[str, str] = {}
+    endpoints: list[dict[str, Any]] = []
+
+
 async def answers(bus: Client, name: str, *, seconds_max: float = CONNECT_SECONDS_MAX) -> None:
-    """Returns once a service called *name* answers; raises NobodyAnswers after *seconds_max*."""
-    subject = f"$SRV.PING.{name}"
+    """Returns once service *name* answers at every endpoint; raises NobodyAnswers after *seconds_max*."""
+    subject = f"$SRV.INFO.{name}"
     try:
         async with asyncio.timeout(seconds_max):
             while True:
                 with contextlib.suppress(NoRespondersError):
-                    await bus.request(subject, timeout=seconds_max)
-                    return
+                    # It answers to its name before its endpoints are there: they are counted.
+                    reply = await bus.request(subject, timeout=seconds_max)
+                    info = msgspec.json.decode(reply.data, type=_Info)
+                    if len(info.endpoints) >= int(info.metadata.get(ENDPOINTS, "1")):
+                        return
                 await asyncio.sleep(0.02)
     except TimeoutError:
         raise NobodyAnswers(subject) from None
