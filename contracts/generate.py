@@ -34,7 +34,7 @@ ANSWERS: Final = (
     commands.Unchanged,
     commands.Refusal,
     queries.StatementAnswer,
-    queries.ListAnswer,
+    queries.ListPage,
     queries.EventsPage,
     queries.Status,
     queries.Progress,
@@ -192,7 +192,7 @@ def _channels(event_messages: Schema) -> Schema:
 
 _QUERIES: Final = (
     ("statement", "StatementQuery", "StatementAnswer"),
-    ("list", "ListQuery", "ListAnswer"),
+    ("list", "ListQuery", "ListPage"),
     ("events", "EventsQuery", "EventsPage"),
     ("status", "", "Status"),
 )

@@ -19,6 +19,7 @@ WAIT_SECONDS_MAX: Final = 5.0
 """How long a question waits for *at_least_position* before it is answered 'behind'."""
 
 EVENTS_PER_PAGE_MAX: Final = 500
+ROWS_PER_PAGE_MAX: Final = 500
 PAGE_BYTES_MAX: Final = 800_000
 
 PROGRESS_INBOX: Final = r"^_INBOX[A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)+$"
@@ -41,10 +42,16 @@ class StatementQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
 
 
 class ListQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The conventions, all or those of one institution, as they stand on a day."""
+    """
+    The conventions, all or those of one institution, as they stand on a day: those after a stream.
+
+    *on* absent: today. *after* absent: from the first.
+    """
 
     institution: str | None = None
     on: date | None = None
+    after: str | None = None
+    rows_max: Annotated[int, msgspec.Meta(ge=1, le=ROWS_PER_PAGE_MAX)] = ROWS_PER_PAGE_MAX
     at_least_position: AtLeast = 0
 
 
@@ -61,12 +68,21 @@ class ListRow(msgspec.Struct, frozen=True):
     last_position: int
 
 
-class ListAnswer(msgspec.Struct, frozen=True):
-    """The rows, by title, and the position they were computed from."""
+class ListPage(msgspec.Struct, frozen=True):
+    """
+    Rows by stream; *more* when the page was full. Ask on after the stream of the last row, for the same day.
+
+    Each page tells the one position it was computed from. What is recorded
+    between two pages shows in the later one, and nowhere where its row came
+    before: the whole is sure to show what was recorded by the first page's
+    position, and may show more. Asking on with that position as
+    *at_least_position* keeps it so whoever answers.
+    """
 
     rows: tuple[ListRow, ...]
     position: int
     on: date
+    more: bool
 
 
 class EventsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -28,7 +28,7 @@ from rich.text import Text
 
 from contracts import dates, envelope
 from contracts.commands import Recording, Refusal, Unchanged
-from contracts.queries import EventsQuery, ListAnswer, ListQuery, StatementAnswer, StatementQuery
+from contracts.queries import EventsQuery, ListQuery, StatementAnswer, StatementQuery
 from contracts.subjects import parse_stream
 from eventstore import sqlite
 from eventstore.store import StoreError
@@ -894,7 +894,7 @@ async def _demonstrate(url: str, read: Sequence[dossiers.Dossier]) -> None:
         sys.stdout.flush()
 
 
-async def _caught_up(bus: Client, position: int) -> ListAnswer:
+async def _caught_up(bus: Client, position: int) -> questions.Listing:
     """The list, once the projector knows what was just recorded."""
     query = ListQuery(at_least_position=position)
     async with asyncio.timeout(CATCH_UP_SECONDS_MAX):

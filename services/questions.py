@@ -1,7 +1,8 @@
 """
 Questions to the projector, for the command line and other programs.
 
-    statement, list_conventions, events, status     one question, one answer
+    statement, events, status                       one question, one answer
+    list_conventions                                all pages of the list
     follow                                          events as they come, for ever
     rebuild, roll_back                              an operator's request, with its progress
 
@@ -11,6 +12,7 @@ a sentence), and the errors of services.runtime when no answer came at all.
 
 import asyncio
 from collections.abc import AsyncGenerator
+from datetime import date
 from typing import Any, Final
 
 import msgspec
@@ -23,8 +25,9 @@ from contracts.queries import (
     WAIT_SECONDS_MAX,
     EventsPage,
     EventsQuery,
-    ListAnswer,
+    ListPage,
     ListQuery,
+    ListRow,
     Progress,
     StatementAnswer,
     StatementQuery,
@@ -40,6 +43,19 @@ SILENCE_SECONDS_MAX: Final = 15.0
 BEHIND: Final = "behind"
 
 _encode = msgspec.json.Encoder(enc_hook=dates.encode).encode
+
+
+class Listing(msgspec.Struct, frozen=True):
+    """
+    The rows of a list on one day, by title: its pages put together.
+
+    It shows whatever was recorded by *position*, that of the first page; what
+    came while the others were asked for may show, or not yet.
+    """
+
+    rows: tuple[ListRow, ...]
+    position: int
+    on: date
 
 
 class NotAnswered(Exception):
@@ -78,9 +94,19 @@ async def statement_answer(bus: Client, query: StatementQuery) -> StatementAnswe
     return msgspec.json.decode(await statement(bus, query), type=StatementAnswer)
 
 
-async def list_conventions(bus: Client, query: ListQuery) -> ListAnswer:
-    """All conventions, or those of one institution, by title."""
-    return msgspec.json.decode(await _asked(bus, "list", query), type=ListAnswer, dec_hook=dates.decode)
+async def list_conventions(bus: Client, query: ListQuery) -> Listing:
+    """All conventions, or those of one institution, by title: every page of them after the query's own."""
+    page = await _list_page(bus, query)
+    position, on, rows = page.position, page.on, list(page.rows)
+    while page.more:
+        query = msgspec.structs.replace(query, on=on, after=rows[-1].stream, at_least_position=position)
+        page = await _list_page(bus, query)
+        rows += page.rows
+    return Listing(tuple(sorted(rows, key=lambda row: (row.title, row.stream))), position, on)
+
+
+async def _list_page(bus: Client, query: ListQuery) -> ListPage:
+    return msgspec.json.decode(await _asked(bus, "list", query), type=ListPage, dec_hook=dates.decode)
 
 
 async def events(bus: Client, query: EventsQuery) -> EventsPage:

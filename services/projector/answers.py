@@ -25,8 +25,9 @@ from contracts.queries import (
     PAGE_BYTES_MAX,
     EventsPage,
     EventsQuery,
-    ListAnswer,
+    ListPage,
     ListQuery,
+    ListRow,
     StatementAnswer,
     StatementQuery,
 )
@@ -36,6 +37,8 @@ from services.projector.recent import Recent
 from services.projector.trouble import ViewsUnfit
 
 STATEMENT_BYTES_KEPT_MAX: Final = 16 * 1024 * 1024
+_NAMES_OF_CONVENTIONS: Final = ("convention/", "convention0")
+"""Between these two lie the names of all conventions, and of nothing else: '0' comes after '/'."""
 
 _encode = msgspec.json.Encoder(enc_hook=dates.encode, order="sorted").encode
 _summary = msgspec.json.Decoder(statement.Summary, dec_hook=dates.decode).decode
@@ -64,8 +67,8 @@ class UnknownStream(NoAnswer):
 class NotAStream(NoAnswer):
     """Raised when a question names what cannot be the name of a stream."""
 
-    def __init__(self, detail: str) -> None:
-        super().__init__("malformed", detail, field="stream")
+    def __init__(self, detail: str, *, field: str) -> None:
+        super().__init__("malformed", detail, field=field)
 
 
 class Answers:
@@ -93,7 +96,7 @@ class Answers:
 
     def statement(self, query: StatementQuery, *, today: date) -> bytes:
         """The JSON of a StatementAnswer. Raises UnknownStream and NotAStream."""
-        _check(query.stream)
+        _check(query.stream, field="stream")
         on = query.on or today
         with self._snapshot() as last:
             known_at = query.known_at
@@ -116,19 +119,36 @@ class Answers:
         )
 
     def conventions(self, query: ListQuery, *, today: date) -> bytes:
-        """The JSON of a ListAnswer, its rows by title."""
+        """The JSON of a ListPage. Raises NotAStream."""
         on = query.on or today
+        if query.after is not None:
+            _check(query.after, field="after")
+        first, last = _NAMES_OF_CONVENTIONS
+        bounds = (max(first, query.after or first), last, query.rows_max + 1)
         with self._snapshot("listed") as position:
             if query.institution is None:
-                found = self._connection.execute("SELECT summary FROM conventions")
+                found = self._connection.execute(
+                    "SELECT summary FROM streams JOIN conventions ON stream = id "
+                    "WHERE name > ? AND name < ? ORDER BY name LIMIT ?",
+                    bounds,
+                )
             else:
                 found = self._connection.execute(
-                    "SELECT summary FROM memberships JOIN conventions USING (stream) WHERE institution = ?",
-                    (query.institution,),
+                    "SELECT summary FROM memberships JOIN conventions USING (stream) "
+                    "JOIN streams ON stream = id "
+                    "WHERE institution = ? AND name > ? AND name < ? ORDER BY name LIMIT ?",
+                    (query.institution, *bounds),
                 )
-            rows = [statement.row(_summary(summary), on=on) for (summary,) in found]
-        rows.sort(key=lambda row: (row.title, row.stream))
-        return _encode(ListAnswer(rows=tuple(rows), position=position, on=on))
+            rows: list[ListRow] = []
+            size_bytes, more = 0, False
+            for (summary,) in found:
+                row = statement.row(_summary(summary), on=on)
+                size_bytes += len(_encode(row))
+                if len(rows) == query.rows_max or (rows and size_bytes > PAGE_BYTES_MAX):
+                    more = True
+                    break
+                rows.append(row)
+        return _encode(ListPage(rows=tuple(rows), position=position, on=on, more=more))
 
     def events(self, query: EventsQuery) -> bytes:
         """The JSON of an EventsPage. Raises UnknownStream and NotAStream."""
@@ -185,7 +205,7 @@ class Answers:
         return entries
 
     def _stream_id(self, name: str, position: int) -> int:
-        _check(name)
+        _check(name, field="stream")
         found = self._connection.execute("SELECT id FROM streams WHERE name = ?", (name,)).fetchone()
         if found is None:
             raise UnknownStream(name, position=position)
@@ -207,8 +227,8 @@ class Answers:
         return first
 
 
-def _check(stream: str) -> None:
+def _check(stream: str, *, field: str) -> None:
     try:
         subjects.parse_stream(stream)
     except ValueError as error:
-        raise NotAStream(str(error)) from error
+        raise NotAStream(str(error), field=field) from error

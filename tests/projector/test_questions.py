@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -13,11 +14,12 @@ from nats.aio.client import Client
 from contracts import envelope, subjects
 from contracts.dates import parse
 from contracts.events import AgrementGranted, InstitutionRegistered
-from contracts.queries import EventsQuery, ListQuery, StatementQuery
+from contracts.queries import EventsQuery, ListPage, ListQuery, StatementQuery
 from services import questions, runtime
 from services.domain import statement
 from services.projector import answers, projector
 from services.questions import NotAnswered
+from tests.cli.conftest import registre
 from tests.conftest import NatsServer
 from tests.projector import ledgers
 from tests.projector.conftest import projecting
@@ -71,6 +73,103 @@ async def test_the_list_shows_what_is_recorded_by_title_and_by_institution(
         some = await questions.list_conventions(bus, ListQuery(institution=institution))
         assert [row.stream for row in some.rows] == streams
     assert (await questions.list_conventions(bus, ListQuery(institution="nobody"))).rows == ()
+
+
+async def test_a_ledger_of_5_000_conventions_is_listed_wholly(
+    working: None, bus: Client, nats_server: NatsServer
+) -> None:
+    """More than a message can carry, asked for page by page; of each institution too."""
+    ledger = Ledger()
+    opened: dict[str, set[str]] = {"ville-a": set(), "ccas-b": set()}
+    for number in range(5_000):
+        party = "ville-a" if number % 4 else "ccas-b"
+        ledger.open_convention(f"c-{number}", title=f"{'Longue convention ' * 10}{number}", parties=[party])
+        opened[party].add(f"convention/c-{number}")
+    await ledgers.publish(bus, ledger)
+    await questions._list_page(bus, ListQuery(rows_max=1, at_least_position=ledger.position))
+
+    listed = {
+        who: await asyncio.to_thread(registre, "list", "--json", *who, "--nats", nats_server.url)
+        for who in ((), ("--institution", "ville-a"), ("--institution", "ccas-b"))
+    }
+    everything = msgspec.json.decode(listed[()].stdout)
+    assert len(listed[()].stdout) > 1024 * 1024
+    assert everything["position"] == ledger.position
+    titles = [row["title"] for row in everything["rows"]]
+    assert titles == sorted(titles)
+    assert {row["stream"] for row in everything["rows"]} == opened["ville-a"] | opened["ccas-b"]
+    assert len(titles) == 5_000
+    for who, streams in opened.items():
+        rows = msgspec.json.decode(listed["--institution", who].stdout)["rows"]
+        assert len(rows) == len(streams)
+        assert {row["stream"] for row in rows} == streams
+
+
+async def test_the_list_comes_in_pages_by_stream(
+    working: None, bus: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger()
+    for slug in "cabed":
+        ledger.open_convention(slug, parties=("ville-a",) if slug == "b" else ("ville-a", "caf-c"))
+    ledger.record("institution/caf-c", ("2026-01-01", InstitutionRegistered(name="CAF", kind="caf")))
+    await ledgers.publish(bus, ledger)
+
+    async def page(**asked: Any) -> tuple[str, bool]:
+        """The slugs of a page, and whether there are more."""
+        one = await questions._list_page(bus, ListQuery(**asked, at_least_position=ledger.position))
+        assert (one.position, one.on) == (ledger.position, TODAY)
+        return "".join(row.stream.removeprefix("convention/") for row in one.rows), one.more
+
+    assert await page() == ("abcde", False)
+    assert await page(rows_max=2) == ("ab", True)
+    assert await page(rows_max=2, after="convention/b") == ("cd", True)
+    assert await page(rows_max=2, after="convention/d") == ("e", False)
+    assert await page(rows_max=2, after="convention/c") == ("de", False)
+    assert await page(after="convention/bb") == ("cde", False)
+    assert await page(after="convention/e") == ("", False)
+    assert await page(after="agrement/z") == ("abcde", False)
+    assert await page(after="institution/a") == ("", False)
+    assert await page(institution="caf-c", rows_max=2) == ("ac", True)
+    assert await page(institution="caf-c", rows_max=2, after="convention/c") == ("de", False)
+    size_bytes = len(
+        msgspec.json.encode((await questions._list_page(bus, ListQuery())).rows[0], enc_hook=str)
+    )
+    monkeypatch.setattr(answers, "PAGE_BYTES_MAX", 2 * size_bytes)
+    assert await page() == ("ab", True)
+    monkeypatch.setattr(answers, "PAGE_BYTES_MAX", 1)
+    assert await page() == ("a", True), "one at least, or nobody gets on"
+    assert len((await questions.list_conventions(bus, ListQuery())).rows) == 5
+
+
+async def test_a_list_of_several_pages_shows_what_was_recorded_by_the_first(
+    working: None, bus: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes between two pages shows in the later one, or nowhere where its row came before."""
+    ledger = Ledger()
+    for slug in "bde":
+        ledger.open_convention(slug, title=f"Convention {slug}")
+    await ledgers.publish(bus, ledger)
+    first_position = ledger.position
+    asked: list[ListQuery] = []
+    page_of = questions._list_page
+    await page_of(bus, ListQuery(at_least_position=first_position))
+
+    async def page_after_others_came(bus: Client, query: ListQuery) -> ListPage:
+        if len(asked) == 1:
+            ledger.open_convention("a", title="Avant la première page")
+            ledger.open_convention("c", title="Après la première page")
+            await ledgers.publish(bus, ledger, after=first_position)
+            await page_of(bus, ListQuery(at_least_position=ledger.position))
+        asked.append(query)
+        return await page_of(bus, query)
+
+    monkeypatch.setattr(questions, "_list_page", page_after_others_came)
+    listed = await questions.list_conventions(bus, ListQuery(rows_max=1))
+    assert [row.stream for row in listed.rows] == [f"convention/{slug}" for slug in "cbde"]
+    assert (listed.position, listed.on) == (first_position, TODAY)
+    assert len(asked) == 4
+    assert {one.at_least_position for one in asked[1:]} == {first_position}
+    assert {one.on for one in asked[1:]} == {TODAY}, "all pages are of one day, at midnight too"
 
 
 async def test_a_statement_has_two_clocks(working: None, bus: Client) -> None:
@@ -215,6 +314,9 @@ async def test_a_question_waits_for_the_event_and_not_a_moment_longer(working: N
             "timezone",
         ),
         ("list", b'{"at_least_position": -1}', "$.at_least_position", ">= 0"),
+        ("list", b'{"rows_max": 0}', "$.rows_max", ">= 1"),
+        ("list", b'{"rows_max": 501}', "$.rows_max", "<= 500"),
+        ("list", b'{"after": "b"}', "$.after", "category 'b' is none of"),
         ("events", b'{"events_max": 501}', "$.events_max", "<= 500"),
         ("events", b'{"stream": "a/b"}', "$.stream", "category 'a' is none of"),
     ],
