@@ -6,6 +6,7 @@ Cnaf 2012-013 du 20 juin 2012). Losing it ends no convention: it opens a right,
 which is for the convention's own rules to say.
 """
 
+from collections.abc import Iterable
 from datetime import date
 from typing import ClassVar, Literal
 
@@ -18,13 +19,16 @@ from services.domain.book import Book, Held, Proposed
 from services.domain.refusals import Refused
 
 Standing = Literal["none", "requested", "granted", "suspended", "withdrawn", "lapsed", "undetermined"]
+Answer = bool | None
+"""None where the dates do not tell."""
 
 
 class Cover(msgspec.Struct, frozen=True):
-    """One period the CAF granted, both days included."""
+    """One period the CAF granted, both days included; *effective_on* is the day of its decision."""
 
     services: tuple[str, ...]
     granted_by: str
+    effective_on: PartialDate
     starts_on: PartialDate
     ends_on: PartialDate
     position: int
@@ -90,6 +94,7 @@ def covers(book: Book) -> tuple[Cover, ...]:
         Cover(
             held.fact.services,
             held.fact.granted_by,
+            held.effective_on,
             held.fact.starts_on,
             held.fact.ends_on,
             held.position,
@@ -103,54 +108,78 @@ def covers(book: Book) -> tuple[Cover, ...]:
 
 
 def standing(book: Book, on: date) -> Standing:
-    """Whether the centre holds its agrément on *on*, judged at the facts' effective dates."""
-    withdrawn = _reached(book, facts.AgrementWithdrawn, on)
+    """
+    Whether the centre holds its agrément on *on*, judged at the facts' effective dates.
+
+    A suspension lasts until it is lifted. It ends too, as a withdrawal and a lapse
+    do, where the CAF decides later to grant or to renew, on the first day of the
+    new period: what was granted before it stays suspended until then, and a period
+    decided before a suspension is suspended with the rest.
+    """
+    withdrawn = _stands(book, facts.AgrementWithdrawn, on)
     if withdrawn:
         return "withdrawn"
     inside = [_inside(cover, on) for cover in covers(book)]
     if True in inside:
-        suspended = _suspended(book, on)
+        suspended = _stands(book, facts.AgrementSuspended, on)
         if withdrawn is None or suspended is None:
             return "undetermined"
         return "suspended" if suspended else "granted"
-    if _reached(book, facts.AgrementLapsed, on):
+    if _stands(book, facts.AgrementLapsed, on):
         return "lapsed"
     if None in inside:
         return "undetermined"
     if inside and any(cover.ends_on.before(on) for cover in covers(book)):
         return "lapsed"
-    requested = _reached(book, facts.AgrementRequested, on)
+    requested = _stands(book, facts.AgrementRequested, on)
     return "undetermined" if requested is None else "requested" if requested else "none"
 
 
-def _inside(cover: Cover, on: date) -> bool | None:
-    started, over = cover.starts_on.reached(on), cover.ends_on.before(on)
-    if started is False or over:
-        return False
-    return True if started and over is False else None
+def _inside(cover: Cover, on: date) -> Answer:
+    return _all((cover.starts_on.reached(on), _not(cover.ends_on.before(on))))
 
 
-def _reached(book: Book, kind: type[facts.Event], on: date) -> bool | None:
-    """Whether a fact of *kind* has come since the last grant began; None when only undated ones may have."""
-    granted_since = max((c.starts_on.sort_key for c in covers(book) if c.starts_on.reached(on)), default=None)
-    days = [
-        held.effective_on.reached(on)
+def _stands(book: Book, kind: type[facts.Event], on: date) -> Answer:
+    """Whether a fact of *kind* has come by *on* and nothing has ended it."""
+    return _any(
+        _all((held.effective_on.reached(on), _not(_ended(book, held, on))))
         for held in book.live()
         if isinstance(held.fact, kind)
-        and (granted_since is None or held.effective_on.sort_key >= granted_since)
-    ]
-    return True if True in days else None if None in days else False
+    )
 
 
-def _suspended(book: Book, on: date) -> bool | None:
-    """What the last suspension or lifting left; None when one of them may or may not have come."""
-    turns = [
-        held
+def _ended(book: Book, ended: Held, on: date) -> Answer:
+    """Whether a lifting, or a later grant whose period has begun, has put an end to *ended* by *on*."""
+    grants = [_all((_begun(cover, on), _decided(cover).after(ended.effective_on))) for cover in covers(book)]
+    lifted = [
+        held.effective_on.reached(on)
         for held in book.live()
-        if isinstance(held.fact, facts.AgrementSuspended | facts.AgrementSuspensionLifted)
-        and held.effective_on.reached(on) is not False
+        if isinstance(ended.fact, facts.AgrementSuspended)
+        and isinstance(held.fact, facts.AgrementSuspensionLifted)
+        # Nobody lifts what is not suspended: where the dates do not tell, the suspension came before.
+        and not ended.effective_on.after(held.effective_on)
     ]
-    if any(held.effective_on.reached(on) is None for held in turns):
-        return None
-    last = max(turns, key=lambda held: (held.effective_on.sort_key, held.position), default=None)
-    return last is not None and isinstance(last.fact, facts.AgrementSuspended)
+    return _any((*grants, *lifted))
+
+
+def _begun(cover: Cover, on: date) -> Answer:
+    return _all((cover.starts_on.reached(on), _decided(cover).reached(on)))
+
+
+def _decided(cover: Cover) -> PartialDate:
+    # Where the paper leaves the day of the decision open, the period begins no earlier than it.
+    return cover.starts_on if cover.effective_on.precision == "unknown" else cover.effective_on
+
+
+def _all(answers: Iterable[Answer]) -> Answer:
+    told = tuple(answers)
+    return False if False in told else None if None in told else True
+
+
+def _any(answers: Iterable[Answer]) -> Answer:
+    told = tuple(answers)
+    return True if True in told else None if None in told else False
+
+
+def _not(answer: Answer) -> Answer:
+    return None if answer is None else not answer

@@ -32,7 +32,7 @@ from services.domain import agrement, convention, institution, streams
 from services.domain.book import Book, Held
 from services.domain.convention import Join, Life, Signed
 
-RULES_VERSION: Final = "1"
+RULES_VERSION: Final = "2"
 """Raised when the same events would give another statement."""
 
 Phase = Literal[

@@ -1,5 +1,6 @@
 """The state on a day, as tables: the phase, the money, the clauses, the papers, who stands by what."""
 
+import itertools
 from datetime import date, timedelta
 from typing import Any
 
@@ -1254,7 +1255,8 @@ def granted(start: str, end: str, kind: Any = facts.AgrementGranted, on: str = "
 
 
 GRANT = granted("2022-01-01", "2025-12-31")
-RENEWAL = granted("2026-01-01", "2029-12-31", facts.AgrementRenewed)
+RENEWAL = granted("2026-01-01", "2029-12-31", facts.AgrementRenewed, on="2025-12-12")
+ANEW = granted("2024-01-01", "2025-12-31", on="2023-12-01")
 REQUEST: Line = ("2021-09-01", facts.AgrementRequested(services=("AGC",), to="caf"))
 
 
@@ -1309,7 +1311,7 @@ STANDINGS: list[tuple[str, tuple[Line, ...], str, str]] = [
         (
             granted("2022-01-01", "XXXX"),
             ("2024-06-01", facts.AgrementLapsed()),
-            granted("2025-01-01", "XXXX"),
+            granted("2025-01-01", "XXXX", on="2024-12-01"),
         ),
         "2025-06-01",
         "undetermined",
@@ -1350,21 +1352,131 @@ STANDINGS: list[tuple[str, tuple[Line, ...], str, str]] = [
     ("withdrawn on the first day", (GRANT, withdrawn("2022-01-01")), "2022-01-01", "withdrawn"),
     (
         "granted anew after a withdrawal",
-        (GRANT, withdrawn("2023-03-01"), granted("2024-01-01", "2025-12-31")),
+        (GRANT, withdrawn("2023-03-01"), ANEW),
         "2024-01-01",
         "granted",
     ),
     (
         "before it is granted anew",
-        (GRANT, withdrawn("2023-03-01"), granted("2024-01-01", "2025-12-31")),
+        (GRANT, withdrawn("2023-03-01"), ANEW),
         "2023-12-31",
         "withdrawn",
     ),
     (
-        "the grant was a mistake",
-        (REQUEST, GRANT, ("2026-01-01", facts.EntryCancelled(entry=2, reason="erreur"))),
-        "2023-01-01",
-        "requested",
+        "withdrawn, with a period to come that was granted before",
+        (GRANT, RENEWAL, withdrawn("2025-12-20")),
+        "2026-01-01",
+        "withdrawn",
+    ),
+    (
+        "suspended, granted anew, the day before",
+        (GRANT, stopped("2023-03-01"), ANEW),
+        "2023-12-31",
+        "suspended",
+    ),
+    ("suspended, granted anew, the first day", (GRANT, stopped("2023-03-01"), ANEW), "2024-01-01", "granted"),
+    ("suspended, renewed, the last day", (GRANT, stopped("2025-10-01"), RENEWAL), "2025-12-31", "suspended"),
+    ("suspended, renewed, the first day", (RENEWAL, stopped("2025-10-01"), GRANT), "2026-01-01", "granted"),
+    (
+        "suspended once renewed, before the renewal begins",
+        (GRANT, RENEWAL, stopped("2025-12-20")),
+        "2026-01-01",
+        "suspended",
+    ),
+    (
+        "suspended on the day of the renewal",
+        (GRANT, RENEWAL, stopped("2025-12-12")),
+        "2026-01-01",
+        "suspended",
+    ),
+    (
+        "suspended, then granted anew from a day past",
+        (GRANT, stopped("2023-03-01"), granted("2023-01-01", "2025-12-31", on="2023-06-01")),
+        "2023-05-31",
+        "suspended",
+    ),
+    (
+        "suspended, granted anew from a day past, on the day of that decision",
+        (GRANT, stopped("2023-03-01"), granted("2023-01-01", "2025-12-31", on="2023-06-01")),
+        "2023-06-01",
+        "granted",
+    ),
+    (
+        "suspended in the year of the renewal",
+        (GRANT, RENEWAL, stopped("2025")),
+        "2026-01-01",
+        "undetermined",
+    ),
+    (
+        "suspended in the year of the renewal, and lifted",
+        (GRANT, RENEWAL, stopped("2025"), lifted("2026-02-01")),
+        "2026-02-01",
+        "granted",
+    ),
+    (
+        "suspended, renewed on a day left blank",
+        (GRANT, stopped("2025-10-01"), granted("2026-01-01", "2029-12-31", on="XXXX")),
+        "2026-01-01",
+        "granted",
+    ),
+    (
+        "granted on a day left blank, and suspended",
+        (granted("2022-01-01", "2025-12-31", on="XXXX"), stopped("2023-03-01")),
+        "2024-01-01",
+        "suspended",
+    ),
+    (
+        "suspended in a month, and lifted within it",
+        (GRANT, lifted("2023-03-15"), stopped("2023-03")),
+        "2023-03-31",
+        "granted",
+    ),
+    (
+        "suspended on a day left blank, and lifted",
+        (GRANT, stopped("XXXX"), lifted("2023-03-15")),
+        "2023-03-15",
+        "granted",
+    ),
+    (
+        "suspended again after a new grant",
+        (GRANT, stopped("2023-03-01"), ANEW, stopped("2024-03-01")),
+        "2024-03-01",
+        "suspended",
+    ),
+    (
+        "lifted once granted anew",
+        (GRANT, stopped("2023-03-01"), ANEW, lifted("2024-03-01")),
+        "2024-03-01",
+        "granted",
+    ),
+    (
+        "a suspension is lifted once the agrément is withdrawn",
+        (GRANT, stopped("2023-03-01"), withdrawn("2023-04-01"), lifted("2023-05-01")),
+        "2023-05-01",
+        "withdrawn",
+    ),
+    (
+        "suspended, withdrawn, granted anew",
+        (GRANT, stopped("2023-03-01"), withdrawn("2023-05-01"), ANEW),
+        "2024-01-01",
+        "granted",
+    ),
+    (
+        "suspended, lapsed, granted anew",
+        (
+            granted("2022-01-01", "XXXX"),
+            stopped("2023-03-01"),
+            ("2023-05-01", facts.AgrementLapsed()),
+            ANEW,
+        ),
+        "2024-01-01",
+        "granted",
+    ),
+    (
+        "asked anew after it lapsed",
+        (GRANT, ("2026-03-01", REQUEST[1])),
+        "2026-03-01",
+        "lapsed",
     ),
 ]
 
@@ -1373,7 +1485,14 @@ STANDINGS: list[tuple[str, tuple[Line, ...], str, str]] = [
     "life, on, standing", [one[1:] for one in STANDINGS], ids=[one[0] for one in STANDINGS]
 )
 def test_the_standing_of_an_agrement_on_a_day(life: tuple[Line, ...], on: str, standing: str) -> None:
-    assert agrement(*life, on=on).standing == standing
+    """Whatever the order of arrival."""
+    for order in itertools.permutations(life):
+        assert agrement(*order, on=on).standing == standing
+
+
+def test_an_agrement_granted_by_mistake_is_not_granted() -> None:
+    mistake: Line = ("2026-01-01", facts.EntryCancelled(entry=2, reason="erreur"))
+    assert agrement(REQUEST, GRANT, mistake, on="2023-01-01").standing == "requested"
 
 
 def test_an_agrement_is_told_with_its_periods_in_order() -> None:
@@ -1389,9 +1508,11 @@ def test_an_agrement_is_told_with_its_periods_in_order() -> None:
         ("2022-01-01", "2025-12-31", False, 2),
         ("2026-01-01", "2029-12-31", True, 1),
     ]
-    assert (told.covers[0].services, told.covers[0].granted_by, told.covers[0].reference) == (
+    first = told.covers[0]
+    assert (first.services, first.granted_by, str(first.effective_on), first.reference) == (
         ("AGC",),
         "caf",
+        "2021-12-01",
         "CA",
     )
     assert (told.stream, str(told.on), told.position, told.version, told.rules) == (
@@ -1403,7 +1524,7 @@ def test_an_agrement_is_told_with_its_periods_in_order() -> None:
     )
     assert [one.key for one in told.contradictions] == ["a"]
     assert (told.papers, [one.position for one in told.cancelled]) == ((), [4])
-    assert [one.position for one in told.journal] == [1, 2, 3, 5]
+    assert [one.position for one in told.journal] == [2, 1, 3, 5]
     assert [one.come for one in told.journal] == ["yes"] * 4
 
 
