@@ -50,25 +50,35 @@ class MemoryStore:
         """The name of this ledger."""
         return self._origin
 
-    async def append(
+    def append(
         self, stream: str, seals: Sequence[Seal], *, expected: int, command: Command
-    ) -> Appended:
+    ) -> asyncio.Future[Appended]:
         """Add all events of one command, or none; see EventStore."""
         check(stream, seals, expected=expected, command=command)
-        past = await self.find(command.owner, command.command_id)
+        answer: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
+        try:
+            answer.set_result(self._appended(stream, seals, expected, command))
+        except Exception as error:  # noqa: BLE001 - whatever a seal raises, the future raises
+            answer.set_exception(error)
+        return answer
+
+    def _appended(self, stream: str, seals: Sequence[Seal], expected: int, command: Command) -> Appended:
+        past = self._found(command.owner, command.command_id)
         if past is not None:
             first, body_digest = past
             if body_digest != command.body_digest:
                 raise CommandReused(command.owner, command.command_id, position=first.first_position)
             return first
-        actual = await self.version(stream)
+        actual = len(self._streams.get(stream, ()))
         if expected != actual:
             raise WrongVersion(stream, expected=expected, actual=actual)
 
         position = len(self._log) + 1
         recorded_at = self._instants.next()
         bodies = sealed(stream, seals, position, actual + 1, recorded_at)
+        digest = self._log[-1].digest if self._log else genesis(self._origin)
         for place, body in enumerate(bodies):
+            digest = link(digest, body)
             event = Recorded(
                 position=position + place,
                 stream=stream,
@@ -76,7 +86,7 @@ class MemoryStore:
                 ordinal=1 + place,
                 count=len(bodies),
                 body=body,
-                digest=link((await self.head()).digest, body),
+                digest=digest,
             )
             self._log.append(event)
             self._recorded_at.append(recorded_at)
@@ -94,6 +104,9 @@ class MemoryStore:
 
     async def find(self, owner: str, command_id: bytes) -> tuple[Appended, bytes] | None:
         """What *owner* once got for *command_id*, with the digest of its body; None if never recorded."""
+        return self._found(owner, command_id)
+
+    def _found(self, owner: str, command_id: bytes) -> tuple[Appended, bytes] | None:
         past = self._commands.get((owner, command_id))
         if past is None:
             return None

@@ -32,11 +32,10 @@ from eventstore.sqlite_writer import (
     SPENT,
     Ask,
     Outcome,
-    Queue,
     Spent,
     Writer,
+    Writing,
     last_of,
-    serve,
 )
 from eventstore.store import (
     Appended,
@@ -45,6 +44,7 @@ from eventstore.store import (
     NoSuchPosition,
     Recorded,
     Seal,
+    StoreBusy,
     StoreClosed,
     StoreCorrupted,
     StoreError,
@@ -53,8 +53,8 @@ from eventstore.store import (
     link,
 )
 
-APPENDS_QUEUED_MAX: Final = 1_024
-"""Appends that wait for their commit or are in it; those after them wait outside, in order."""
+APPENDS_WAITING_MAX: Final = 10_000
+"""Appends that wait for their commit or are in it; one more is refused. Callers bound themselves below."""
 
 POLL_SECONDS_MAX: Final = 1.0
 """A follower looks again after this long, nudged or not."""
@@ -361,32 +361,32 @@ class SqliteReader:
 class SqliteStore(SqliteReader):
     """An EventStore in one file, which this process alone may write."""
 
-    def __init__(self, connection: aiosqlite.Connection, origin: str, queue: Queue) -> None:
+    def __init__(self, connection: aiosqlite.Connection, origin: str, writing: Writing) -> None:
         super().__init__(connection, origin, poll_seconds_max=POLL_SECONDS_MAX)
-        self._queue = queue
+        self._writing = writing
+        self._loop = asyncio.get_running_loop()
         self._gathered: list[Ask] = []
-        self._room = asyncio.Semaphore(APPENDS_QUEUED_MAX)
+        self._handed_over = 0
         self._closed = False
         self._failure: StoreError | None = None
         self._has_failed = asyncio.Event()
 
-    async def append(
+    def append(
         self, stream: str, seals: Sequence[Seal], *, expected: int, command: Command
-    ) -> Appended:
+    ) -> asyncio.Future[Appended]:
         """Add all events of one command, or none; see EventStore."""
         check(stream, seals, expected=expected, command=command)
-        await self._room.acquire()
         if self._failure is not None or self._closed:
-            self._room.release()
             raise StoreClosed(str(self._failure or "it was closed"))
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Appended] = loop.create_future()
+        if self._handed_over + len(self._gathered) >= APPENDS_WAITING_MAX:
+            raise StoreBusy(waiting=APPENDS_WAITING_MAX)
+        answer: asyncio.Future[Appended] = self._loop.create_future()
         if not self._gathered:
             # Not at once: whoever else is ready to run now may append as well, and then shares the commit.
-            loop.call_soon(self._hand_over)
+            self._loop.call_soon(self._hand_over)
         self._gathered.append(Ask(stream, seals, expected, command, answer))
         # A caller that is cancelled cancels this future only: the writer commits without looking at it.
-        return await answer
+        return answer
 
     async def failed(self) -> StoreError:
         """Wait until the store can append no more, and say why: the process must end then."""
@@ -395,9 +395,28 @@ class SqliteStore(SqliteReader):
         return self._failure
 
     def deliver(self, group: list[Ask], outcomes: list[Outcome], failure: StoreError | None) -> None:
-        """Tell everybody in *group* what became of their append; on the loop's own thread."""
+        """Tell everybody in *group*, which had been handed over, what became of their append."""
+        self._handed_over -= len(group)
+        self._tell(group, outcomes, failure)
+
+    def close(self) -> None:
+        """Take no more appends; those that wait are still committed."""
+        self._closed = True
+        self._hand_over()
+        self._writing.close()
+
+    def _hand_over(self) -> None:
+        group, self._gathered = self._gathered, []
+        if not group:
+            return
+        if len(group) == 1 and not self._handed_over and (committed := self._writing.commit_here(group)):
+            self._tell(group, *committed)
+            return
+        self._handed_over += len(group)
+        self._writing.queue.put(group)
+
+    def _tell(self, group: list[Ask], outcomes: list[Outcome], failure: StoreError | None) -> None:
         for ask, outcome in zip(group, outcomes, strict=True):
-            self._room.release()
             if ask.answer.done():
                 continue
             if isinstance(outcome, Appended):
@@ -408,17 +427,6 @@ class SqliteStore(SqliteReader):
             self._failure = failure
             self._has_failed.set()
         self.nudge()
-
-    def close(self) -> None:
-        """Take no more appends; those that wait are still committed."""
-        self._closed = True
-        self._hand_over()
-        self._queue.put(None)
-
-    def _hand_over(self) -> None:
-        if self._gathered:
-            self._queue.put(self._gathered)
-            self._gathered = []
 
 
 @asynccontextmanager
@@ -434,21 +442,19 @@ async def opened(
     """
     with lock.held(path):
         writer = Writer(path, origin=origin, clock=clock, elapsed_seconds=elapsed_seconds)
-        queue: Queue = Queue()
         loop = asyncio.get_running_loop()
         try:
             connection = await _connected(path)
         except BaseException:
             writer.close()
             raise
-        store = SqliteStore(connection, origin, queue)
+        writing = Writing(writer)
+        store = SqliteStore(connection, origin, writing)
 
         def deliver(group: list[Ask], outcomes: list[Outcome], failure: StoreError | None) -> None:
             loop.call_soon_threadsafe(store.deliver, group, outcomes, failure)
 
-        thread = threading.Thread(
-            target=serve, args=(writer, queue, deliver), name="ledger-writer", daemon=True
-        )
+        thread = threading.Thread(target=writing.serve, args=(deliver,), name="ledger-writer", daemon=True)
         thread.start()
         try:
             yield store

@@ -45,17 +45,20 @@ class Checkpoints:
         """
         self._pages += commands + frame_bytes // PAGE_BYTES + 4
 
+    def are_due(self) -> bool:
+        """Whether there is a pass to start, or one that ended and has to be followed up."""
+        return self._pages >= CHECKPOINT_PAGES if self._pass is None else self._pass.done()
+
     def carry_over(self) -> None:
         """
         Start or finish what is due, on the writer's thread and between two of its commits.
 
         Raises sqlite3.Error when something could not be carried over.
         """
-        if self._pass is None:
-            if self._pages >= CHECKPOINT_PAGES:
-                self._start()
+        if not self.are_due():
             return
-        if not self._pass.done():
+        if self._pass is None:
+            self._start()
             return
         done, self._pass = self._pass, None
         done.result()

@@ -1,5 +1,5 @@
 """
-The one writer of a store on SQLite: a thread that commits whatever queued up meanwhile.
+The one writer of a store on SQLite, and the thread that commits whatever queued up meanwhile.
 
 While one group is being committed the next one gathers by itself, so there
 is nothing to wait for and no window to tune. One commit, one fsync, one
@@ -21,6 +21,7 @@ from functools import cache
 from itertools import chain
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Lock
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
@@ -119,7 +120,11 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
 
 
 Queue = SimpleQueue[list[Ask] | None]
-"""Appends in the order they came, as they were handed over; None closes the store after those before it."""
+"""
+Appends in the order they came, as they were handed over; None closes the store after those before it.
+
+An empty list is for carrying over the log, where nothing is to be committed.
+"""
 
 Deliver = Callable[[list[Ask], list[Outcome], StoreError | None], None]
 """Takes what became of a group, and why the store has failed if it has."""
@@ -219,6 +224,7 @@ class Writer:
     ) -> None:
         self.failure: StoreError | None = None
         self._path = str(path)
+        self._busy_seconds_max = BUSY_SECONDS_MAX
         self._connection = sqlite3.connect(
             path, timeout=BUSY_SECONDS_MAX, isolation_level=None, check_same_thread=False
         )
@@ -286,17 +292,21 @@ class Writer:
             raise StoreCorrupted(last.position, "the rest of its command is missing")
         return last
 
-    def commit(self, asks: list[Ask]) -> list[Outcome]:
+    def commit(self, asks: list[Ask], *, busy_seconds_max: float = BUSY_SECONDS_MAX) -> list[Outcome]:
         """
         Commit once what can be added of *asks*, each seeing those before it; says what became of each.
 
-        A refusal is its own ask's affair. After a failure that leaves the outcome
-        unknown, self.failure says so and nothing is ever added again.
+        Waits up to *busy_seconds_max* for somebody else who locked the file. A refusal is
+        its own ask's affair. After a failure that leaves the outcome unknown,
+        self.failure says so and nothing is ever added again.
         """
         if self.failure is not None:
             return [StoreClosed(str(self.failure))] * len(asks)
         execute = self._connection.execute
         try:
+            if busy_seconds_max != self._busy_seconds_max:
+                execute(f"PRAGMA busy_timeout = {round(busy_seconds_max * 1_000)}")
+                self._busy_seconds_max = busy_seconds_max
             execute("BEGIN IMMEDIATE")
             additions = Additions(self._head, self._stream_ids)
             outcomes = self._outcomes(asks, additions, {})
@@ -331,6 +341,10 @@ class Writer:
             if code not in NO_ROOM and code & 0xFF != sqlite3.SQLITE_BUSY:
                 self.failure = StoreUnfit(self._path, f"the write-ahead log cannot be carried over ({error})")
         return self.failure
+
+    def has_to_carry_over(self) -> bool:
+        """Whether carry_over would do anything now."""
+        return self.failure is None and self._checkpoints.are_due()
 
     def close(self) -> None:
         """Close the file; what the write-ahead log holds is carried over to it."""
@@ -485,23 +499,61 @@ def chunked(rows: list[Any]) -> Iterator[tuple[str, list[Any]]]:
             start += length
 
 
-def serve(writer: Writer, queue: Queue, deliver: Deliver) -> None:
-    """Commit group after group until the queue says None; the body of the writer's thread."""
-    waiting = deque[Ask]()
-    closing = False
-    while waiting or not closing:
-        while not closing and not (waiting and queue.empty()):
-            asks = queue.get()
-            closing = asks is None
-            waiting.extend(asks or ())
-        group: list[Ask] = []
-        events = 0
-        while waiting and events < GROUP_EVENTS_MAX:
-            group.append(waiting.popleft())
-            events += len(group[-1].seals)
-        if group:
-            deliver(group, writer.commit(group), writer.failure)
-            failure = writer.carry_over()
+class Writing:
+    """
+    Which thread commits: the writer's own takes whatever queued up, group after group.
+
+    A lone append, while that thread has nothing to do, is committed by the thread that
+    asks: to wake another and be woken by it takes as long as the commit itself.
+    """
+
+    def __init__(self, writer: Writer) -> None:
+        self.queue: Queue = Queue()
+        self._writer = writer
+        self._at_work = Lock()
+
+    def commit_here(self, group: list[Ask]) -> tuple[list[Outcome], StoreError | None] | None:
+        """
+        Commit *group* on the thread that calls; None, and nothing done, where somebody else is at work.
+
+        Waits for nothing but the disk: to carry over the log is left to serve.
+        """
+        if not self._at_work.acquire(blocking=False):
+            return None
+        try:
+            outcomes = self._writer.commit(group, busy_seconds_max=0)
+            if any(isinstance(outcome, StoreLocked) for outcome in outcomes):
+                return None
+            if self._writer.has_to_carry_over():
+                self.queue.put([])
+            return outcomes, self._writer.failure
+        finally:
+            self._at_work.release()
+
+    def close(self) -> None:
+        """Take no more; what is in the queue is still committed, and then serve ends."""
+        self.queue.put(None)
+
+    def serve(self, deliver: Deliver) -> None:
+        """Commit group after group until closed; the body of the writer's thread."""
+        waiting = deque[Ask]()
+        closing = False
+        while waiting or not closing:
+            while not closing and not (waiting and self.queue.empty()):
+                asks = self.queue.get()
+                closing = asks is None
+                if asks == []:
+                    break
+                waiting.extend(asks or ())
+            group: list[Ask] = []
+            events = 0
+            while waiting and events < GROUP_EVENTS_MAX:
+                group.append(waiting.popleft())
+                events += len(group[-1].seals)
+            with self._at_work:
+                if group:
+                    deliver(group, self._writer.commit(group), self._writer.failure)
+                failure = self._writer.carry_over()
             if failure is not None:
                 deliver([], [], failure)
-    writer.close()
+        self._writer.close()

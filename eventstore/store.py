@@ -16,6 +16,7 @@ Three families of trouble, never mixed:
     StoreError          the store cannot go on: stop, and say why
       OutcomeUnknown      a commit failed half-way; asking again with the same id tells
       StoreFull           nothing was written, the disk has no room
+      StoreBusy           more appends wait than the store takes in
       StoreClosed         the store was closed, or failed before, and takes no more appends
       StoreCorrupted      a record is not what was written, named by position
       StoreLocked         another process writes this store
@@ -28,6 +29,7 @@ sha256(the one before + its body). 32 bytes and then the body: there is one
 way only to read such a preimage, so no separator is needed.
 """
 
+from asyncio import Future
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from hashlib import sha256
@@ -194,6 +196,14 @@ class StoreFull(StoreError):
         self.cause = cause
 
 
+class StoreBusy(StoreError):
+    """Raised to an append that comes while *waiting* others wait: nothing was added."""
+
+    def __init__(self, *, waiting: int) -> None:
+        super().__init__(f"{waiting} appends wait for the disk already: nothing was added, ask again later")
+        self.waiting = waiting
+
+
 class StoreClosed(StoreError):
     """Raised to an append that comes after the store was closed, or after it failed."""
 
@@ -271,16 +281,16 @@ class EventStore(Protocol):
         """The name of this ledger; its digests start from it."""
         ...
 
-    async def append(
+    def append(
         self, stream: str, seals: Sequence[Seal], *, expected: int, command: Command
-    ) -> Appended:
+    ) -> Future[Appended]:
         """
         Add all events of one command, or none.
 
-        Returns only when the bytes are on the disk. A command already spent is
+        The future is done only when the bytes are on the disk. A command already spent is
         answered as it was the first time, whatever *stream* and *expected* say.
         A caller that is cancelled learns nothing: its events may be kept or not.
-        What a seal raises is raised here, and nothing is added.
+        What a seal raises is raised by the future, and nothing is added.
 
         Raises WrongVersion, CommandReused, BodyTooLarge, or a StoreError;
         ValueError where the arguments could never be kept: no seal or more than

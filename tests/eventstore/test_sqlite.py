@@ -6,8 +6,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections import Counter
+import threading
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from eventstore.store import (
     ClockWentBack,
     CommandReused,
     Seal,
+    StoreBusy,
     StoreClosed,
     StoreCorrupted,
     StoreLocked,
@@ -374,21 +376,55 @@ async def test_what_is_queued_when_the_store_closes_is_still_committed(path: Pat
         assert (await store.head()).position == 50
 
 
-async def test_more_appends_than_may_queue_wait_their_turn(
+async def test_no_more_appends_wait_than_the_store_takes_in(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "APPENDS_QUEUED_MAX", 3)
+    monkeypatch.setattr(sqlite, "APPENDS_WAITING_MAX", 3)
     async with sqlite.opened(path, origin=ORIGIN) as store:
-        committed = Counter[datetime]()  # a group has one instant
+        waiting = [store.append(f"s{each}", [body("x")], expected=0, command=command()) for each in range(3)]
+        with pytest.raises(StoreBusy, match="3 appends wait for the disk already: nothing was added"):
+            await store.append("s3", [body("x")], expected=0, command=command())
+        await asyncio.gather(*waiting)
+        again = await store.append("s3", [body("x")], expected=0, command=command())
+        assert again.first_position == 4
 
-        def seal(position: int, _version: int, recorded_at: datetime) -> bytes:
-            committed[recorded_at] += 1
-            return b"%d" % position
 
-        appends = (store.append(f"s{each}", [seal], expected=0, command=command()) for each in range(40))
-        await asyncio.gather(*appends)
-        assert max(committed.values()) <= 3
-        assert (await store.head()).position == 40
+async def test_a_lone_append_is_committed_by_the_thread_that_asks(path: Path) -> None:
+    threads: list[str] = []
+
+    def seal(position: int, _version: int, _recorded_at: datetime) -> bytes:
+        threads.append(threading.current_thread().name)
+        return b"%d" % position
+
+    async with sqlite.opened(path, origin=ORIGIN) as store:
+        await store.append("alone", [seal], expected=0, command=command())
+        await asyncio.gather(
+            *(store.append(f"s{each}", [seal], expected=0, command=command()) for each in range(2))
+        )
+    assert threads == ["MainThread", "ledger-writer", "ledger-writer"]
+
+
+async def test_a_lone_append_waits_for_whoever_locked_the_file_and_holds_up_nobody(path: Path) -> None:
+    async with sqlite.opened(path, origin=ORIGIN) as store:
+        await store.append("a", [body("1")], expected=0, command=command())
+        with closing(sqlite3.connect(path, isolation_level=None)) as shell:
+            shell.execute("BEGIN IMMEDIATE")
+            waiting = store.append("a", [body("2")], expected=1, command=command())
+            assert (await store.head()).position == 1  # the loop turns
+            assert not waiting.done()
+            shell.execute("COMMIT")
+        assert (await waiting).version == 2
+
+
+async def test_lone_appends_have_their_log_carried_over_too(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_checkpoints, "CHECKPOINT_PAGES", 20)
+    async with sqlite.opened(path, origin=ORIGIN) as store:
+        for version in range(200):
+            await store.append("a", [body("x")], expected=version, command=command())
+        # The log starts anew where all of it was carried over: so it stays far shorter than 200 commits.
+        assert path.with_name(f"{path.name}-wal").stat().st_size < 100 * 4 * 4_096
 
 
 async def test_a_caller_cancelled_at_any_moment_harms_nobody(path: Path) -> None:

@@ -2,6 +2,7 @@
 Requests to make, and stores that misbehave in one way each.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
@@ -75,10 +76,13 @@ class Meddled(MemoryStore):
         self.reads = 0
         self.appends = 0
 
-    async def append(
+    def append(
         self, stream: str, seals: Sequence[Seal], *, expected: int, command: Command
-    ) -> Appended:
+    ) -> asyncio.Future[Appended]:
         self.appends += 1
+        return asyncio.ensure_future(self._meddled(stream, seals, expected, command))
+
+    async def _meddled(self, stream: str, seals: Sequence[Seal], expected: int, command: Command) -> Appended:
         if self.before_append is not None:
             await self.before_append()
         return await super().append(stream, seals, expected=expected, command=command)
