@@ -50,6 +50,68 @@ class Leave(msgspec.Struct, frozen=True):
     on: PartialDate
 
 
+class Membership(msgspec.Struct, frozen=True):
+    """
+    One time of an institution as a party, with all that is said of its coming: the paper's own list first.
+
+    Who joined on a day and stands in the list too became a party on that day; of
+    the rest, what either says is known. *until* is the day it left.
+    """
+
+    joins: tuple[Join, ...]
+    until: PartialDate | None
+
+    @property
+    def institution(self) -> str:
+        """Who."""
+        return self.joins[0].institution
+
+    @property
+    def position(self) -> int:
+        """Where the first of it was recorded."""
+        return self.joins[0].position
+
+    @property
+    def since(self) -> PartialDate | None:
+        """The day it joined, the first where several are told; None when it was one from the opening."""
+        told = [join.since for join in self.joins]
+        dated = [since for since in told if since is not None and since.first is not None]
+        return min(dated, key=lambda since: since.sort_key, default=told[0])
+
+    @property
+    def role(self) -> str:
+        """Its role: the first that says more than being a partner."""
+        return next((join.role for join in self.joins if join.role != "partenaire"), "partenaire")
+
+    @property
+    def signatories(self) -> tuple[Signatory, ...]:
+        """The lines prepared for it."""
+        return tuple({line.key: line for join in self.joins for line in join.signatories}.values())
+
+    @property
+    def quorum(self) -> int | None:
+        """How many of them must sign; None where nothing says."""
+        return next((join.quorum for join in self.joins if join.quorum is not None), None)
+
+    @property
+    def written_as(self) -> str | None:
+        """How the paper calls it."""
+        return next((join.written_as for join in self.joins if join.written_as is not None), None)
+
+    @property
+    def papers(self) -> frozenset[str | None]:
+        """What binds it once it has signed: the instrument (None), the avenant that lets it in, or either."""
+        return frozenset(join.avenant for join in self.joins)
+
+    def covers(self, on: PartialDate | date) -> bool | None:
+        """Whether that day is in it; None when the dates do not tell."""
+        came = _at_or_before(self.since, on)
+        left = False if self.until is None else _at_or_before(self.until, on)
+        if came is False or left:
+            return False
+        return True if came and left is False else None
+
+
 class Signed(msgspec.Struct, frozen=True):
     """A person signed for a party: the instrument, or an avenant."""
 
@@ -117,19 +179,18 @@ class Life(msgspec.Struct, frozen=True):
         """Every institution that ever was a party, in the order they came."""
         return tuple(dict.fromkeys(join.institution for join in self.joins))
 
+    def memberships(self, institution: str | None = None) -> tuple[Membership, ...]:
+        """Each time somebody, or *institution*, was a party: one, unless it left and came back."""
+        told: dict[tuple[str, PartialDate | None], list[Join]] = {}
+        joins = (join for join in self.joins if institution in (None, join.institution))
+        for join in sorted(joins, key=_listed_first):
+            told.setdefault((join.institution, self.until(join)), []).append(join)
+        return tuple(Membership(tuple(joins), until) for (_, until), joins in told.items())
+
     def is_party(self, institution: str, on: PartialDate | date) -> bool | None:
         """Whether *institution* is a party on that day; None when the dates do not tell."""
-        answers = [self.belongs(join, on) for join in self.joins if join.institution == institution]
+        answers = [one.covers(on) for one in self.memberships(institution)]
         return True if True in answers else None if None in answers else False
-
-    def belongs(self, join: Join, on: PartialDate | date) -> bool | None:
-        """Whether who joined by *join* is a party by it on that day; None when the dates do not tell."""
-        until = self.until(join)
-        came = _at_or_before(join.since, on)
-        left = False if until is None else _at_or_before(until, on)
-        if came is False or left:
-            return False
-        return True if came and left is False else None
 
     def until(self, join: Join) -> PartialDate | None:
         """The day on which who joined by *join* left: the first leaving that is not before the joining."""
@@ -191,6 +252,10 @@ class Life(msgspec.Struct, frozen=True):
         ]
         dated = [start for start in (*noted, *stated) if start is not None and start.first is not None]
         return min(dated, key=lambda start: start.sort_key, default=None)
+
+
+def _listed_first(join: Join) -> tuple[Any, ...]:
+    return join.since is not None, join.since.sort_key if join.since else (), join.position
 
 
 def _at_or_before(moment: PartialDate | None, on: PartialDate | date) -> bool | None:
@@ -497,7 +562,12 @@ def _check_joining(life: Life, proposed: Proposed, fact: int) -> None:
         case _:
             return
     for institution in joining:
-        if life.is_party(institution, on):
+        # Each by itself: who stands in the paper's list is one from the opening, and is not listed again.
+        if any(
+            Membership((join,), life.until(join)).covers(on)
+            for join in life.joins
+            if join.institution == institution
+        ):
             raise AlreadyAParty(
                 f"{institution} is a party to {life.stream} already", fact=fact, field="data.institution"
             )

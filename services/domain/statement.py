@@ -30,7 +30,7 @@ from contracts.queries import ListRow
 from contracts.terms import AnyTerm
 from services.domain import agrement, convention, institution, streams
 from services.domain.book import Book, Held
-from services.domain.convention import Join, Life, Signed
+from services.domain.convention import Life, Membership, Signed
 
 RULES_VERSION: Final = "2"
 """Raised when the same events would give another statement."""
@@ -106,7 +106,11 @@ class SignatoryLine(msgspec.Struct, frozen=True):
 
 
 class PartyLine(msgspec.Struct, frozen=True):
-    """A party: since and until when, its signatories, and whether enough of them have signed."""
+    """
+    A party: since and until when, its signatories, and whether enough of them have signed.
+
+    One that left and came back has a line for each time.
+    """
 
     institution: str
     role: str
@@ -345,7 +349,7 @@ def phase_on(life: Life, on: date) -> tuple[Phase, tuple[str, ...]]:
             return "echu", ()
         if over is None:
             doubts.append("terme-imprecis")
-    bound = [_bound(life, join, on) for join in _members(life, on)]
+    bound = [_bound(life, member, on) for member in _members(life, on)]
     if bound and all(answer == "yes" for answer in bound):
         return _started(life, on, doubts)
     if _noted_in_force(life, on):
@@ -394,9 +398,9 @@ def _noted_in_force(life: Life, on: date) -> bool:
     return any(ending.kind == "entry-into-force" and ending.on.reached(on) for ending in life.endings)
 
 
-def _members(life: Life, on: date) -> list[Join]:
+def _members(life: Life, on: date) -> list[Membership]:
     # Who joins an instrument in force and has yet to sign does not put it out of force.
-    return [join for join in life.joins if join.since is None and life.belongs(join, on) is not False]
+    return [one for one in life.memberships() if one.since is None and one.covers(on) is not False]
 
 
 def _come(when: PartialDate, on: date) -> Come:
@@ -408,15 +412,21 @@ def _may_have_come(when: PartialDate, on: date) -> bool:
     return when.reached(on) is not False
 
 
-def _bound(life: Life, join: Join, on: date) -> Come:
+def _bound(life: Life, party: Membership, on: date) -> Come:
     """Whether enough have signed for a party: its quorum, or all the lines prepared for it, or one."""
-    signed = [one for one in life.signed if one.party == join.institution and one.avenant == join.avenant]
-    needed = join.quorum or len(join.signatories) or 1
-    sure = sum(one.on.reached(on) is True for one in signed)
-    possible = sum(one.on.reached(on) is not False for one in signed)
-    if sure >= needed:
+    needed = party.quorum or len(party.signatories) or 1
+    signed = _signed_for(life, party, on)
+    # A person who signed two papers is one.
+    if len({one.signatory for one in signed if one.on.reached(on)}) >= needed:
         return "yes"
-    return "undetermined" if possible >= needed else "no"
+    return "undetermined" if len({one.signatory for one in signed}) >= needed else "no"
+
+
+def _signed_for(life: Life, party: Membership, on: date) -> list[Signed]:
+    """The signatures for a party that have, or may have, come, by their days."""
+    signed = (one for one in life.signed if one.party == party.institution and one.avenant in party.papers)
+    come = (one for one in signed if _may_have_come(one.on, on))
+    return sorted(come, key=lambda one: (one.on.sort_key, one.position))
 
 
 # -- the convention
@@ -434,7 +444,7 @@ def _convention(state: convention.State, on: date, position: int) -> ConventionS
         if isinstance(held.fact, facts.RenewalDecided) and _may_have_come(held.effective_on, on)
     ]
     order = {held.position: place for place, held in enumerate(live)}
-    joins = sorted(life.joins, key=lambda join: order[join.position])
+    parties = sorted(life.memberships(), key=lambda party: order[party.position])
     return ConventionStatement(
         stream=state.stream,
         on=on,
@@ -454,7 +464,7 @@ def _convention(state: convention.State, on: date, position: int) -> ConventionS
         duration_article=span.article if span else None,
         payments_suspended=_open(live, on, facts.PaymentsSuspended, (facts.SuspensionLifted,)),
         notices_pending=_open(live, on, facts.NoticeSent, (facts.NoticeSatisfied, facts.NoticeUnheeded)),
-        parties=tuple(_party(life, book, join, on) for join in joins),
+        parties=tuple(_party(life, book, party, on) for party in parties),
         clauses=_clauses(live, on),
         avenants=tuple(
             _avenant(life, number, *concluded, book, on)
@@ -483,42 +493,31 @@ def _open(
     return tuple(str(key) for key in keys if key not in closed)
 
 
-def _party(life: Life, book: Book, join: Join, on: date) -> PartyLine:
-    signed = sorted(
-        (
-            one
-            for one in life.signed
-            if one.party == join.institution and one.avenant == join.avenant and _may_have_come(one.on, on)
-        ),
-        key=lambda one: (one.on.sort_key, one.position),
-    )
-    prepared = {signatory.key: signatory.capacity for signatory in join.signatories}
-    lines = [_signatory(book, key, capacity, signed, on) for key, capacity in prepared.items()]
-    lines += [
-        _signatory(book, one.signatory, one.capacity, signed, on)
-        for one in signed
-        if one.signatory not in prepared
-    ]
-    until = life.until(join)
-    is_party = life.belongs(join, on)
+def _party(life: Life, book: Book, party: Membership, on: date) -> PartyLine:
+    signed = _signed_for(life, party, on)
+    lines = {signatory.key: signatory.capacity for signatory in party.signatories}
+    for one in signed:
+        lines.setdefault(one.signatory, one.capacity)
+    until = party.until
+    is_party = party.covers(on)
     decided = [
         _come(one.on, on)
         for one in life.adopted
-        if one.institution == join.institution
+        if one.institution == party.institution
         and one.outcome == "adopted"
-        and one.avenant in (None, join.avenant)
+        and one.avenant in (None, *party.papers)
     ]
     return PartyLine(
-        institution=join.institution,
-        role=join.role,
-        since=join.since,
+        institution=party.institution,
+        role=party.role,
+        since=party.since,
         until=until if until is not None and _may_have_come(until, on) else None,
         is_party="undetermined" if is_party is None else "yes" if is_party else "no",
-        signatories=tuple(lines),
-        quorum=join.quorum,
-        bound=_bound(life, join, on),
+        signatories=tuple(_signatory(book, key, capacity, signed, on) for key, capacity in lines.items()),
+        quorum=party.quorum,
+        bound=_bound(life, party, on),
         deliberated="yes" if "yes" in decided else "undetermined" if "undetermined" in decided else "no",
-        written_as=join.written_as,
+        written_as=party.written_as,
     )
 
 

@@ -150,6 +150,7 @@ def resiliated(day: str = "2027-06-30") -> Line:
     )
 
 
+AGGLO: Line = ("2025-12-11", facts.PartyListed(institution="agglo"))
 GRANTED: Line = (
     "2025-12-01",
     facts.AgrementGranted(
@@ -351,6 +352,14 @@ REFUSALS = [
         "one who joined joins again",
         (*OPEN, joined("agglo", "2026-03-01")),
         joined("agglo", "2026-03-01"),
+        convention.AlreadyAParty,
+        "data.institution",
+        "agglo is a party",
+    ),
+    Row(
+        "one who joined, and is listed, is listed again",
+        (*OPEN, joined("agglo", "2026-03-01"), AGGLO),
+        AGGLO,
         convention.AlreadyAParty,
         "data.institution",
         "agglo is a party",
@@ -1039,6 +1048,13 @@ def test_a_stream_of_no_category_has_no_rules() -> None:
     assert isinstance(streams.initial(CONVENTION), convention.State)
     assert isinstance(streams.initial(AGREMENT), agrement.State)
     assert isinstance(streams.initial(INSTITUTION), institution.State)
+
+
+def test_who_joined_may_be_listed_as_of_the_opening() -> None:
+    state = given(*OPEN, joined("agglo", "2026-03-01"))
+    assert when(state, AGGLO)
+    with pytest.raises(convention.AlreadyAParty):
+        when(state, ("2026-03-01", AGGLO[1]))
 
 
 def test_a_party_on_a_day_is_who_came_and_has_not_left() -> None:

@@ -698,6 +698,61 @@ def test_who_comes_back_is_told_twice() -> None:
     assert [str(one.until) for one in of(*life, on="2026-08-01").parties] == ["2026-03-01", "2026-08-01"]
 
 
+def test_who_joined_and_is_listed_too_is_one_party_of_whom_both_are_known() -> None:
+    life = (
+        *SIGNED,
+        avenant(1, "2026-03-01", facts.Admission("agglo", "financeur"), binds=("ville", "mjc", "agglo")),
+        listed("agglo", "presidente", "vice", quorum=2),
+        signed("agglo", "presidente", "2026-02-01", 1),
+        signed("agglo", "vice", "2026-02-02"),
+        deliberated("2026-01-15", who="agglo", avenant="1"),
+    )
+    told = of(*life)
+    assert [one.institution for one in told.parties] == ["ville", "mjc", "agglo"]
+    line = party(told, "agglo")
+    assert (line.role, str(line.since), line.until, line.is_party) == ("financeur", "2026-03-01", None, "yes")
+    assert (line.quorum, line.written_as, line.deliberated) == (2, "ci-après agglo", "yes")
+    assert [(one.key, one.capacity, str(one.signed_on)) for one in line.signatories] == [
+        ("presidente", "capacité presidente", "2026-02-01"),
+        ("vice", "capacité vice", "2026-02-02"),
+    ]
+    assert line.bound == "yes"
+    assert party(of(*life, on="2026-02-01"), "agglo").bound == "no", "one of two has signed"
+    assert party(of(*life, on="2026-02-28"), "agglo").is_party == "no", "it was none before it joined"
+    assert told.phase == "en-vigueur"
+    assert of(*life, on="2026-01-31").phase == "en-vigueur", "a newcomer's signature is not awaited"
+
+
+@pytest.mark.parametrize(
+    "coming, since",
+    [
+        ((joined("agglo", "2026-05-01"), joined("agglo", "2026-04-01")), "2026-04-01"),
+        ((joined("agglo", "XXXX"), joined("agglo", "2026-04-01")), "2026-04-01"),
+        ((joined("agglo", "2026"), listed("agglo")), "2026"),
+        ((joined("agglo", "XXXX"), listed("agglo")), "None"),
+        ((joined("agglo", "XXXX"),), "XXXX"),
+    ],
+    ids=["joined twice", "joined undated too", "joined in a year", "joined undated, and listed", "undated"],
+)
+def test_a_party_is_one_since_the_first_day_that_is_told(coming: tuple[Line, ...], since: str) -> None:
+    for order in itertools.permutations(coming):
+        [line] = of(OPENED, *order).parties
+        assert str(line.since) == since
+
+
+def test_who_signs_two_papers_is_one_signatory() -> None:
+    told = of(
+        OPENED,
+        joined("agglo", "2026-03-01", "1"),
+        listed("agglo", quorum=2),
+        signed("agglo", "presidente", "2026-02-01", 1),
+        signed("agglo", "presidente", "2026-01-01"),
+    )
+    [line] = told.parties
+    assert [(one.key, str(one.signed_on)) for one in line.signatories] == [("presidente", "2026-01-01")]
+    assert line.bound == "no", "two persons are needed"
+
+
 def test_parties_stand_in_the_order_of_their_dates() -> None:
     told = of(
         OPENED, joined("agglo", "2026-05-01"), joined("caf", "2026-04-01"), listed("mjc"), on="2027-01-01"

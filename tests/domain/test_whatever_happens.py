@@ -117,6 +117,28 @@ def test_every_order_of_arrival_gives_one_statement() -> None:
             assert plain(told((*OPEN, *order), on)) == expected, [fact.TYPE for _, fact, *_ in order]
 
 
+COMING: tuple[Line, ...] = (
+    avenant(1, "2027-05-01", facts.Admission("agglo", "financeur"), binds=("ville", "agglo")),
+    ("2028-01-01", facts.PartyJoined(institution="agglo", role="beneficiaire")),
+    (
+        "2025-12-12",
+        facts.PartyListed(
+            institution="agglo", signatories=(facts.Signatory("presidente", "Pdte"),), quorum=1
+        ),
+    ),
+    ("2029-01-01", facts.PartyWithdrew(party="agglo")),
+    ("2030-01-01", facts.PartyJoined(institution="agglo")),
+)
+
+
+def test_who_joins_is_listed_leaves_and_comes_back_is_told_so_in_every_order() -> None:
+    for on in (date(2027, 6, 1), date(2029, 6, 1), date(2030, 6, 1)):
+        expected = plain(told((*OPEN, *COMING), on))
+        assert [party["institution"] for party in expected["parties"]] == ["ville", "mjc", "agglo", "agglo"]
+        for order in itertools.permutations(COMING):
+            assert plain(told((*OPEN, *order), on)) == expected, [fact.TYPE for _, fact, *_ in order]
+
+
 @settings(max_examples=40)
 @given(st.permutations([*OPEN[1:], *LIFE, *LATER]), st.sampled_from(ON))
 def test_a_late_scan_lands_where_it_belongs(order: list[Line], on: date) -> None:
