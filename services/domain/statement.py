@@ -9,6 +9,10 @@ Facts are read in the order of (effective date, position), whatever order they
 arrived in. A fact whose date the paper leaves open is neither taken as come nor
 as still to come: its line says *undetermined*, and so does what hangs on it.
 
+Contradictions, papers and other names are those of the day too: a paper of
+next year contradicts nothing today, and is in nobody's hands. What is undated
+is told from the first day, for most papers and most names are.
+
 What is asked, pledged, voted, committed, ordered, paid and returned stand in
 columns of their own: they are never added together.
 """
@@ -179,7 +183,7 @@ class MoneyLine(msgspec.Struct, frozen=True):
 
 
 class ContradictionLine(msgspec.Struct, frozen=True):
-    """What the sources say against each other, and which reading is retained, if one is."""
+    """What the sources of the day say against each other; which reading is retained by then, if one is."""
 
     key: str
     about: str
@@ -192,7 +196,12 @@ class ContradictionLine(msgspec.Struct, frozen=True):
 
 
 class PaperLine(msgspec.Struct, frozen=True):
-    """A pièce: attached, announced, missing or destroyed."""
+    """
+    A pièce on the day: attached, announced, missing or destroyed.
+
+    One that a fact cites is attached from the day of that fact. One destroyed
+    later was attached on the day, and can be had no more: the journal says so.
+    """
 
     what: str
     state: Literal["jointe", "annoncee", "manquante", "detruite"]
@@ -435,14 +444,11 @@ def _signed_for(life: Life, party: Membership, on: date) -> list[Signed]:
 def _convention(state: convention.State, on: date, position: int) -> ConventionStatement:
     life, book = state.life, state.book
     live = _in_order(book)
+    told = _told(live, on)
     phase, doubts = phase_on(life, on)
     span = life.span(on)
     opened = life.opened
-    renewed = [
-        held.fact.successor
-        for held in live
-        if isinstance(held.fact, facts.RenewalDecided) and _may_have_come(held.effective_on, on)
-    ]
+    renewed = [held.fact.successor for held in told if isinstance(held.fact, facts.RenewalDecided)]
     order = {held.position: place for place, held in enumerate(live)}
     parties = sorted(life.memberships(), key=lambda party: order[party.position])
     return ConventionStatement(
@@ -471,8 +477,8 @@ def _convention(state: convention.State, on: date, position: int) -> ConventionS
             for number, concluded in sorted(state.avenants.items(), key=_by_day)
         ),
         money=_money(live, on),
-        contradictions=_contradictions(live),
-        papers=_papers(live),
+        contradictions=_contradictions(told),
+        papers=_papers(told),
         journal=tuple(_line(book, held, on) for held in live),
         cancelled=_cancelled(book, on),
     )
@@ -481,6 +487,11 @@ def _convention(state: convention.State, on: date, position: int) -> ConventionS
 def _in_order(book: Book) -> list[Held]:
     """The live facts by effective date, then by position."""
     return sorted(book.live(), key=lambda held: (held.effective_on.sort_key, held.position))
+
+
+def _told(live: Iterable[Held], on: date) -> list[Held]:
+    """Those that have, or may have, come by the day."""
+    return [held for held in live if _may_have_come(held.effective_on, on)]
 
 
 def _open(
@@ -724,10 +735,10 @@ def _amounts(fact: Event, paid: dict[tuple[str, str], Held], on: date) -> list[A
 # -- what any stream has
 
 
-def _contradictions(live: Iterable[Held]) -> tuple[ContradictionLine, ...]:
+def _contradictions(told: Iterable[Held]) -> tuple[ContradictionLine, ...]:
     found: dict[str, ContradictionLine] = {}
     settled: dict[str, facts.ContradictionSettled] = {}
-    for held in live:
+    for held in told:
         if isinstance(held.fact, facts.ContradictionFound):
             fact = held.fact
             found[fact.key] = ContradictionLine(
@@ -740,15 +751,15 @@ def _contradictions(live: Iterable[Held]) -> tuple[ContradictionLine, ...]:
             found[key] = msgspec.structs.replace(
                 found[key], retained=last.retained, settled_by=last.by, reason=last.reason
             )
-    return tuple(sorted(found.values(), key=lambda line: line.position))
+    return tuple(found.values())
 
 
-def _papers(live: Sequence[Held]) -> tuple[PaperLine, ...]:
+def _papers(told: Sequence[Held]) -> tuple[PaperLine, ...]:
     lines: dict[str, PaperLine] = {}
     destroyed = {
-        held.fact.digest: held.position for held in live if isinstance(held.fact, facts.PieceDestroyed)
+        held.fact.digest: held.position for held in told if isinstance(held.fact, facts.PieceDestroyed)
     }
-    for held in live:
+    for held in told:
         fact, at = held.fact, held.position
         match fact:
             case facts.PieceAnnounced():
@@ -799,6 +810,7 @@ def _cancelled(book: Book, on: date) -> tuple[JournalLine, ...]:
 
 def _agrement(state: agrement.State, on: date, position: int) -> AgrementStatement:
     live = _in_order(state.book)
+    told = _told(live, on)
     return AgrementStatement(
         stream=state.stream,
         on=on,
@@ -807,8 +819,8 @@ def _agrement(state: agrement.State, on: date, position: int) -> AgrementStateme
         rules=RULES_VERSION,
         standing=agrement.standing(state.book, on),
         covers=agrement.covers(state.book),
-        papers=_papers(live),
-        contradictions=_contradictions(live),
+        papers=_papers(told),
+        contradictions=_contradictions(told),
         journal=tuple(_line(state.book, held, on) for held in live),
         cancelled=_cancelled(state.book, on),
     )
@@ -816,13 +828,14 @@ def _agrement(state: agrement.State, on: date, position: int) -> AgrementStateme
 
 def _institution(state: institution.State, on: date, position: int) -> InstitutionStatement:
     live = _in_order(state.book)
+    told = _told(live, on)
     registered = state.registered
     identifiers: dict[str, str] = {}
     if registered is not None:
         given = (("siren", registered.siren), ("siret", registered.siret), ("rna", registered.rna))
         identifiers = {scheme: value for scheme, value in given if value}
-    for held in live:
-        if isinstance(held.fact, facts.IdentifierRecorded) and held.effective_on.reached(on) is not False:
+    for held in told:
+        if isinstance(held.fact, facts.IdentifierRecorded):
             identifiers[held.fact.scheme] = held.fact.value
     succeeded = [
         held.fact.successor
@@ -839,11 +852,11 @@ def _institution(state: institution.State, on: date, position: int) -> Instituti
         kind=registered.kind if registered else None,
         identifiers=tuple(identifiers.items()),
         aliases=tuple(
-            dict.fromkeys(held.fact.alias for held in live if isinstance(held.fact, facts.AliasRecorded))
+            dict.fromkeys(held.fact.alias for held in told if isinstance(held.fact, facts.AliasRecorded))
         ),
         succeeded_by=succeeded[-1] if succeeded else None,
-        papers=_papers(live),
-        contradictions=_contradictions(live),
+        papers=_papers(told),
+        contradictions=_contradictions(told),
         journal=tuple(_line(state.book, held, on) for held in live),
         cancelled=_cancelled(state.book, on),
     )

@@ -1136,14 +1136,38 @@ def test_contradictions_are_told_and_the_last_settlement_with_them() -> None:
         settled("b", "trois ans", "2026-04-01"),
     )
     assert [(one.key, one.about, one.severity, one.position) for one in told.contradictions] == [
-        ("b", "à propos de b", "serious", 7),
         ("a", "à propos de a", "notable", 8),
+        ("b", "à propos de b", "serious", 7),
     ]
-    first, second = told.contradictions
+    second, first = told.contradictions
     assert (first.retained, first.settled_by, first.reason) == ("quatre ans", "ville", "l'original fait foi")
     assert (second.retained, second.settled_by, second.reason) == (None, None, None)
     assert first.claims == (facts.Claim(says="trois ans", source=SOURCE),)
     assert of(*SIGNED, found("a"), settled("a", "x", "2026-02-01"), cancelled(7)).contradictions == ()
+
+
+@pytest.mark.parametrize(
+    "on, retained",
+    [
+        ("2025-12-31", {"undated": "un mois"}),
+        ("2026-01-01", {"undated": "un mois", "a": None}),
+        ("2026-03-31", {"undated": "un mois", "a": None}),
+        ("2026-04-01", {"undated": "un mois", "a": "trois ans"}),
+        ("2026-05-01", {"undated": "un mois", "a": "quatre ans"}),
+    ],
+)
+def test_a_contradiction_is_of_the_day_and_so_is_what_is_retained(
+    on: str, retained: dict[str, str | None]
+) -> None:
+    life = (
+        found("a"),
+        settled("a", "quatre ans", "2026-05-01"),
+        settled("a", "trois ans", "2026-04-01"),
+        found("undated", "XXXX"),
+        settled("undated", "un mois", "XXXX"),
+    )
+    statements = (of(*OPEN, *life, on=on), agrement(*life, on=on), institution(*life, on=on))
+    assert [{one.key: one.retained for one in told.contradictions} for told in statements] == [retained] * 3
 
 
 def piece(digit: str, what: str = "bilan") -> facts.Piece:
@@ -1160,6 +1184,36 @@ def missing(on: str) -> Line:
 
 def filed(on: str, key: str | None = "bilan") -> Line:
     return on, facts.PieceFiled(piece=piece("a"), key=key)
+
+
+def destroyed(on: str, digit: str = "a") -> Line:
+    return on, facts.PieceDestroyed(digest=digit * 64, reason="dix ans")
+
+
+@pytest.mark.parametrize(
+    "on, states",
+    [
+        ("2025-12-31", {"vieux bilan": "jointe"}),
+        ("2026-01-01", {"vieux bilan": "jointe", "le bilan": "annoncee"}),
+        ("2026-02-01", {"vieux bilan": "jointe", "le bilan introuvable": "manquante"}),
+        ("2026-03-01", {"vieux bilan": "jointe", "bilan": "jointe"}),
+        ("2026-04-01", {"vieux bilan": "jointe", "bilan": "jointe", "annexe": "jointe"}),
+        ("2026-05-01", {"vieux bilan": "jointe", "bilan": "detruite", "annexe": "jointe"}),
+    ],
+)
+def test_a_paper_is_in_the_state_it_was_in_on_the_day(on: str, states: dict[str, str]) -> None:
+    life = (
+        destroyed("2026-05-01"),
+        filed("2026-03-01"),
+        missing("2026-02-01"),
+        announced("2026-01-01"),
+        ("2026-04-01", facts.PieceFiled(piece=piece("c", "un plan"), pieces=(piece("b", "annexe"),))),
+        ("XXXX", facts.PieceFiled(piece=piece("d", "vieux bilan"))),
+    )
+    states = states if on < "2026-04-01" else {**states, "un plan": "jointe"}
+    statements = (of(*OPEN, *life, on=on), agrement(*life, on=on), institution(*life, on=on))
+    for told in statements:
+        assert {one.what: one.state for one in told.papers} == states
 
 
 @pytest.mark.parametrize(
@@ -1193,12 +1247,12 @@ def filed(on: str, key: str | None = "bilan") -> Line:
         ),
         (
             "filed, then destroyed",
-            (filed("2026-01-01"), ("2026-05-01", facts.PieceDestroyed(digest="a" * 64, reason="dix ans"))),
+            (filed("2026-01-01"), destroyed("2026-05-01")),
             [("bilan", "detruite", 8, "a" * 64)],
         ),
         (
             "another destroyed",
-            (filed("2026-01-01"), ("2026-05-01", facts.PieceDestroyed(digest="b" * 64, reason="dix ans"))),
+            (filed("2026-01-01"), destroyed("2026-05-01", "b")),
             [("bilan", "jointe", 7, "a" * 64)],
         ),
         (
@@ -1612,6 +1666,13 @@ def test_an_institution_has_the_name_it_last_took(on: str, name: str) -> None:
         renamed("Jamais", "XXXX"),
     )
     assert institution(*life, on=on).name == name
+
+
+def test_other_names_of_an_institution_are_those_written_by_the_day() -> None:
+    written = {"la MJC": "2026-02-01", "la Maison": "2026-02-02", "la vieille MJC": "XXXX"}
+    life = (REGISTERED, *((day, facts.AliasRecorded(alias=alias)) for alias, day in written.items()))
+    assert institution(*life, on="2026-02-01").aliases == ("la MJC", "la vieille MJC")
+    assert institution(*life, on="2026-02-02").aliases == ("la MJC", "la Maison", "la vieille MJC")
 
 
 def test_an_institution_is_told_with_its_particulars() -> None:
