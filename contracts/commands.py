@@ -139,7 +139,10 @@ def parse(body: bytes, *, stream: str) -> Request:
         declaration = _decode(body)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise Malformed((field_at_fault(error),)) from error
-    wrong = list(_wrong_command_id(declaration.command_id))
+    wrong: list[FieldAtFault] = []
+    if not _COMMAND_ID.fullmatch(declaration.command_id):
+        message = f"{declaration.command_id!r} is no UUIDv7 in its usual writing"
+        wrong.append(FieldAtFault("$.command_id", message))
     facts: list[Event] = []
     data: list[bytes] = []
     hasher = sha256(stream.encode())
@@ -167,9 +170,3 @@ def field_at_fault(error: Exception, root: str = "$") -> FieldAtFault:
     assert found is not None
     path = found["path"] or "$"
     return FieldAtFault(root + path.removeprefix("$"), found["message"])
-
-
-def _wrong_command_id(text: str) -> tuple[FieldAtFault, ...]:
-    if _COMMAND_ID.fullmatch(text):
-        return ()
-    return (FieldAtFault("$.command_id", f"{text!r} is no UUIDv7 in its usual writing"),)

@@ -15,11 +15,15 @@ import msgspec
 from contracts.dates import PartialDate
 from contracts.envelope import Entry
 from contracts.events import (
+    ContradictionFound,
+    ContradictionSettled,
     EntryCancelled,
     EntryReplaced,
     Event,
     FactConfirmed,
     FactContested,
+    PieceDestroyed,
+    PieceFiled,
     field_of,
     stream_category,
 )
@@ -30,7 +34,7 @@ UNRECORDED = 2_147_483_648
 """The position of the first fact proposed and not recorded: one past the last that a fact can name."""
 
 
-class Proposed(msgspec.Struct, frozen=True):
+class Proposed(msgspec.Struct, frozen=True, gc=False):
     """A fact somebody asks to record, the day it took effect, and whose act it is if not the asker's."""
 
     fact: Event
@@ -38,7 +42,7 @@ class Proposed(msgspec.Struct, frozen=True):
     on_behalf_of: str | None = None
 
 
-class Held(msgspec.Struct, frozen=True):
+class Held(msgspec.Struct, frozen=True, gc=False):
     """A fact in the book: where, since when, by whom."""
 
     position: int
@@ -98,6 +102,25 @@ class Book(msgspec.Struct, frozen=True):
         said = {word.by for word in self.words.get(position, ())}
         return tuple(who for who in self.held[position].answerable if who not in said)
 
+    def says(self, proposed: Proposed) -> bool:
+        """
+        Whether a live fact says the same word for word, effective on the same day, wherever it was read.
+
+        Of a word on an entry, never: the last one stands, and may go back on the one before.
+        """
+        if _is_about_an_entry(proposed.fact):
+            return False
+        fact = msgspec.structs.replace(proposed.fact, source=None)
+        return any(
+            held.effective_on == proposed.effective_on
+            and msgspec.structs.replace(held.fact, source=None) == fact
+            for held in self.live()
+        )
+
+
+def _is_about_an_entry(fact: Event) -> bool:
+    return isinstance(fact, EntryCancelled | EntryReplaced | FactConfirmed | FactContested)
+
 
 def enter(book: Book, held: Held) -> Book:
     """*book* with one more fact."""
@@ -142,6 +165,27 @@ class NotYours(Refused):
     code: ClassVar[str] = "not_yours"
 
 
+class AlreadyRecorded(Refused):
+    """Raised when a name is used twice: of a signature, an avenant, a payment, a contradiction; or a grant."""
+
+    code: ClassVar[str] = "already_recorded"
+
+    def __init__(self, what: str, *, stream: str, fact: int) -> None:
+        super().__init__(
+            f"{what} is recorded already in {stream}; a mistake of entry is cancelled, not typed over",
+            fact=fact,
+        )
+
+
+class NothingCalled(Refused):
+    """Raised when a fact refers to a name that nothing in the stream has."""
+
+    code: ClassVar[str] = "nothing_called"
+
+    def __init__(self, what: str, *, stream: str, fact: int, field: str) -> None:
+        super().__init__(f"{what} is not in {stream}: record it first", fact=fact, field=field)
+
+
 def check(book: Book, proposed: Proposed, *, actor: str, stream: str, fact: int) -> None:
     """Refuse what no stream takes. *fact* is the index in the request. Raises Refused."""
     declared = proposed.fact
@@ -184,6 +228,38 @@ def check(book: Book, proposed: Proposed, *, actor: str, stream: str, fact: int)
             pass
 
 
+def check_names(book: Book, proposed: Proposed, *, stream: str, fact: int) -> None:
+    """
+    Refuse what no stream takes of names: for a stream to ask once it knows that it has begun.
+
+    A contradiction is found once, and settled where it was found; a paper is
+    destroyed where it was cited. Raises AlreadyRecorded and NothingCalled.
+    """
+    declared = proposed.fact
+    match declared:
+        case ContradictionFound() if declared.key in _contradictions(book):
+            raise AlreadyRecorded(f"the contradiction {declared.key}", stream=stream, fact=fact)
+        case ContradictionSettled() if declared.key not in _contradictions(book):
+            raise NothingCalled(
+                f"the contradiction {declared.key}", stream=stream, fact=fact, field="data.key"
+            )
+        case PieceDestroyed() if declared.digest not in _papers(book):
+            raise NothingCalled(f"the paper {declared.digest}", stream=stream, fact=fact, field="data.digest")
+        case _:
+            pass
+
+
+def _contradictions(book: Book) -> set[str]:
+    return {held.fact.key for held in book.live() if isinstance(held.fact, ContradictionFound)}
+
+
+def _papers(book: Book) -> set[str]:
+    # Of cancelled entries too: what they cite is kept all the same, until somebody destroys it.
+    cited = {piece.digest for held in book.held.values() for piece in held.fact.pieces}
+    filed = {held.fact.piece.digest for held in book.held.values() if isinstance(held.fact, PieceFiled)}
+    return cited | filed
+
+
 def _check_name(proposed: Proposed, *, actor: str, fact: int) -> None:
     declared = proposed.fact
     author = field_of(declared, declared.AUTHOR)
@@ -211,7 +287,7 @@ def _live_entry(book: Book, position: int, stream: str, fact: int) -> Held:
             fact=fact,
             field="data.entry",
         )
-    if held.fact.TYPE.startswith("entry."):
+    if _is_about_an_entry(held.fact):
         raise NoSuchEntry(
             f"entry {position} is itself about another entry: record the facts anew instead",
             fact=fact,

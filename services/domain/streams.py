@@ -13,7 +13,7 @@ from contracts.subjects import parse_stream
 from services.domain import agrement, convention, institution
 from services.domain.book import UNRECORDED, Held, Proposed
 
-__all__ = ["Proposed", "State", "decide", "evolve", "initial"]
+__all__ = ["Held", "Proposed", "State", "advance", "decide", "evolve", "initial"]
 
 State = convention.State | agrement.State | institution.State
 
@@ -33,7 +33,7 @@ def evolve(state: State, entry: Entry) -> State:
     """The state once *entry* is recorded; its version becomes the entry's. Never refuses."""
     assert entry.envelope.stream == state.stream, (entry.envelope.stream, state.stream)
     assert entry.envelope.version == state.version + 1, (entry.envelope.version, state.version)
-    return _evolve(state, Held.of(entry))
+    return advance(state, Held.of(entry))
 
 
 def decide(state: State, *, actor: str, proposed: Sequence[Proposed]) -> tuple[Proposed, ...]:
@@ -47,7 +47,7 @@ def decide(state: State, *, actor: str, proposed: Sequence[Proposed]) -> tuple[P
     for index, one in enumerate(proposed):
         # Nobody is judged by what the last fact makes of the state: it is not made.
         if last is not None:
-            state = _evolve(state, last)
+            state = advance(state, last)
             last = None
         if _decide(state, actor, one, index):
             taken.append(one)
@@ -55,7 +55,8 @@ def decide(state: State, *, actor: str, proposed: Sequence[Proposed]) -> tuple[P
     return tuple(taken)
 
 
-def _evolve(state: State, held: Held) -> State:
+def advance(state: State, held: Held) -> State:
+    """As evolve, for a fact taken out of its entry, or none yet: the version becomes the next one."""
     version = state.version + 1
     match state:
         case convention.State():

@@ -44,6 +44,10 @@ class LedgerGuard:
         self._connections = -1
         self._reason: Refusal | None = _unknown("it was not compared with the store yet")
 
+    def is_clear(self) -> bool:
+        """Whether nothing bars recording, as far as is known without waiting."""
+        return self._reason is None and self._connections == self._bus.stats["reconnects"]
+
     async def reason(self) -> Refusal | None:
         """
         Why nothing may be recorded now; None when all is well.

@@ -8,7 +8,11 @@ events are kept the answer says so, whatever fails after.
 """
 
 import asyncio
+import logging
+from asyncio import Future
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from time import perf_counter
 from typing import Final
 
@@ -31,10 +35,10 @@ from eventstore.store import (
 from services.domain import streams
 from services.domain.refusals import Refused
 from services.domain.streams import Proposed, State
-from services.registrar.sealing import Draft, drafts, placed
+from services.registrar.sealing import Draft, drafts, kept
 from services.registrar.states import States
 from services.registrar.turns import Turns
-from services.runtime import Asked
+from services.runtime import Asked, Begun
 
 ATTEMPTS_MAX: Final = 5
 """Of one command on a stream that others write too. Then contention is a fact, not a secret."""
@@ -94,9 +98,10 @@ class Registrar:
     """
     Answers commands from *store*.
 
-    *bar* gives the reason why nothing may be recorded at present, or None;
-    *appended* is called after each append, and must not wait. Commands on one
-    stream take turns; those on several streams share the store's commits.
+    *bar* gives the reason why nothing may be recorded at present, or None, and
+    *is_clear* whether that is known to be None without waiting; *appended* is called
+    after each append, and must not wait. Commands on one stream take turns; those on
+    several streams share the store's commits.
     """
 
     def __init__(
@@ -104,6 +109,7 @@ class Registrar:
         store: EventStore,
         *,
         bar: Callable[[], Awaitable[Refusal | None]] = _nothing_bars,
+        is_clear: Callable[[], bool] = lambda: True,
         appended: Callable[[], None] = lambda: None,
         states: States | None = None,
     ) -> None:
@@ -111,19 +117,66 @@ class Registrar:
         """Why the process must end, once it must."""
         self._store = store
         self._bar = bar
+        self._is_clear = is_clear
         self._appended = appended
         self._states = States() if states is None else states
         self._turns = Turns()
         self._log = log.bind()  # looked up once, not for each command
+        self._tells_each = self._log.is_enabled_for(logging.DEBUG)
 
     async def handle(self, asked: Asked) -> bytes | Refusal:
         """The answer to one request of the bus, as runtime.answering wants it."""
         answer = await self.answer(asked.subject, asked.body)
         return answer if isinstance(answer, Refusal) else _encode(answer)
 
+    def begin(self, asked: Asked) -> Begun | None:
+        """
+        Record without a task what is plain: allowed, on a stream that is at hand and that nobody holds.
+
+        None for all else, and then nothing was done: handle says why not, or waits for what it must.
+        """
+        started = perf_counter()
+        if not self._is_clear():
+            return None
+        try:
+            actor, stream = subjects.parse_command(asked.subject)
+            state = self._states.get(stream)
+            if state is None or not self._turns.take_free(stream):
+                return None
+        except ValueError:
+            return None
+        with suppress(Exception):  # handle meets it too, and says what it is
+            request = commands.parse(asked.body, stream=stream)
+            events = self._decided(state, actor, request)
+            if events:
+                appended = self._append(state, actor, request, events)
+                line = Line(actor, stream, 1)
+                return Begun(appended, partial(self._conclude, state, events, appended, line, started))
+        self._turns.leave(stream)
+        return None
+
+    def _conclude(
+        self, state: State, events: list[Draft], appending: Future[Appended], line: Line, started: float
+    ) -> bytes | Refusal | None:
+        """The answer to what was begun; None where it has to be decided again."""
+        answer: Recording | Refusal
+        try:
+            answer = self._kept(state, events, appending.result())
+        except AssertionError:
+            raise
+        except WrongVersion:
+            self._states.forget(state.stream)
+            return None
+        except Exception as error:  # noqa: BLE001 - each is answered; ours are logged too
+            answer = self._refused(error, line)
+        finally:
+            self._turns.leave(state.stream)
+        self._tell(answer, line, started)
+        return answer if isinstance(answer, Refusal) else _encode(answer)
+
     async def answer(self, subject: str, body: bytes) -> Recording | Unchanged | Refusal:
         """
-        What becomes of the declaration in *body*, asked on *subject*; one line in the log.
+        What becomes of the declaration in *body*, asked on *subject*.
 
         Raises AssertionError, where a rule of ours is broken and the process must end.
         """
@@ -134,13 +187,28 @@ class Registrar:
             answer = await self._answer(subject, body, line)
         except AssertionError:
             raise
-        except Exception as error:
-            answer = _bounded(_refusal(error))
-            if answer.code == "internal":
-                log.exception("command.failed", actor=line.actor, stream=line.stream)
-            if isinstance(error, OutcomeUnknown | StoreCorrupted) and not self.broken.done():
-                self.broken.set_result(error)
-        self._log.info(
+        except Exception as error:  # noqa: BLE001 - each is answered; ours are logged too
+            answer = self._refused(error, line)
+        self._tell(answer, line, started)
+        return answer
+
+    def _refused(self, error: Exception, line: Line) -> Refusal:
+        refusal = _bounded(_refusal(error))
+        if refusal.code == "internal":
+            log.error("command.failed", actor=line.actor, stream=line.stream, exc_info=error)
+        if isinstance(error, OutcomeUnknown | StoreCorrupted) and not self.broken.done():
+            self.broken.set_result(error)
+        return refusal
+
+    def _tell(self, answer: Recording | Unchanged | Refusal, line: Line, started: float) -> None:
+        if isinstance(answer, Recording) and not answer.repeated:
+            # The event itself says who, when and what: a line beside each is for looking into something.
+            if not self._tells_each:
+                return
+            tell = self._log.debug
+        else:
+            tell = self._log.info
+        tell(
             "command",
             actor=line.actor,
             stream=line.stream,
@@ -148,7 +216,6 @@ class Registrar:
             ms=round((perf_counter() - started) * 1_000, 2),
             **_told(answer),
         )
-        return answer
 
     async def _answer(self, subject: str, body: bytes, line: Line) -> Recording | Unchanged | Refusal:
         try:
@@ -166,43 +233,55 @@ class Registrar:
 
     async def _record(self, request: Request, line: Line) -> Recording | Unchanged:
         """Decide, and append what was decided; again, as long as the stream moves meanwhile."""
-        command_id = bytes.fromhex(request.declaration.command_id.replace("-", ""))
-        command = Command(line.actor, command_id, request.digest)
-        proposed = [
-            Proposed(fact, declared.effective_on, declared.on_behalf_of)
-            for fact, declared in zip(request.facts, request.declaration.facts, strict=True)
-        ]
         for line.attempts in range(1, ATTEMPTS_MAX + 1):
             state = await self._state(line.stream)
             refused: Exception | None = None
-            decided: Sequence[Proposed] = ()
+            events: list[Draft] = []
             try:
-                decided = _decide(state, line.actor, proposed, request.declaration.expected_version)
+                events = self._decided(state, line.actor, request)
             except (Refused, WrongVersionAsked) as error:
                 refused = error
-            if not decided:
-                if (spent := await self._spent(command, line.stream)) is not None:
+            if not events:
+                if (spent := await self._spent(_command(line.actor, request), line.stream)) is not None:
                     return spent
                 if not await self._is_current(state):
                     continue
                 if refused is not None:
                     raise refused
                 return Unchanged(line.stream, state.version)
-            events = drafts(
-                request, proposed, decided, source=self._store.origin, stream=line.stream, actor=line.actor
-            )
             try:
-                appended = await self._store.append(
-                    line.stream, [draft.seal for draft in events], expected=state.version, command=command
-                )
+                return self._kept(state, events, await self._append(state, line.actor, request, events))
             except WrongVersion:
                 self._states.forget(line.stream)
-                continue
-            if not appended.repeated:
-                self._appended()
-                self._advance(state, events, appended)
-            return _recording(line.stream, appended)
         raise Contended(line.stream, attempts=ATTEMPTS_MAX)
+
+    def _decided(self, state: State, actor: str, request: Request) -> list[Draft]:
+        """The events to add for *request*, none where it says nothing new. Raises what refuses it."""
+        expected = request.declaration.expected_version
+        if expected is not None and expected != state.version:
+            raise WrongVersionAsked(state.stream, expected=expected, actual=state.version)
+        proposed = [
+            Proposed(fact, declared.effective_on, declared.on_behalf_of)
+            for fact, declared in zip(request.facts, request.declaration.facts, strict=True)
+        ]
+        decided = streams.decide(state, actor=actor, proposed=proposed)
+        return drafts(request, proposed, decided, source=self._store.origin, stream=state.stream, actor=actor)
+
+    def _append(
+        self, state: State, actor: str, request: Request, events: Sequence[Draft]
+    ) -> Future[Appended]:
+        return self._store.append(
+            state.stream,
+            [draft.seal for draft in events],
+            expected=state.version,
+            command=_command(actor, request),
+        )
+
+    def _kept(self, state: State, events: Sequence[Draft], appended: Appended) -> Recording:
+        if not appended.repeated:
+            self._appended()
+            self._advance(state, events, appended)
+        return _recording(state.stream, appended)
 
     async def _state(self, stream: str) -> State:
         """The state of *stream*: the one at hand, or the fold of what the store has."""
@@ -240,8 +319,9 @@ class Registrar:
     def _advance(self, state: State, events: Sequence[Draft], appended: Appended) -> None:
         """Fold what was just recorded. It is kept: no failure here may turn the answer into an error."""
         try:
-            for entry in placed(events, appended):
-                state = streams.evolve(state, entry)
+            assert appended.version == state.version + len(events), (appended.version, state.version)
+            for held in kept(events, appended):
+                state = streams.advance(state, held)
         except Exception:
             log.exception("command.fold_failed", stream=state.stream, position=appended.first_position)
             self._states.forget(state.stream)
@@ -249,12 +329,9 @@ class Registrar:
             self._states.keep(state)
 
 
-def _decide(
-    state: State, actor: str, proposed: Sequence[Proposed], expected_version: int | None
-) -> tuple[Proposed, ...]:
-    if expected_version is not None and expected_version != state.version:
-        raise WrongVersionAsked(state.stream, expected=expected_version, actual=state.version)
-    return streams.decide(state, actor=actor, proposed=proposed)
+def _command(actor: str, request: Request) -> Command:
+    command_id = bytes.fromhex(request.declaration.command_id.replace("-", ""))
+    return Command(actor, command_id, request.digest)
 
 
 def _recording(stream: str, appended: Appended) -> Recording:

@@ -13,11 +13,11 @@ from typing import ClassVar, Final
 import msgspec
 
 from contracts.commands import Request
-from contracts.envelope import POSITION_MAX, Entry, Envelope, encode
+from contracts.envelope import POSITION_MAX, Envelope, encode
 from contracts.events import Event
 from eventstore.store import BODY_BYTES_MAX, Appended
 from services.domain.refusals import Refused
-from services.domain.streams import Proposed
+from services.domain.streams import Held, Proposed
 
 IDS_DRAWN_TOGETHER: Final = 64
 
@@ -40,7 +40,7 @@ class FactTooLarge(Refused):
         self.limit_bytes = limit_bytes
 
 
-class Draft(msgspec.Struct, frozen=True):
+class Draft(msgspec.Struct, frozen=True, gc=False):
     """
     An event that lacks only its place: its position, its version, and the instant it is recorded.
 
@@ -52,21 +52,23 @@ class Draft(msgspec.Struct, frozen=True):
     fact: Event
     envelope: Envelope
 
-    def entry(self, position: int, version: int, recorded_at: datetime) -> Entry:
-        """The event at its place, as it would be read back from its bytes."""
-        return Entry(self._placed(position, version, recorded_at), self.fact)
-
     def seal(self, position: int, version: int, recorded_at: datetime) -> bytes:
         """The bytes of the event at its place. Raises FactTooLarge."""
-        body = encode(self._placed(position, version, recorded_at))
+        assert position <= POSITION_MAX, "the ledger is full: CloudEvents has no larger integer"
+        body = encode(
+            msgspec.structs.replace(
+                self.envelope, position=position, version=version, recorded_at=recorded_at
+            )
+        )
         if len(body) > BODY_BYTES_MAX:
             raise FactTooLarge(fact=self.index, size_bytes=len(body))
         return body
 
-    def _placed(self, position: int, version: int, recorded_at: datetime) -> Envelope:
-        assert position <= POSITION_MAX, "the ledger is full: CloudEvents has no larger integer"
-        return msgspec.structs.replace(
-            self.envelope, position=position, version=version, recorded_at=recorded_at
+    def held(self, position: int, recorded_at: datetime) -> Held:
+        """The fact at its place, as the rules see it once its bytes are read back."""
+        envelope = self.envelope
+        return Held(
+            position, envelope.effective_on, envelope.actor, envelope.on_behalf_of, self.fact, recorded_at
         )
 
 
@@ -117,13 +119,10 @@ def drafts(
     ]
 
 
-def placed(events: Sequence[Draft], appended: Appended) -> list[Entry]:
-    """*events* where the store put them."""
-    version = appended.version - len(events) + 1
-    return [
-        draft.entry(appended.first_position + place, version + place, appended.recorded_at)
-        for place, draft in enumerate(events)
-    ]
+def kept(events: Sequence[Draft], appended: Appended) -> list[Held]:
+    """The facts of *events* where the store put them."""
+    first, recorded_at = appended.first_position, appended.recorded_at
+    return [draft.held(first + place, recorded_at) for place, draft in enumerate(events)]
 
 
 def _event_id() -> str:

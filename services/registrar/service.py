@@ -26,9 +26,13 @@ async def attend(store: EventStore, bus: Client, stopping: asyncio.Event) -> Non
     """
     guard = LedgerGuard(store, bus)
     appended = asyncio.Event()
-    registrar = Registrar(store, bar=guard.reason, appended=appended.set)
+    registrar = Registrar(store, bar=guard.reason, is_clear=guard.is_clear, appended=appended.set)
     endpoint = runtime.Endpoint(
-        name="command", subject=subjects.COMMANDS, handler=registrar.handle, at_once_max=AT_ONCE_MAX
+        name="command",
+        subject=subjects.COMMANDS,
+        handler=registrar.handle,
+        begin=registrar.begin,
+        at_once_max=AT_ONCE_MAX,
     )
     async with asyncio.TaskGroup() as tasks:
         beside = [tasks.create_task(guard.watch()), tasks.create_task(_nudge(bus, appended))]

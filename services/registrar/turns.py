@@ -18,14 +18,19 @@ class Turns:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    def take_free(self, stream: str) -> bool:
+        """Hold *stream* if nobody does; whether that is so."""
+        if stream in self._waiting:
+            return False
+        self._waiting[stream] = deque()
+        return True
+
     async def take(self, stream: str) -> None:
         """Wait until nobody else holds *stream*, and hold it. Whoever is cancelled meanwhile does not."""
-        waiting = self._waiting.get(stream)
-        if waiting is None:
-            self._waiting[stream] = deque()
+        if self.take_free(stream):
             return
         turn = asyncio.get_running_loop().create_future()
-        waiting.append(turn)
+        self._waiting[stream].append(turn)
         try:
             await turn
         except asyncio.CancelledError:

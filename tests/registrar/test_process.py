@@ -47,7 +47,13 @@ async def process(path: Path, url: str) -> AsyncIterator[asyncio.subprocess.Proc
         sys.executable,
         "-m",
         "services.registrar",
-        env={**os.environ, "REGISTRE_STORE": str(path), "REGISTRE_ORIGIN": ORIGIN, "REGISTRE_NATS_URL": url},
+        env={
+            **os.environ,
+            "REGISTRE_STORE": str(path),
+            "REGISTRE_ORIGIN": ORIGIN,
+            "REGISTRE_NATS_URL": url,
+            "REGISTRE_LOG": "debug",  # a line for each command recorded
+        },
         stderr=asyncio.subprocess.PIPE,
     )
     try:

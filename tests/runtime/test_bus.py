@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 
 from contracts.commands import FieldAtFault, Refusal
 from services import embedded_nats, runtime
-from services.runtime import Asked, Endpoint
+from services.runtime import Asked, Begun, Endpoint
 from tests.conftest import NatsServer
 
 # -- the connection ------------------------------------------------------------
@@ -195,7 +195,9 @@ async def test_a_bug_in_a_handler_is_ours_alone_and_the_service_goes_on(bus: Cli
     assert b"secret" not in raw.data
     assert "secret" not in str(raw.headers)
     assert "KeyError" not in str(raw.headers)
-    assert [(line["event"], line["exc_info"]) for line in logged] == [("answer.failed", True)]
+    assert [(line["event"], repr(line["exc_info"])) for line in logged] == [
+        ("answer.failed", "KeyError('secret detail')")
+    ]
 
 
 async def test_a_failed_assertion_is_answered_and_ends_the_service(bus: Client) -> None:
@@ -226,6 +228,80 @@ async def test_an_error_of_the_block_itself_is_raised_as_it_is(bus: Client) -> N
     with pytest.raises(StoreStopped):
         async with answering(bus, endpoint(echo)):
             raise StoreStopped
+
+
+class Beginning:
+    """Begins what says so in its body: "raises", "again", or anything else that is its own answer."""
+
+    def __init__(self) -> None:
+        self.waits_for = asyncio.get_running_loop().create_future()
+        self.begun = 0
+
+    def begin(self, asked: Asked) -> Begun | None:
+        if asked.body.startswith(b"handler"):
+            return None
+        self.begun += 1
+        return Begun(self.waits_for, lambda: self._conclude(asked.body))
+
+    def _conclude(self, body: bytes) -> bytes | Refusal | None:
+        match body:
+            case b"raises":
+                raise KeyError("secret detail")
+            case b"breaks":
+                raise AssertionError("digests differ")
+            case b"again":
+                return None
+            case b"refused":
+                return Refusal("no", "no")
+            case _:
+                return b"begun " + body
+
+    def endpoint(self) -> Endpoint:
+        async def handler(asked: Asked) -> bytes:
+            return b"handler " + asked.body
+
+        return Endpoint(name="echo", subject="query.echo", handler=handler, begin=self.begin)
+
+
+async def test_what_is_begun_is_answered_without_the_handler_once_it_is_done(bus: Client) -> None:
+    beginning = Beginning()
+    async with answering(bus, beginning.endpoint()), asyncio.timeout(5):
+        asking = [asyncio.create_task(runtime.ask(bus, "query.echo", body)) for body in (b"a", b"refused")]
+        assert await runtime.ask(bus, "query.echo", b"handler's") == b"handler handler's"
+        assert beginning.begun == 2
+        assert not any(each.done() for each in asking)
+        beginning.waits_for.set_result(None)
+        assert await asyncio.gather(*asking) == [b"begun a", Refusal("no", "no")]
+        assert await runtime.ask(bus, "query.echo", b"again") == b"handler again"
+        [endpoint] = json.loads((await bus.request("$SRV.STATS.tested")).data)["endpoints"]
+    assert (endpoint["num_requests"], endpoint["num_errors"], endpoint["last_error"]) == (4, 1, "no")
+    assert endpoint["data"] == {"in_hand": 0}
+
+
+async def test_what_was_begun_is_answered_before_the_service_ends(bus: Client) -> None:
+    beginning = Beginning()
+    async with asyncio.timeout(5):
+        async with answering(bus, beginning.endpoint()):
+            asking = asyncio.create_task(runtime.ask(bus, "query.echo", b"a"))
+            await runtime.ask(bus, "query.echo", b"handler's")
+            asyncio.get_running_loop().call_later(0.05, beginning.waits_for.set_result, None)
+        assert beginning.waits_for.done()
+        assert await asking == b"begun a"
+
+
+async def test_a_bug_in_what_was_begun_is_ours_alone_and_a_failed_assertion_ends_the_service(
+    bus: Client,
+) -> None:
+    beginning = Beginning()
+    beginning.waits_for.set_result(None)
+    with pytest.raises(AssertionError, match="digests differ"):
+        async with answering(bus, beginning.endpoint()), asyncio.timeout(5):
+            refused = await runtime.ask(bus, "query.echo", b"raises")
+            assert isinstance(refused, Refusal)
+            assert (refused.code, "secret" in refused.message) == ("internal", False)
+            assert await runtime.ask(bus, "query.echo", b"a") == b"begun a"
+            await runtime.ask(bus, "query.echo", b"breaks")
+            await asyncio.Event().wait()
 
 
 async def test_requests_are_answered_side_by_side(bus: Client) -> None:
