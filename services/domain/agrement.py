@@ -4,6 +4,9 @@ The rules of an agrément's stream: what the CAF granted to one centre social, a
 Pure. An agrément is granted for one to four years by the CAF's board (circulaire
 Cnaf 2012-013 du 20 juin 2012). Losing it ends no convention: it opens a right,
 which is for the convention's own rules to say.
+
+The same agrément is met in many papers, so declaring again, word for word,
+what is recorded adds nothing and is not refused.
 """
 
 from collections.abc import Iterable
@@ -15,7 +18,7 @@ import msgspec
 from contracts import events as facts
 from contracts.dates import PartialDate
 from services.domain import book as books
-from services.domain.book import Book, Held, Proposed
+from services.domain.book import AlreadyRecorded, Book, Held, Proposed
 from services.domain.refusals import Refused
 
 Standing = Literal["none", "requested", "granted", "suspended", "withdrawn", "lapsed", "undetermined"]
@@ -67,8 +70,12 @@ def evolve(state: State, held: Held, *, version: int) -> State:
 
 
 def decide(state: State, *, actor: str, proposed: Proposed, fact: int) -> bool:
-    """Whether *proposed* is to be recorded; refuses what cannot be. Raises Refused."""
+    """Whether *proposed* is to be recorded, and not there already; refuses what cannot be. Raises Refused."""
     books.check(state.book, proposed, actor=actor, stream=state.stream, fact=fact)
+    if state.book.says(proposed):
+        return False
+    books.check_names(state.book, proposed, stream=state.stream, fact=fact)
+    _check_decision(state, proposed, fact)
     match proposed.fact:
         case (
             facts.AgrementNotified()
@@ -86,6 +93,25 @@ def decide(state: State, *, actor: str, proposed: Proposed, fact: int) -> bool:
             raise NotSuspended(f"no suspension is recorded in {state.stream}", fact=fact)
         case _:
             return True
+
+
+def _check_decision(state: State, proposed: Proposed, fact: int) -> None:
+    """Refuse in other words a decision that is recorded: the same is not granted twice on one day."""
+    match proposed.fact:
+        case facts.AgrementGranted() | facts.AgrementRenewed() as said:
+            decided = (proposed.effective_on, said.granted_by, said.starts_on, said.ends_on, {*said.services})
+        case _:
+            return
+    for cover in covers(state.book):
+        if decided == (
+            cover.effective_on,
+            cover.granted_by,
+            cover.starts_on,
+            cover.ends_on,
+            {*cover.services},
+        ):
+            what = f"the agrément for {', '.join(cover.services)} from {cover.starts_on} to {cover.ends_on}"
+            raise AlreadyRecorded(what, stream=state.stream, fact=fact)
 
 
 def covers(book: Book) -> tuple[Cover, ...]:

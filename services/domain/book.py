@@ -166,7 +166,7 @@ class NotYours(Refused):
 
 
 class AlreadyRecorded(Refused):
-    """Raised when a name is used twice: of a signature, an avenant, a payment, a contradiction; or a grant."""
+    """Raised when a name or a decision comes a second time: a signature, an avenant, a payment, a grant."""
 
     code: ClassVar[str] = "already_recorded"
 

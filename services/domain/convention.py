@@ -22,7 +22,7 @@ from contracts.dates import PartialDate
 from contracts.events import AvenantConcluded, Basis, Event, InstrumentOpened, Signatory
 from contracts.terms import AnyTerm, FixedPeriod, NoPeriod, PeriodFrom, PeriodOf
 from services.domain import book as books
-from services.domain.book import Book, Held, Proposed
+from services.domain.book import AlreadyRecorded, Book, Held, NothingCalled, Proposed
 from services.domain.refusals import Refused
 
 Period = FixedPeriod | PeriodFrom | PeriodOf | NoPeriod
@@ -342,18 +342,6 @@ class AlreadyAParty(Refused):
     code: ClassVar[str] = "already_a_party"
 
 
-class AlreadyRecorded(Refused):
-    """Raised when a name is used a second time: a signature, an avenant, a payment, a deliberation."""
-
-    code: ClassVar[str] = "already_recorded"
-
-
-class NothingCalled(Refused):
-    """Raised when a fact refers to a name that nothing in the stream has."""
-
-    code: ClassVar[str] = "nothing_called"
-
-
 class AfterTheEnd(Refused):
     """Raised when an avenant is dated after the instrument it changes has ended."""
 
@@ -495,7 +483,6 @@ _INTRODUCES: dict[type[Event], Callable[[Any], tuple[str, str]]] = {
     facts.NoticeSent: lambda fact: ("notice", fact.key),
     facts.DisputeOpened: lambda fact: ("dispute", fact.key),
     facts.PaymentsSuspended: lambda fact: ("suspension", fact.key),
-    facts.ContradictionFound: lambda fact: ("contradiction", fact.key),
 }
 _REFERS: dict[type[Event], Callable[[Any], tuple[str, str, str] | None]] = {
     **dict.fromkeys(
@@ -518,7 +505,6 @@ _REFERS: dict[type[Event], Callable[[Any], tuple[str, str, str] | None]] = {
         (facts.MediationProposed, facts.DisputeClosed), lambda fact: ("dispute", fact.key, "key")
     ),
     facts.SuspensionLifted: lambda fact: ("suspension", fact.key, "key"),
-    facts.ContradictionSettled: lambda fact: ("contradiction", fact.key, "key"),
     facts.SignatureContested: lambda fact: ("signature", _line(fact), "signatory"),
 }
 
@@ -543,6 +529,7 @@ def decide(state: State, *, actor: str, proposed: Proposed, fact: int) -> bool:
     _check_joining(state.life, proposed, fact)
     _check_parties(state, proposed, fact)
     _check_names(state, declared, fact)
+    books.check_names(state.book, proposed, stream=state.stream, fact=fact)
     if isinstance(declared, AvenantConcluded):
         _check_end(state.life, declared, proposed.effective_on, fact)
     return True
@@ -619,7 +606,6 @@ _WORDS = {
     "notice": "the mise en demeure {name}",
     "dispute": "the dispute {name}",
     "suspension": "the suspension {name}",
-    "contradiction": "the contradiction {name}",
 }
 
 
@@ -627,18 +613,13 @@ def _check_names(state: State, declared: Event, fact: int) -> None:
     name = introduces(declared)
     if name is not None and name in state.spent:
         what = _WORDS[name[0]].format(name=name[1])
-        raise AlreadyRecorded(
-            f"{what} is recorded already in {state.stream}; a mistake of entry is cancelled, not typed over",
-            fact=fact,
-        )
+        raise AlreadyRecorded(what, stream=state.stream, fact=fact)
     reference = refers(declared)
     if reference is not None:
         kind, key, field = reference
         if (kind, key) not in state.spent:
             what = _WORDS[kind].format(name=key)
-            raise NothingCalled(
-                f"{what} is not in {state.stream}: record it first", fact=fact, field=f"data.{field}"
-            )
+            raise NothingCalled(what, stream=state.stream, fact=fact, field=f"data.{field}")
 
 
 def _check_end(life: Life, avenant: AvenantConcluded, on: PartialDate, fact: int) -> None:

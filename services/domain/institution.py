@@ -64,10 +64,7 @@ def decide(state: State, *, actor: str, proposed: Proposed, fact: int) -> bool:
     """Whether *proposed* is to be recorded, and not there already; refuses what cannot be. Raises Refused."""
     books.check(state.book, proposed, actor=actor, stream=state.stream, fact=fact)
     declared = proposed.fact
-    if any(
-        _says_the_same(held.fact, declared) and held.effective_on == proposed.effective_on
-        for held in state.book.live()
-    ):
+    if state.book.says(proposed):
         return False
     registered = state.registered
     if isinstance(declared, facts.InstitutionRegistered):
@@ -84,14 +81,8 @@ def decide(state: State, *, actor: str, proposed: Proposed, fact: int) -> bool:
         )
     if isinstance(declared, facts.Succeeded) and state.stream.endswith(f"/{declared.successor}"):
         raise SucceedsItself(f"{declared.successor} cannot succeed itself", fact=fact, field="data.successor")
+    books.check_names(state.book, proposed, stream=state.stream, fact=fact)
     return True
-
-
-def _says_the_same(one: facts.Event, other: facts.Event) -> bool:
-    # Where it was read does not change what it says.
-    return type(one) is type(other) and msgspec.structs.replace(one, source=None) == msgspec.structs.replace(
-        other, source=None
-    )
 
 
 def name_on(book: Book, on: date) -> str | None:

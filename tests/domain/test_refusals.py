@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from datetime import date
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 
 from contracts import events as facts
@@ -20,7 +21,15 @@ from contracts.terms import (
     Termination,
 )
 from services.domain import agrement, convention, institution, streams
-from services.domain.book import UNRECORDED, InAnothersName, NoSuchEntry, NotYours, WrongStream
+from services.domain.book import (
+    UNRECORDED,
+    AlreadyRecorded,
+    InAnothersName,
+    NoSuchEntry,
+    NothingCalled,
+    NotYours,
+    WrongStream,
+)
 from services.domain.refusals import Refused
 from tests.domain.lives import (
     CLERK,
@@ -88,6 +97,26 @@ def contradicted(key: str = "c-1") -> Line:
     )
 
 
+def settled(key: str = "c-1") -> Line:
+    return on(facts.ContradictionSettled(key=key, retained="trois ans", reason="l'original", by="ville"))
+
+
+def piece(digit: str) -> facts.Piece:
+    return facts.Piece(digest=digit * 64, media_type="application/pdf", size_bytes=1, what="bilan")
+
+
+def cited(digit: str) -> Line:
+    return on(facts.PieceAnnounced(key=f"p-{digit}", what="bilan signé", pieces=(piece(digit),)))
+
+
+def filed(digit: str) -> Line:
+    return on(facts.PieceFiled(piece=piece(digit)))
+
+
+def destroyed(digit: str) -> Line:
+    return on(facts.PieceDestroyed(digest=digit * 64, reason="dix ans"))
+
+
 def appealed(key: str = "r-1") -> Line:
     return on(facts.AppealLodged(key=key, deliberation="d-1", to="recours-gracieux"))
 
@@ -151,6 +180,15 @@ def resiliated(day: str = "2027-06-30") -> Line:
 
 
 AGGLO: Line = ("2025-12-11", facts.PartyListed(institution="agglo"))
+RENEWED: Line = (
+    "2025-12-01",
+    facts.AgrementRenewed(
+        services=("AGC",),
+        granted_by="caf",
+        starts_on=PartialDate("2026-01-01"),
+        ends_on=PartialDate("2029-12-31"),
+    ),
+)
 GRANTED: Line = (
     "2025-12-01",
     facts.AgrementGranted(
@@ -492,7 +530,7 @@ REFUSALS = [
             f"{what} is recorded a second time",
             (*SIGNED, deliberated(), *((first,) if first != deliberated() else ())),
             again,
-            convention.AlreadyRecorded,
+            AlreadyRecorded,
             "",
             f"{what} is recorded already in {CONVENTION}; a mistake of entry is cancelled, not typed over",
         )
@@ -521,7 +559,7 @@ REFUSALS = [
             f"{fact.TYPE} speaks of {what}, which is not there",
             SIGNED,
             on(fact),
-            convention.NothingCalled,
+            NothingCalled,
             f"data.{field}",
             f"{what} is not in {CONVENTION}: record it first",
         )
@@ -696,6 +734,64 @@ REFUSALS = [
             ),
         )
     ),
+    *(
+        row
+        for stream, past in ((CONVENTION, OPENED), (AGREMENT, GRANTED), (INSTITUTION, REGISTERED))
+        for row in (
+            Row(
+                f"a contradiction of {stream} is found twice",
+                (past, contradicted()),
+                ("2027-01-01", contradicted()[1]),
+                AlreadyRecorded,
+                "",
+                f"the contradiction c-1 is recorded already in {stream}; a mistake of entry",
+                stream,
+            ),
+            Row(
+                f"a contradiction of {stream} is settled that nobody found",
+                (past,),
+                settled(),
+                NothingCalled,
+                "data.key",
+                f"the contradiction c-1 is not in {stream}: record it first",
+                stream,
+            ),
+            Row(
+                f"a contradiction of {stream} is settled whose entry was cancelled",
+                (past, contradicted(), cancelled(2)),
+                settled(),
+                NothingCalled,
+                "data.key",
+                "the contradiction c-1 is not in",
+                stream,
+            ),
+            Row(
+                f"a paper is destroyed that {stream} never cited",
+                (past, cited("b")),
+                destroyed("a"),
+                NothingCalled,
+                "data.digest",
+                f"the paper {'a' * 64} is not in {stream}: record it first",
+                stream,
+            ),
+        )
+    ),
+    *(
+        Row(
+            f"one decision is recorded as two agréments: {claim}",
+            (GRANTED,),
+            (GRANTED[0], again),
+            AlreadyRecorded,
+            "",
+            f"the agrément for AGC from 2026-01-01 to 2029-12-31 is recorded already in {AGREMENT}",
+            AGREMENT,
+        )
+        for claim, again in (
+            ("with its number", msgspec.structs.replace(GRANTED[1], reference="2025-31")),
+            ("with a paper", msgspec.structs.replace(GRANTED[1], pieces=cited("a")[1].pieces)),
+            ("as a renewal", RENEWED[1]),
+        )
+    ),
     # institutions
     Row(
         "an institution is registered with other particulars",
@@ -787,7 +883,7 @@ ORDER = [
         CONVENTION,
         (*SIGNED, prolonged(1, "2030", DAY)),
         prolonged(1, "2035", "2040"),
-        convention.AlreadyRecorded,
+        AlreadyRecorded,
     ),
 ]
 
@@ -942,7 +1038,7 @@ def test_what_speaks_of_something_recorded_is_recorded(key: str, fact: facts.Eve
         if kind == key:
             assert when(state, on(fact))
         else:
-            with pytest.raises(convention.NothingCalled):
+            with pytest.raises(NothingCalled):
                 when(state, on(fact))
 
 
@@ -967,7 +1063,7 @@ def test_whose_act_it_is_and_whom_it_reaches_may_both_answer_once_more() -> None
 
 def test_a_command_is_judged_fact_by_fact_each_after_those_before_it() -> None:
     assert len(when(given(), *SIGNED)) == len(SIGNED)
-    with pytest.raises(convention.AlreadyRecorded) as twice:
+    with pytest.raises(AlreadyRecorded) as twice:
         when(
             given(*OPEN),
             signed("mjc", "president", DAY),
@@ -1027,6 +1123,53 @@ def test_another_may_succeed() -> None:
     state = given(REGISTERED, stream=INSTITUTION)
     for successor in ("c", "ma-mjc", "mjc-2"):
         assert when(state, on(facts.Succeeded(successor=successor, manner="fusion")))
+
+
+def test_declaring_an_agrement_again_adds_nothing() -> None:
+    """Two dossiers may tell of one agrément, each from its own paper."""
+    read_elsewhere = msgspec.structs.replace(GRANTED[1], source=facts.Source(document="un autre dossier"))
+    state = given(GRANTED, STOPPED, stream=AGREMENT)
+    assert when(state, GRANTED, (GRANTED[0], read_elsewhere), STOPPED) == ()
+    assert when(given(GRANTED, cancelled(1), stream=AGREMENT), GRANTED)
+    two = msgspec.structs.replace(GRANTED[1], services=("AGC", "ACF"))
+    turned = msgspec.structs.replace(GRANTED[1], services=("ACF", "AGC"))
+    with pytest.raises(AlreadyRecorded, match="the agrément for AGC, ACF from"):
+        when(given((GRANTED[0], two), stream=AGREMENT), (GRANTED[0], turned))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"services": ("ACF",)},
+        {"granted_by": "autre-caf"},
+        {"starts_on": PartialDate("2027-01-01")},
+        {"ends_on": PartialDate("2028-12-31")},
+    ],
+    ids="".join,
+)
+def test_another_decision_is_another_agrement(other: dict[str, Any]) -> None:
+    state = given(GRANTED, stream=AGREMENT)
+    assert when(state, (GRANTED[0], msgspec.structs.replace(GRANTED[1], **other)))
+    assert when(state, ("2025-12-02", GRANTED[1]))
+
+
+def test_a_word_on_an_entry_is_taken_each_time_it_is_given() -> None:
+    """The last one stands, so it may go back on the one before."""
+    for stream, past in ((AGREMENT, GRANTED), (INSTITUTION, REGISTERED)):
+        told = (past[0], past[1], "caf")
+        state = given(told, confirmed(1, "caf"), contested(1, "caf"), stream=stream)
+        assert when(state, confirmed(1, "caf"), actor="caf")
+
+
+@pytest.mark.parametrize(
+    "stream, past", [(CONVENTION, OPENED), (AGREMENT, GRANTED), (INSTITUTION, REGISTERED)]
+)
+def test_what_a_stream_has_of_contradictions_and_papers_may_be_spoken_of(stream: str, past: Line) -> None:
+    state = given(past, contradicted(), cited("a"), filed("b"), cited("c"), cancelled(5), stream=stream)
+    assert when(state, settled())
+    # The paper of a cancelled entry is kept until it is destroyed.
+    for digit in "abc":
+        assert when(state, destroyed(digit))
 
 
 def test_an_agrement_granted_is_all_that_what_follows_needs() -> None:
