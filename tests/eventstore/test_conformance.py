@@ -121,6 +121,7 @@ async def test_the_same_id_with_another_body_is_refused(store: EventStore) -> No
     await store.append("convention/a", [body("one")], expected=0, command=command(number=1))
     with pytest.raises(CommandReused) as caught:
         await store.append("convention/a", [body("two")], expected=1, command=command(number=1, asked=b"!"))
+    assert (caught.value.owner, caught.value.command_id) == ("caf", (1).to_bytes(16, "big"))
     assert caught.value.position == 1
     assert (await store.head()).position == 1
 
@@ -162,12 +163,13 @@ async def test_a_body_over_the_limit_is_refused_with_size_and_limit(store: Event
             expected=0,
             command=command(),
         )
-    assert (caught.value.size_bytes, caught.value.limit_bytes) == (BODY_BYTES_MAX + 1, BODY_BYTES_MAX)
+    refused = caught.value
+    assert (refused.stream, refused.size_bytes) == ("convention/a", BODY_BYTES_MAX + 1)
     assert (await store.head()).position == 0
 
 
 async def test_a_seal_gives_bytes_and_nothing_else(store: EventStore) -> None:
-    with pytest.raises(TypeError, match="a seal gives bytes, not str"):
+    with pytest.raises(TypeError, match="stream 'convention/a': a seal gives bytes, not str"):
         await store.append("convention/a", [lambda *_: "text"], expected=0, command=command())  # type: ignore[list-item]
     assert (await store.head()).position == 0
 
@@ -207,6 +209,14 @@ async def test_the_largest_append_is_one_page_however_short_pages_are(store: Eve
     assert len(await store.read_all(after=EVENTS_PER_APPEND_MAX - 1)) == 1
 
 
+async def test_a_page_has_a_thousand_events_unless_asked_otherwise(store: EventStore) -> None:
+    for turn, count in enumerate((500, 500, 1)):
+        await store.append(f"s{turn}", [body("x")] * count, expected=0, command=command())
+    pages = store.follow(after=0)
+    assert len(await anext(pages)) == len(await store.read_all(after=0)) == 1_000
+    await pages.aclose()  # type: ignore[attr-defined]
+
+
 async def test_a_stream_is_read_from_any_version(store: EventStore) -> None:
     await store.append("a", [body("one"), body("two")], expected=0, command=command())
     await store.append("b", [body("other")], expected=0, command=command())
@@ -219,18 +229,23 @@ async def test_a_stream_is_read_from_any_version(store: EventStore) -> None:
     assert await store.read("a", after=4) == []
 
 
-@pytest.mark.parametrize("events_max", [1, 2, 3, 4, 5, 100])
+@pytest.mark.parametrize("events_max", [0, 1, 2, 3, 4, 5, 100])
 async def test_pages_end_where_commands_end(store: EventStore, events_max: int) -> None:
+    """However the pages are come by: asked for one after the other, or followed."""
     counts = [1, 3, 2, 4, 1, 1, 2]
     for turn, count in enumerate(counts):
         await store.append(f"s{turn}", [body("x")] * count, expected=0, command=command())
-    after = 0
+    after = -1
+    pages = store.follow(after=after, events_max=events_max)
     while page := await store.read_all(after=after, events_max=events_max):
+        assert await anext(pages) == page
+        assert page[0].position == max(after, 0) + 1
         assert page[0].ordinal == 1
         assert page[-1].ends_command
         assert len(page) <= events_max or len(page) == page[0].count
         after = page[-1].position
     assert after == sum(counts)
+    await pages.aclose()  # type: ignore[attr-defined]
 
 
 async def test_following_gives_the_past_and_then_what_comes(store: EventStore) -> None:
@@ -243,6 +258,30 @@ async def test_following_gives_the_past_and_then_what_comes(store: EventStore) -
     await store.append("a", [body("two"), body("three")], expected=1, command=command())
     assert [each.position for each in await asyncio.wait_for(coming, timeout=5)] == [2, 3]
     await pages.aclose()  # type: ignore[attr-defined]
+
+
+async def test_a_follower_is_cancelled_at_any_moment_and_harms_nobody(store: EventStore) -> None:
+    await store.append("a", [body("x")], expected=0, command=command())
+
+    async def following() -> None:
+        async for _ in store.follow(after=0, events_max=1):
+            pass
+
+    for turns_of_the_loop in range(12):
+        follower = asyncio.ensure_future(following())
+        for _ in range(turns_of_the_loop):
+            await asyncio.sleep(0)
+        follower.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await follower
+    assert await store.version("a") == 1
+
+
+async def test_while_the_store_goes_on_nobody_is_told_that_it_failed(store: EventStore) -> None:
+    told = asyncio.ensure_future(store.failed())
+    await store.append("a", [body("x")], expected=0, command=command())
+    assert not told.done()
+    told.cancel()
 
 
 async def test_no_position_after_the_last_has_a_digest(store: EventStore) -> None:

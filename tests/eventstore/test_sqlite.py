@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -16,16 +17,18 @@ import pytest
 
 from eventstore import sqlite, sqlite_checkpoints, sqlite_writer
 from eventstore.clock import boot_seconds, utc_now
-from eventstore.sqlite_writer import Ask, Outcome, Writer
+from eventstore.sqlite_writer import LAST_EVENTS_CHECKED, Ask, Outcome, Writer
 from eventstore.store import (
     Appended,
     BodyTooLarge,
     ClockWentBack,
     CommandReused,
+    OutcomeUnknown,
     Seal,
     StoreBusy,
     StoreClosed,
     StoreCorrupted,
+    StoreFull,
     StoreLocked,
     StoreUnfit,
     WrongVersion,
@@ -62,6 +65,17 @@ def shell(path: Path) -> Iterator[sqlite3.Connection]:
     connection = sqlite3.connect(path, isolation_level=None)
     yield connection
     connection.close()
+
+
+@contextlib.contextmanager
+def files_no_larger_than(size_bytes: int) -> Iterator[None]:
+    """The limit is the kernel's own, on this process: a write that finds no room, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_within_a_group_each_append_sees_those_before_it(writer: Writer) -> None:
@@ -246,6 +260,28 @@ def test_the_write_ahead_log_is_carried_over_beside_the_commits_and_starts_anew(
     assert sizes[-1] < 1.5 * sizes[100]  # about the same pages of the log, over and over
 
 
+def test_large_events_are_carried_over_as_soon_as_many_small_ones(
+    writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_checkpoints, "CHECKPOINT_PAGES", 100)
+    writer.commit([ask("a", *["x" * 50_000] * 10)])
+    writer.carry_over()
+    assert writer._checkpoints._pass is not None
+
+
+def test_a_log_that_finds_no_room_in_the_file_is_kept_and_the_commits_go_on(
+    writer: Writer, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_checkpoints, "CHECKPOINT_PAGES", 1)
+    writer.commit([ask("a", "x" * 50_000)])
+    with files_no_larger_than(path.stat().st_size):
+        writer.carry_over()
+        assert writer._checkpoints._pass is not None
+        assert isinstance(writer._checkpoints._pass.exception(), sqlite3.OperationalError)
+        assert writer.carry_over() is None
+    assert positions(writer.commit([ask("b", "y")])) == [2]
+
+
 def test_a_log_that_cannot_be_carried_over_ends_the_store(
     writer: Writer, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -268,8 +304,7 @@ def test_a_writer_that_went_past_the_lock_is_found(writer: Writer, path: Path) -
     second = Writer(path, origin=ORIGIN, clock=utc_now, elapsed_seconds=boot_seconds)
     second.commit([ask("a", "2", expected=1)])
     second.close()
-    assert positions(writer.commit([ask("b", "3")])) != [2]
-    assert writer.failure is not None
+    assert positions(writer.commit([ask("b", "3")])) == [OutcomeUnknown]
     assert positions(writer.commit([ask("b", "3")])) == [StoreClosed]
 
 
@@ -279,7 +314,9 @@ def test_a_file_locked_by_a_shell_refuses_the_group_and_then_goes_on(
     writer._connection.execute("PRAGMA busy_timeout = 1")
     with shell(path) as connection:
         connection.execute("BEGIN IMMEDIATE")
-        assert positions(writer.commit([ask("a", "1")])) == [StoreLocked]
+        [locked] = writer.commit([ask("a", "1")])
+        assert isinstance(locked, StoreLocked)
+        assert (locked.path, locked.pid) == (str(path), None)
         connection.execute("ROLLBACK")
     assert positions(writer.commit([ask("a", "1")])) == [1]
 
@@ -370,7 +407,7 @@ async def test_what_is_queued_when_the_store_closes_is_still_committed(path: Pat
         await asyncio.sleep(0)
     appended = await asyncio.gather(*waiting)
     assert sorted(each.first_position for each in appended) == list(range(1, 51))
-    with pytest.raises(StoreClosed, match="it was closed"):
+    with pytest.raises(StoreClosed, match=r"takes no more appends: it was closed\. Nothing"):
         await store.append("late", [body("x")], expected=0, command=command())
     async with sqlite.opened(path, origin=ORIGIN) as store:
         assert (await store.head()).position == 50
@@ -478,6 +515,13 @@ async def test_a_clock_set_back_while_the_store_was_closed_stops_appends(path: P
         assert len(await store.read("a")) == 1
 
 
+async def test_verify_says_how_far_it_is_after_each_page(path: Path) -> None:
+    async with sqlite.opened(path, origin=ORIGIN) as store:
+        for stream, count in (("a", 500), ("b", 500), ("c", 1)):
+            await store.append(stream, [body("x")] * count, expected=0, command=command())
+        assert [head.position async for head in store.verify()] == [1_000, 1_001]
+
+
 async def test_a_long_stream_is_read_in_pages(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite, "STREAM_PAGE_EVENTS", 4)
     async with sqlite.opened(path, origin=ORIGIN) as store:
@@ -539,6 +583,25 @@ async def test_a_poll_finds_what_no_nudge_told(path: Path) -> None:
         await pages.aclose()  # type: ignore[attr-defined]
 
 
+async def test_the_next_page_is_fetched_while_the_caller_works_on_this_one(path: Path) -> None:
+    async with (
+        sqlite.opened(path, origin=ORIGIN) as store,
+        sqlite.reading(path, poll_seconds_max=600) as reader,
+    ):
+        for stream in range(10):
+            await store.append(f"s{stream}", [body("x")] * 2, expected=0, command=command())
+        asked = threading.Semaphore(0)
+        await reader._reads.set_trace_callback(lambda _: asked.release())
+        pages = reader.follow(after=0, events_max=3)
+        async with asyncio.timeout(5):
+            for turn in range(9):
+                assert [each.position for each in await anext(pages)] == [2 * turn + 1, 2 * turn + 2]
+                # Once for this page, once for the next: on the reader's thread, while the loop stands still.
+                assert asked.acquire(timeout=5)
+                assert turn or asked.acquire(timeout=5)
+        await pages.aclose()  # type: ignore[attr-defined]
+
+
 async def test_a_reader_cannot_write(path: Path) -> None:
     async with sqlite.opened(path, origin=ORIGIN), sqlite.reading(path) as reader:
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
@@ -552,43 +615,126 @@ async def test_a_closed_store_can_be_read_alone(path: Path) -> None:
         assert len(await reader.read("a")) == 1
 
 
-DISK_FULL = """
-import asyncio, pathlib, resource, sys
-from eventstore import sqlite
-from eventstore.store import StoreFull
-from tests.eventstore.conftest import body, command
-async def main():
-    path = pathlib.Path(sys.argv[1])
-    async with sqlite.opened(path, origin={origin!r}) as store:
+async def test_a_full_disk_fails_the_append_says_so_and_leaves_the_file_intact(path: Path) -> None:
+    async with sqlite.opened(path, origin=ORIGIN) as store:
         await store.append("a", [body("small")], expected=0, command=command())
-        wal = path.with_name(path.name + "-wal").stat().st_size
-        resource.setrlimit(resource.RLIMIT_FSIZE, (wal + 50_000, resource.RLIM_INFINITY))
-        asked = command(number=5)
-        commands = [asked, command(), command()]
-        large = [store.append(f"s{{n}}", [lambda *_: b"x" * 50_000], expected=0, command=each)
-                 for n, each in enumerate(commands)]
-        for outcome in await asyncio.gather(*large, return_exceptions=True):
-            print(type(outcome).__name__, outcome)
+        log = path.with_name(path.name + "-wal")
+        asked = command()
+        large = body("x" * 50_000)
+        with files_no_larger_than(log.stat().st_size + 50_000):
+            outcomes = await asyncio.gather(
+                store.append("s0", [large], expected=0, command=asked),
+                store.append("s1", [large], expected=0, command=command()),
+                store.append("s2", [large], expected=0, command=command()),
+                return_exceptions=True,
+            )
+        full = outcomes[0]
+        assert isinstance(full, StoreFull)
+        assert (full.path, full.cause) == (str(path), "disk I/O error")
+        assert all(isinstance(each, StoreFull | Appended) for each in outcomes)
         assert await store.find(asked.owner, asked.command_id) is None
         assert (await store.head()).position == 1
-        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        again = await store.append("s0", [lambda *_: b"x" * 50_000], expected=0, command=asked)
-        print("then", again.first_position, again.repeated)
-asyncio.run(main())
-"""
-
-
-async def test_a_full_disk_fails_the_append_says_so_and_leaves_the_file_intact(path: Path) -> None:
-    """The limit is the kernel's own, on the size of files: a write that finds no room, as on a full disk."""
-    done = subprocess.run(  # noqa: ASYNC221 - nothing else runs on this loop
-        [sys.executable, "-c", DISK_FULL.format(origin=ORIGIN), path], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    full, then = done.stdout.splitlines()[:-1], done.stdout.splitlines()[-1]
-    assert len(full) == 3
-    assert "no room to write" in full[0]
-    assert "nothing was added" in full[0]
-    assert all(line.startswith(("StoreFull", "Appended")) for line in full)
-    assert then == "then 2 False"
+        again = await store.append("s0", [large], expected=0, command=asked)
+        assert (again.first_position, again.repeated) == (2, False)
     async with sqlite.reading(path) as reader:
         assert [head.position async for head in reader.verify()] == [2]
+
+
+def damage_root_page(path: Path, table: str) -> None:
+    """Zeroes in place of the first page of *table*."""
+    with shell(path) as connection:
+        [page_bytes] = connection.execute("PRAGMA page_size").fetchone()
+        [page] = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,)).fetchone()
+    content = bytearray(path.read_bytes())
+    content[(page - 1) * page_bytes : page * page_bytes] = bytes(page_bytes)
+    path.write_bytes(content)
+
+
+# Somebody with a shell, behind the back of the writer.
+MEDDLING = {
+    "a table gone": ("ALTER TABLE commands RENAME TO other", "no such table: commands"),
+    "an event of theirs": (
+        "INSERT INTO events SELECT 2, 1, 2, size, frame FROM events",
+        "UNIQUE constraint failed: events.position",
+    ),
+}
+
+
+@pytest.mark.parametrize(("statement", "cause"), MEDDLING.values(), ids=MEDDLING)
+async def test_a_writer_that_is_meddled_with_stops_and_says_why(
+    path: Path, statement: str, cause: str
+) -> None:
+    async with sqlite.opened(path, origin=ORIGIN) as store:
+        await store.append("a", [body("1")], expected=0, command=command())
+        with shell(path) as connection:
+            connection.execute(statement)
+        with pytest.raises(OutcomeUnknown) as caught:
+            await store.append("b", [body("2")], expected=0, command=command())
+        assert caught.value.cause == cause
+        assert await store.failed() is caught.value
+        with pytest.raises(StoreClosed, match=cause):
+            await store.append("b", [body("2")], expected=0, command=command())
+
+
+async def test_the_damaged_end_of_a_stream_stops_whoever_appends_to_it(path: Path) -> None:
+    """It lies too far back for opening to look at it."""
+    async with sqlite.opened(path, origin=ORIGIN) as store:
+        await store.append("first", [body("1")], expected=0, command=command())
+        await store.append("old", [body("to be damaged")], expected=0, command=command())
+        await store.append("new", [body("x")] * LAST_EVENTS_CHECKED, expected=0, command=command())
+    path.write_bytes(path.read_bytes().replace(b"to be damaged", b"to be dAmaged"))
+    what = "the last event of stream 'old': its check does not match its bytes"
+    async with sqlite.opened(path, origin=ORIGIN) as store:
+        with pytest.raises(StoreCorrupted) as caught:
+            await store.append("old", [body("y")], expected=1, command=command())
+        assert (caught.value.position, caught.value.what) == (None, what)
+        assert await store.failed() is caught.value
+        with shell(path) as connection:  # nothing is left locked
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        ("commands", "the store is corrupted: database disk image is malformed. Stop"),
+        ("events", "the commit failed (database disk image is malformed): these events may be kept or not"),
+    ],
+)
+def test_a_damaged_page_stops_the_writer_and_where_the_log_ends_too_nobody_knows_what_is_kept(
+    writer: Writer, path: Path, table: str, sentence: str
+) -> None:
+    writer.commit([ask("a", "1")])
+    with shell(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    damage_root_page(path, table)
+    writer._connection.execute("PRAGMA shrink_memory")  # as if other pages had been read since
+    [outcome] = writer.commit([ask("a", "2", expected=1)])
+    assert str(outcome).startswith(sentence)
+    assert writer.failure is outcome
+
+
+async def test_a_damaged_page_is_no_answer_to_a_reader(path: Path) -> None:
+    async with sqlite.opened(path, origin=ORIGIN) as store:
+        await store.append("a", [body("1")], expected=0, command=command())
+    damage_root_page(path, "commands")
+    async with sqlite.reading(path) as reader:
+        with pytest.raises(StoreCorrupted) as caught:
+            await reader.find("caf", bytes(16))
+        assert (caught.value.position, caught.value.what) == (None, "database disk image is malformed")
+
+
+def test_a_commit_whose_end_nobody_knows_says_so(writer: Writer) -> None:
+    writer._connection.close()
+    [outcome] = writer.commit([ask("a", "1")])
+    assert isinstance(outcome, OutcomeUnknown)
+    assert outcome.cause == "Cannot operate on a closed database."
+    assert writer.failure is outcome
+
+
+async def test_what_is_no_damage_is_not_called_damage(path: Path) -> None:
+    async with sqlite.opened(path, origin=ORIGIN), sqlite.reading(path) as reader:
+        with shell(path) as connection:
+            connection.execute("ALTER TABLE commands RENAME TO other")
+        with pytest.raises(sqlite3.OperationalError, match="no such table: commands"):
+            await reader.find("caf", bytes(16))
