@@ -134,6 +134,23 @@ def test_easter_is_on_the_day_of_the_calendars(day: str) -> None:
     assert time_limits.easter(int(day[:4])) == date.fromisoformat(day)
 
 
+def butcher(year: int) -> date:
+    """Easter by the other rule: Butcher's of 1876, which takes other steps to the same Sunday."""
+    golden = year % 19
+    century, of_century = divmod(year, 100)
+    lunar = (century - (century + 8) // 25 + 1) // 3
+    moon = (19 * golden + century - century // 4 - lunar + 15) % 30
+    weekday = (32 + 2 * (century % 4) + 2 * (of_century // 4) - moon - of_century % 4) % 7
+    late = (golden + 11 * moon + 22 * weekday) // 451
+    month, day = divmod(moon + weekday - 7 * late + 114, 31)
+    return date(year, month, day + 1)
+
+
+def test_easter_is_the_same_by_another_rule_for_as_long_as_the_calendar_lasts() -> None:
+    years = range(1583, 9999)
+    assert [time_limits.easter(year) for year in years] == [butcher(year) for year in years]
+
+
 def test_the_holidays_of_2026_are_the_eleven_of_the_code() -> None:
     eleven = (
         "01-01",
