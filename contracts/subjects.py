@@ -22,6 +22,7 @@ LEDGER_SUBJECTS: Final = "ledger.>"
 DIGEST_HEADER: Final = "Registre-Digest"
 """The running digest over all bytes up to this event, in lower-case hexadecimal."""
 ORIGIN_HEADER: Final = "Registre-Origin"
+"""The name of the ledger; the registrar says it of itself too, under the same key of its INFO."""
 
 APPENDED: Final = "signal.appended"
 COMMANDS: Final = "cmd.*.*.*"

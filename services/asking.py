@@ -24,6 +24,12 @@ from services import runtime
 UNKNOWN_OUTCOMES: Final = frozenset({"internal", "outcome_unknown"})
 """The codes with which the registrar says that it does not know whether the facts are recorded."""
 
+_INFO: Final = "$SRV.INFO.registrar"
+
+
+class _Info(msgspec.Struct):
+    metadata: dict[str, str]
+
 
 class RefusedByRegistrar(Exception):
     """Raised when nothing was recorded, for the reason in *refusal*."""
@@ -119,6 +125,16 @@ async def ask(
             raise OutcomeUnknown(subject, cause="the registrar failed while it worked on this")
         raise RefusedByRegistrar(answer)
     return _decode(answer)
+
+
+async def origin(bus: Client) -> str:
+    """The name of the ledger that the registrar records in. Raises NoRegistrar."""
+    try:
+        answer = await runtime.ask(bus, _INFO)
+    except runtime.NobodyAnswers as error:
+        raise NoRegistrar(_INFO) from error
+    assert isinstance(answer, bytes), answer
+    return msgspec.json.decode(answer, type=_Info).metadata[subjects.ORIGIN_HEADER]
 
 
 def _decode(answer: bytes) -> Recording | Unchanged:

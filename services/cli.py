@@ -518,16 +518,14 @@ async def _import(url: str, files: Sequence[Path], *, as_json: bool) -> int:
 
 
 async def _check_origin(bus: Client, read: Sequence[dossiers.Dossier]) -> None:
-    """Raises Complaint where a dossier is for another ledger than this one. An empty one cannot tell."""
-    page = await questions.events(bus, EventsQuery(events_max=1))
-    for event in page.events:
-        origin = envelope.decode(bytes(event)).envelope.source
-        for dossier in read:
-            if dossier.origin != origin:
-                raise Complaint(
-                    f"{dossier.file} is for the ledger {dossier.origin}, and this one is {origin}: "
-                    "nothing was sent; check the address of the server"
-                )
+    """Raises Complaint where a dossier is for another ledger than this one, which may be empty."""
+    origin = await asking.origin(bus)
+    for dossier in read:
+        if dossier.origin != origin:
+            raise Complaint(
+                f"{dossier.file} is for the ledger {dossier.origin}, and this one is {origin}: "
+                "nothing was sent; check the address of the server"
+            )
 
 
 async def _bring_in(bus: Client, dossier: dossiers.Dossier) -> list[Outcome]:

@@ -528,10 +528,13 @@ async def answering(
     description: str,
     endpoints: Sequence[Endpoint],
     version: str = "1.0.0",
+    metadata: Mapping[str, str] | None = None,
     fatal: Mapping[type[Exception], str] | None = None,
 ) -> AsyncIterator[None]:
     """
     A NATS micro service, discoverable by PING, INFO and STATS, while the block lasts.
+
+    *metadata* is what it says of itself in INFO, besides how many endpoints it has.
 
     Each request runs in a task of its own, but for those that an endpoint's
     begin takes. An exception in a handler is logged and answered with the code
@@ -552,7 +555,7 @@ async def answering(
                 name=name,
                 version=version,
                 description=description,
-                metadata={ENDPOINTS: str(len(endpoints))},
+                metadata={ENDPOINTS: str(len(endpoints)), **(metadata or {})},
                 stats_handler=stats,
             )
             try:

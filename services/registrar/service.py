@@ -42,6 +42,7 @@ async def attend(store: EventStore, bus: Client, stopping: asyncio.Event) -> Non
                 name=NAME,
                 description="Takes declarations of facts, and records them or says why not.",
                 endpoints=[endpoint],
+                metadata={subjects.ORIGIN_HEADER: store.origin},
             ):
                 broken = await _until(stopping, registrar.broken, store.failed())
         finally:

@@ -18,10 +18,14 @@ from typer.testing import CliRunner, Result
 from contracts import envelope
 from eventstore import sqlite
 from eventstore.store import Command, Recorded
+from services import runtime
 from services.auditor import verification
 from services.cli import app
 from services.domain import statement
+from services.registrar.service import attend
 from tests.cli.conftest import Demo, registre
+from tests.conftest import NatsServer
+from tests.projector import ledgers
 
 NOTE = "carsat-sud-est-2014"
 
@@ -106,6 +110,36 @@ def test_a_dossier_for_another_ledger_is_not_sent(demo: Demo) -> None:
     assert result.exit_code == 1
     assert result.stdout == ""
     assert "is for the ledger registre.cas-fictifs, and this one is registre.demo" in result.stderr
+
+
+async def test_a_dossier_for_another_ledger_is_not_sent_to_an_empty_one(
+    nats_server: NatsServer, tmp_path: Path
+) -> None:
+    """No event tells yet which ledger it is, and no projector runs: the registrar says so itself."""
+    dossier = "deploy/demo/dossiers/carsat-sud-est-2014.yaml"
+    stopping = asyncio.Event()
+    async with (
+        sqlite.opened(tmp_path / "ledger.db", origin="registre.autre") as store,
+        runtime.connected(nats_server.url, "registrar") as bus,
+    ):
+        attending = asyncio.create_task(attend(store, bus, stopping))
+        await runtime.answers(bus, "registrar")
+        result = await asyncio.to_thread(registre, "import", dossier, "--nats", nats_server.url)
+        stopping.set()
+        await attending
+        position = (await store.head()).position
+    assert (result.returncode, result.stdout, position) == (1, "", 0)
+    assert result.stderr == (
+        f"registre: {dossier} is for the ledger registre.demo, and this one is registre.autre: "
+        "nothing was sent; check the address of the server\n"
+    )
+
+
+async def test_without_a_registrar_nothing_is_sent(nats_server: NatsServer) -> None:
+    dossier = "deploy/demo/dossiers/carsat-sud-est-2014.yaml"
+    result = await asyncio.to_thread(registre, "import", dossier, "--nats", nats_server.url)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("registre: no registrar answers on ")
 
 
 @pytest.mark.parametrize("options", [[], ["--follow"], ["--follow", "--json"]])
@@ -285,6 +319,40 @@ async def test_verify_names_the_first_message_of_ledger_that_differs(
     assert result.stdout == ""
     assert result.stderr.startswith(
         f"registre: difference in ledger: position 40 ({kept[39].stream}): the bytes of its message; expected"
+    )
+
+
+@pytest.mark.parametrize(
+    "header, value, what",
+    [
+        ("Registre-Digest", "0" * 64, "the digest header of its message"),
+        ("Registre-Digest", "none", "the digest header of its message"),
+        ("Registre-Origin", "registre.autre", "the origin header of its message"),
+    ],
+    ids=["another digest", "no digest", "another origin"],
+)
+async def test_verify_names_the_message_whose_bytes_agree_and_whose_label_does_not(
+    kept: list[Recorded], nats_server: NatsServer, tmp_path: Path, header: str, value: str, what: str
+) -> None:
+    copy = tmp_path / "ledger.db"
+    end = next(event.position for event in kept if event.position > 2 and event.ends_command)
+    await forged(copy, kept[:end], position=0, before=b"", after=b"")
+    labels = [
+        {"Registre-Digest": event.digest.hex(), "Registre-Origin": "registre.demo"} for event in kept[:end]
+    ]
+    right = labels[1].pop(header)
+    if value != "none":
+        labels[1][header] = value
+    async with runtime.connected(nats_server.url, "forger") as bus:
+        await ledgers.create(bus)
+        for event, headers in zip(kept[:end], labels, strict=True):
+            category = event.stream.partition("/")[0]
+            await bus.jetstream().publish(f"ledger.{category}", event.body, headers=headers)
+    result = await asyncio.to_thread(registre, "verify", "--store", str(copy), "--nats", nats_server.url)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == (
+        f"registre: difference in ledger: position 2 ({kept[1].stream}): {what}; "
+        f"expected {right}, found {value}\n"
     )
 
 
