@@ -138,9 +138,9 @@ def standing(book: Book, on: date) -> Standing:
     Whether the centre holds its agrément on *on*, judged at the facts' effective dates.
 
     A suspension lasts until it is lifted. It ends too, as a withdrawal and a lapse
-    do, where the CAF decides later to grant or to renew, on the first day of the
-    new period: what was granted before it stays suspended until then, and a period
-    decided before a suspension is suspended with the rest.
+    do, where the CAF decides later to grant or to renew, once the new period has
+    begun: what was granted before stays suspended until then, and a period decided
+    before a suspension is suspended with the rest.
     """
     withdrawn = _stands(book, facts.AgrementWithdrawn, on)
     if withdrawn:
