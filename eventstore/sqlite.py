@@ -13,8 +13,8 @@ What is promised and where it is tried: tests/eventstore and tests/powercut.
 import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager, closing, suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -75,6 +75,8 @@ _STREAM: Final = (
 )
 _STREAM_PAGE: Final = _PAGE % ("", _STREAM)
 
+CELLS_CHECKED: Final = "PRAGMA cell_size_check = ON"
+
 _FRAME_AT: Final = "SELECT frame FROM events WHERE position = ?"
 
 # Instants never decrease, so the last position at or before one is found by halving.
@@ -118,11 +120,23 @@ class Fetched(NamedTuple):
         return end if end > after else None
 
 
-class SqliteReader:
-    """The reading half of a store, on a connection of its own."""
+class Connections(NamedTuple):
+    """Two that cannot write: one on a thread of its own, and one for what is read at once."""
 
-    def __init__(self, connection: aiosqlite.Connection, origin: str, *, poll_seconds_max: float) -> None:
-        self._reads = connection
+    elsewhere: aiosqlite.Connection
+    here: sqlite3.Connection
+
+    async def close(self) -> None:
+        """Close both."""
+        self.here.close()
+        await self.elsewhere.close()
+
+
+class SqliteReader:
+    """The reading half of a store, on connections of its own."""
+
+    def __init__(self, connections: Connections, origin: str, *, poll_seconds_max: float) -> None:
+        self._reads, self._reads_here = connections
         self._origin = origin
         self._poll_seconds_max = poll_seconds_max
         self._nudged = asyncio.Event()
@@ -162,7 +176,7 @@ class SqliteReader:
                         event.position,
                         f"version {event.version} of {event.stream!r} in place of {version} of {stream!r}",
                     )
-            events += page
+            events = events + page if events else page
             if len(page) < STREAM_PAGE_EVENTS:
                 break
         if events and not events[-1].ends_command:
@@ -334,7 +348,9 @@ class SqliteReader:
     async def _stream_page(self, stream: str, after: int) -> list[Recorded]:
         values = (stream, after, STREAM_PAGE_EVENTS)
         try:
-            [(count, joined)] = await self._rows(_STREAM_PAGE, values)
+            # Here and not on the other connection's thread: to hand it over and back takes longer than this.
+            with _damage_named():
+                [(count, joined)] = self._reads_here.execute(_STREAM_PAGE, values)
             return _page(count, joined)
         except StoreCorrupted as error:
             rows = await self._rows(f"SELECT position FROM events {_STREAM}", values)
@@ -350,19 +366,15 @@ class SqliteReader:
                 raise StoreCorrupted(position, error.what) from error
 
     async def _rows(self, statement: str, values: Any = ()) -> list[Any]:
-        try:
+        with _damage_named():
             return list(await self._reads.execute_fetchall(statement, values))
-        except UNREADABLE as error:
-            if not _is_damage(error):
-                raise
-            raise StoreCorrupted(None, str(error)) from error
 
 
 class SqliteStore(SqliteReader):
     """An EventStore in one file, which this process alone may write."""
 
-    def __init__(self, connection: aiosqlite.Connection, origin: str, writing: Writing) -> None:
-        super().__init__(connection, origin, poll_seconds_max=POLL_SECONDS_MAX)
+    def __init__(self, connections: Connections, origin: str, writing: Writing) -> None:
+        super().__init__(connections, origin, poll_seconds_max=POLL_SECONDS_MAX)
         self._writing = writing
         self._loop = asyncio.get_running_loop()
         self._gathered: list[Ask] = []
@@ -409,7 +421,7 @@ class SqliteStore(SqliteReader):
         group, self._gathered = self._gathered, []
         if not group:
             return
-        if len(group) == 1 and not self._handed_over and (committed := self._writing.commit_here(group)):
+        if not self._handed_over and (committed := self._writing.commit_here(group)) is not None:
             self._tell(group, *committed)
             return
         self._handed_over += len(group)
@@ -444,12 +456,12 @@ async def opened(
         writer = Writer(path, origin=origin, clock=clock, elapsed_seconds=elapsed_seconds)
         loop = asyncio.get_running_loop()
         try:
-            connection = await _connected(path)
+            connections = await _connected(path)
         except BaseException:
             writer.close()
             raise
         writing = Writing(writer)
-        store = SqliteStore(connection, origin, writing)
+        store = SqliteStore(connections, origin, writing)
 
         def deliver(group: list[Ask], outcomes: list[Outcome], failure: StoreError | None) -> None:
             loop.call_soon_threadsafe(store.deliver, group, outcomes, failure)
@@ -459,8 +471,8 @@ async def opened(
         try:
             yield store
         finally:
-            # The reader first: the last connection to close carries the log over to the file.
-            await connection.close()
+            # The readers first: the last connection to close carries the log over to the file.
+            await connections.close()
             store.close()
             await asyncio.to_thread(thread.join)
 
@@ -480,28 +492,37 @@ async def reading(path: Path, *, poll_seconds_max: float = POLL_SECONDS_MAX) -> 
             origin = origin_of(str(path), looking)
     except UNREADABLE as error:
         raise StoreUnfit(str(path), f"this file cannot be opened as a store ({error})") from error
-    connection = await _connected(path)
+    connections = await _connected(path)
     try:
-        yield SqliteReader(connection, origin, poll_seconds_max=poll_seconds_max)
+        yield SqliteReader(connections, origin, poll_seconds_max=poll_seconds_max)
     finally:
-        await connection.close()
+        await connections.close()
 
 
 def _read_only(path: Path) -> str:
     return f"{path.absolute().as_uri()}?mode=ro"
 
 
-async def _connected(path: Path) -> aiosqlite.Connection:
-    """A connection that cannot write."""
-    connection = await aiosqlite.connect(_read_only(path), uri=True, isolation_level=None)
-    await connection.execute_fetchall("PRAGMA cell_size_check = ON")
-    return connection
+async def _connected(path: Path) -> Connections:
+    connections = Connections(
+        await aiosqlite.connect(_read_only(path), uri=True, isolation_level=None),
+        sqlite3.connect(_read_only(path), uri=True, isolation_level=None),
+    )
+    await connections.elsewhere.execute_fetchall(CELLS_CHECKED)
+    connections.here.execute(CELLS_CHECKED)
+    return connections
 
 
-def _is_damage(error: Exception) -> bool:
-    """Whether the file is at fault; an error without a code is a text that is no text any more."""
-    code = getattr(error, "sqlite_errorcode", None)
-    return code is None or code & 0xFF in _DAMAGED
+@contextmanager
+def _damage_named() -> Iterator[None]:
+    """Raise StoreCorrupted where the file is at fault; an error without a code is a text that is none."""
+    try:
+        yield
+    except UNREADABLE as error:
+        code = getattr(error, "sqlite_errorcode", None)
+        if code is not None and code & 0xFF not in _DAMAGED:
+            raise
+        raise StoreCorrupted(None, str(error)) from error
 
 
 def _page(count: int, joined: bytes | None) -> list[Recorded]:

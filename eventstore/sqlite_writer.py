@@ -1,12 +1,12 @@
 """
-The one writer of a store on SQLite, and the thread that commits whatever queued up meanwhile.
+The one writer of a store on SQLite, and which thread it commits on.
 
-While one group is being committed the next one gathers by itself, so there
-is nothing to wait for and no window to tune. One commit, one fsync, one
-way to the thread and one way back, however many appends there are in the group.
+All appends made in one turn of the event loop are one group, with one commit and
+one fsync. While it is being committed the next group gathers by itself, so there is
+nothing to wait for and no window to tune.
 
-Why a thread of our own and not aiosqlite, which the readers use: the thread
-takes whatever waits the moment a commit ends. With aiosqlite a task of the
+Why a thread of our own for slow commits and not aiosqlite, which the readers use: the
+thread takes whatever waits the moment a commit ends. With aiosqlite a task of the
 loop has to hear of the end first and hand the next group over, while the disk idles.
 """
 
@@ -22,6 +22,7 @@ from itertools import chain
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock
+from time import perf_counter
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
@@ -58,6 +59,9 @@ GROUP_EVENTS_MAX: Final = 1_000
 
 STREAMS_CACHED_MAX: Final = 100_000
 """Heads of streams kept in memory; the one kept for longest goes first, and is asked for again."""
+
+COMMIT_HERE_SECONDS_MAX: Final = 0.02
+"""After a commit that took longer, the writer's thread makes the next: a loop has other things to do."""
 
 BUSY_SECONDS_MAX: Final = 5.0
 """How long a commit waits for somebody who locked the file, such as a person with a shell."""
@@ -501,27 +505,29 @@ def chunked(rows: list[Any]) -> Iterator[tuple[str, list[Any]]]:
 
 class Writing:
     """
-    Which thread commits: the writer's own takes whatever queued up, group after group.
+    Which thread commits: the one that asks while commits are quick, else the writer's own.
 
-    A lone append, while that thread has nothing to do, is committed by the thread that
-    asks: to wake another and be woken by it takes as long as the commit itself.
+    To wake another thread, wait for the interpreter lock and be woken takes as long as a
+    commit. But nobody's event loop waits for a slow disk twice in a row, nor for
+    somebody who locked the file: then the writer's thread commits whatever queues up.
     """
 
     def __init__(self, writer: Writer) -> None:
         self.queue: Queue = Queue()
         self._writer = writer
         self._at_work = Lock()
+        self._last_seconds = 0.0
 
     def commit_here(self, group: list[Ask]) -> tuple[list[Outcome], StoreError | None] | None:
         """
-        Commit *group* on the thread that calls; None, and nothing done, where somebody else is at work.
+        Commit *group* on the thread that calls; None, and nothing done, where that could take long.
 
-        Waits for nothing but the disk: to carry over the log is left to serve.
+        To carry over the log is left to serve.
         """
-        if not self._at_work.acquire(blocking=False):
+        if self._last_seconds > COMMIT_HERE_SECONDS_MAX or not self._at_work.acquire(blocking=False):
             return None
         try:
-            outcomes = self._writer.commit(group, busy_seconds_max=0)
+            outcomes = self._committed(group, busy_seconds_max=0)
             if any(isinstance(outcome, StoreLocked) for outcome in outcomes):
                 return None
             if self._writer.has_to_carry_over():
@@ -529,6 +535,13 @@ class Writing:
             return outcomes, self._writer.failure
         finally:
             self._at_work.release()
+
+    def _committed(self, group: list[Ask], *, busy_seconds_max: float) -> list[Outcome]:
+        started = perf_counter()
+        try:
+            return self._writer.commit(group, busy_seconds_max=busy_seconds_max)
+        finally:
+            self._last_seconds = perf_counter() - started
 
     def close(self) -> None:
         """Take no more; what is in the queue is still committed, and then serve ends."""
@@ -550,10 +563,13 @@ class Writing:
             while waiting and events < GROUP_EVENTS_MAX:
                 group.append(waiting.popleft())
                 events += len(group[-1].seals)
-            with self._at_work:
-                if group:
-                    deliver(group, self._writer.commit(group), self._writer.failure)
-                failure = self._writer.carry_over()
-            if failure is not None:
-                deliver([], [], failure)
+            if group:
+                with self._at_work:
+                    outcomes = self._committed(group, busy_seconds_max=BUSY_SECONDS_MAX)
+                deliver(group, outcomes, self._writer.failure)
+            if self._writer.has_to_carry_over():
+                with self._at_work:
+                    failure = self._writer.carry_over()
+                if failure is not None:
+                    deliver([], [], failure)
         self._writer.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from eventstore import memory, sqlite
+from eventstore import memory, sqlite, sqlite_writer
 from eventstore.store import Command, EventStore, Seal
 
 ORIGIN = "registre.test/conformance"
@@ -60,12 +60,16 @@ def clock() -> SetClock:
     return SetClock()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: SetClock) -> AsyncIterator[EventStore]:
-    """Every engine in turn: the same claims hold for all."""
+@pytest.fixture(params=["memory", "sqlite", "sqlite on a slow disk"])
+async def store(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[EventStore]:
+    """Every engine in turn, committing on either thread: the same claims hold for all."""
     if request.param == "memory":
         yield memory.MemoryStore(ORIGIN, clock=clock, elapsed_seconds=clock.elapsed_seconds)
         return
+    if request.param == "sqlite on a slow disk":
+        monkeypatch.setattr(sqlite_writer, "COMMIT_HERE_SECONDS_MAX", -1.0)
     async with sqlite.opened(
         tmp_path / "ledger.db", origin=ORIGIN, clock=clock, elapsed_seconds=clock.elapsed_seconds
     ) as opened:

@@ -426,22 +426,28 @@ async def test_no_more_appends_wait_than_the_store_takes_in(
         assert again.first_position == 4
 
 
-async def test_a_lone_append_is_committed_by_the_thread_that_asks(path: Path) -> None:
+async def test_the_thread_that_asks_commits_and_the_writers_own_after_a_slow_commit(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     threads: list[str] = []
 
     def seal(position: int, _version: int, _recorded_at: datetime) -> bytes:
         threads.append(threading.current_thread().name)
         return b"%d" % position
 
+    async def append(stream: str) -> None:
+        await store.append(stream, [seal], expected=0, command=command())
+
     async with sqlite.opened(path, origin=ORIGIN) as store:
-        await store.append("alone", [seal], expected=0, command=command())
-        await asyncio.gather(
-            *(store.append(f"s{each}", [seal], expected=0, command=command()) for each in range(2))
-        )
-    assert threads == ["MainThread", "ledger-writer", "ledger-writer"]
+        await append("quick")
+        monkeypatch.setattr(sqlite_writer, "COMMIT_HERE_SECONDS_MAX", 0.0)  # the last took longer
+        await append("after a slow one")
+        monkeypatch.setattr(sqlite_writer, "COMMIT_HERE_SECONDS_MAX", 5.0)
+        await asyncio.gather(append("quick again"), append("and with it"))
+    assert threads == ["MainThread", "ledger-writer", "MainThread", "MainThread"]
 
 
-async def test_a_lone_append_waits_for_whoever_locked_the_file_and_holds_up_nobody(path: Path) -> None:
+async def test_an_append_waits_for_whoever_locked_the_file_and_holds_up_nobody(path: Path) -> None:
     async with sqlite.opened(path, origin=ORIGIN) as store:
         await store.append("a", [body("1")], expected=0, command=command())
         with closing(sqlite3.connect(path, isolation_level=None)) as shell:
@@ -453,9 +459,11 @@ async def test_a_lone_append_waits_for_whoever_locked_the_file_and_holds_up_nobo
         assert (await waiting).version == 2
 
 
-async def test_lone_appends_have_their_log_carried_over_too(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("here_seconds_max", [5.0, -1.0])
+async def test_the_log_is_carried_over_whichever_thread_commits(
+    path: Path, monkeypatch: pytest.MonkeyPatch, here_seconds_max: float
 ) -> None:
+    monkeypatch.setattr(sqlite_writer, "COMMIT_HERE_SECONDS_MAX", here_seconds_max)
     monkeypatch.setattr(sqlite_checkpoints, "CHECKPOINT_PAGES", 20)
     async with sqlite.opened(path, origin=ORIGIN) as store:
         for version in range(200):
