@@ -362,7 +362,7 @@ class RequestTooLarge(BusError):
 
 
 Taker = Callable[[bytes, bytes, bytes], None]
-"""Takes a message: the subject for a reply, the data, and the headers as they came; b'' where there is none."""
+"""Takes a message: its reply subject, its data, and its headers as they came; b'' where there is none."""
 
 
 class Bus(Client):
@@ -370,7 +370,8 @@ class Bus(Client):
     The library's client, and a shorter way in for messages that come by the thousand.
 
     Of the time it takes for a message, more than half goes to each of its headers, to a queue
-    and to a task. What is tapped goes to its taker instead, straight from the connection.
+    and to a task. What is tapped goes to its taker instead, straight from the connection. Where
+    they part, the library's code is its own affair: hence the bounds on its version.
     """
 
     def __init__(self) -> None:
@@ -381,11 +382,12 @@ class Bus(Client):
     async def tapped(self, subject: str, take: Taker) -> AsyncIterator[None]:
         """Give every message on *subject* to *take* while the block lasts; it must neither wait nor raise."""
         subscription = await self.subscribe(subject)
-        self._takers[subscription._id] = take
+        number = subscription._id  # noqa: SLF001 - by which messages are handed over below
+        self._takers[number] = take
         try:
             yield
         finally:
-            del self._takers[subscription._id]
+            del self._takers[number]
             with contextlib.suppress(NatsError):
                 await subscription.unsubscribe()
 

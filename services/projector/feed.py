@@ -3,9 +3,10 @@ LEDGER from a position on, page by page, through servers that come and go.
 
 A pull consumer without acknowledgements: the server keeps nothing of ours that
 counts, the offset is in our own file. Messages are asked for ahead of need and
-within a bound, so memory stays flat however far behind we are. (nats-py's
-ordered push consumer is as fast here, and holds what the server sends ahead;
-its fetch takes twice the time.)
+within a bound, so memory stays flat however far behind we are. They come as the
+connection has them, and are read a page at a time, of each only the headers
+that are needed: 15 µs a message, where nats-py's subscriptions take 35 and its
+fetch twice that.
 
 Nothing is lost on the way without being seen: sequences must follow each
 other, and while something is asked for, the server gives a sign of life every
@@ -22,21 +23,20 @@ import msgspec
 import nats.errors
 import nats.js.errors
 import structlog
-from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from contracts import subjects
 from services.projector.projection import Published
 from services.projector.trouble import LedgerLost
+from services.runtime import Bus
 
-AHEAD_EVENTS_MAX: Final = 2_000
-"""Asked for and not yet taken. With 500, half the throughput; with 4 000, little more."""
+AHEAD_EVENTS_MAX: Final = 4_000
+"""Asked for and not yet taken. With more, no more throughput."""
 
 AHEAD_BYTES_MAX: Final = 8 * 1024 * 1024
 """Asked for at once; and with as much waiting, nothing more is asked for."""
 
-PAGE_EVENTS_MAX: Final = 1_000
+PAGE_EVENTS_MAX: Final = 2_000
 
 HEARTBEAT_SECONDS: Final = 1.0
 SILENCE_SECONDS_MAX: Final = 2.5
@@ -51,7 +51,12 @@ IDLE_SECONDS: Final = 60.0
 
 _STREAM_NOT_FOUND: Final = 10059
 _NS: Final = 1_000_000_000
-_HEARTBEAT: Final = "100"
+_FROM_A_STREAM: Final = b"$JS.ACK."
+_STATUS: Final = b"NATS/1.0 "
+_HEARTBEAT: Final = b"100"
+_PENDING: Final = b"\r\nNats-Pending-Messages:"
+_DIGEST: Final = f"\r\n{subjects.DIGEST_HEADER}:".encode()
+_ORIGIN: Final = f"\r\n{subjects.ORIGIN_HEADER}:".encode()
 
 log = structlog.get_logger()
 
@@ -85,7 +90,7 @@ class _Doubtful(Exception):
     """Raised when the consumer must be made anew; *reason* goes to the log."""
 
 
-async def pages(bus: Client, *, after: int) -> AsyncGenerator[Page]:
+async def pages(bus: Bus, *, after: int) -> AsyncGenerator[Page]:
     """
     Every message of LEDGER after the sequence *after*, for ever.
 
@@ -109,29 +114,34 @@ async def pages(bus: Client, *, after: int) -> AsyncGenerator[Page]:
 
 
 @contextlib.asynccontextmanager
-async def _attached(bus: Client, after: int) -> AsyncIterator["_Consumer"]:
+async def _attached(bus: Bus, after: int) -> AsyncIterator["_Consumer"]:
+    """Raises LedgerLost when LEDGER ends before *after*."""
+    if not bus.is_connected:
+        raise _Doubtful("not connected")
     consumer = _Consumer(bus, after)
-    await consumer.attach()
-    try:
-        yield consumer
-    finally:
-        await consumer.detach()
+    async with bus.tapped(consumer.inbox, consumer.hear):
+        await consumer.attach()
+        try:
+            yield consumer
+        finally:
+            await consumer.detach()
 
 
 class _Consumer:
     """One consumer on the server, and what it sent."""
 
-    def __init__(self, bus: Client, after: int) -> None:
+    def __init__(self, bus: Bus, after: int) -> None:
+        self.inbox = bus.new_inbox()
         self.ledger_position = 0
         self._bus = bus
         self._stream = bus.jetstream(timeout=ANSWER_SECONDS_MAX)
         self._connections: int = bus.stats["reconnects"]
         self._name = f"projector-{uuid.uuid4().hex}"
-        self._inbox = bus.new_inbox()
         self._after = after
         # Begin with the last one taken: its digest shows that this is still the same history.
         self._next = max(after, 1)
         self._is_first = True
+        self._heard: list[tuple[bytes, bytes, bytes]] = []
         self._arrived: list[Published] = []
         self._arrived_bytes = 0
         self._asked = 0
@@ -141,9 +151,6 @@ class _Consumer:
 
     async def attach(self) -> None:
         """Raises LedgerLost when LEDGER ends before where we stand."""
-        if not self._bus.is_connected:
-            raise _Doubtful("not connected")
-        self._subscription = await self._bus.subscribe(self._inbox, cb=self._heard)
         try:
             info = await self._stream.add_consumer(
                 subjects.LEDGER,
@@ -157,32 +164,37 @@ class _Consumer:
                     num_replicas=1,
                 ),
             )
-        except BaseException as error:
-            await self._subscription.unsubscribe()
-            if not isinstance(error, nats.js.errors.NotFoundError) or error.err_code != _STREAM_NOT_FOUND:
+        except nats.js.errors.NotFoundError as error:
+            if error.err_code != _STREAM_NOT_FOUND:
                 raise
             if self._after:
                 raise LedgerLost(self._after, ledger_position=None) from error
             raise _NoLedgerYet from error
         self.ledger_position = self._next - 1 + (info.num_pending or 0)
         if self.ledger_position < self._after:
-            await self._subscription.unsubscribe()
             raise LedgerLost(self._after, ledger_position=self.ledger_position)
         log.info("feed.attached", after=self._after, ledger_position=self.ledger_position)
 
     async def detach(self) -> None:
         """Tell the server, if there is one: it would forget us by itself."""
-        with contextlib.suppress(nats.errors.Error):
-            await self._subscription.unsubscribe()
         if self._bus.is_connected:
             with contextlib.suppress(nats.errors.Error, nats.js.errors.Error):
                 await self._stream.delete_consumer(subjects.LEDGER, self._name)
 
+    def hear(self, reply: bytes, body: bytes, headers: bytes) -> None:
+        """One message from the server: kept as it came, since the connection waits meanwhile."""
+        self._heard.append((reply, body, headers))
+        self._news.set()
+
     async def page(self) -> Page:
         """The next messages, at least one."""
+        self._read()
         while not self._arrived:
+            if self._doubt is not None:
+                raise _Doubtful(self._doubt)
             await self._ask()
             await self._wait()
+            self._read()
         taken, self._arrived = self._arrived[:PAGE_EVENTS_MAX], self._arrived[PAGE_EVENTS_MAX:]
         self._arrived_bytes -= sum(len(message.body) for message in taken)
         await self._ask()
@@ -200,70 +212,76 @@ class _Consumer:
         await self._bus.publish(
             f"$JS.API.CONSUMER.MSG.NEXT.{subjects.LEDGER}.{self._name}",
             msgspec.json.encode(request),
-            reply=self._inbox,
+            reply=self.inbox,
         )
 
     async def _wait(self) -> None:
         """Until something came. Raises _Doubtful when it should have."""
+        now = asyncio.get_running_loop().time
         try:
             async with asyncio.timeout(LOOK_SECONDS):
                 await self._news.wait()
+            self._heard_at = now()
         except TimeoutError:
-            silence_seconds = asyncio.get_running_loop().time() - self._heard_at
+            silence_seconds = now() - self._heard_at
             if silence_seconds > SILENCE_SECONDS_MAX:
                 raise _Doubtful(f"no sign of life for {silence_seconds:.1f} s") from None
         self._news.clear()
         if self._bus.stats["reconnects"] != self._connections:
             raise _Doubtful("the connection was made anew")
-        if self._doubt is not None and not self._arrived:
-            raise _Doubtful(self._doubt)
 
-    async def _heard(self, message: Msg) -> None:
-        """One message from the server: an event, or a word about our requests."""
-        self._heard_at = asyncio.get_running_loop().time()
-        headers = message.headers or {}
-        status = headers.get("Status")
-        if status is None:
-            self._event(message, headers)
-        elif status != _HEARTBEAT:
-            # A request has ended: at its time, with its bytes, or for good.
-            if "Nats-Pending-Messages" in headers:
-                self._asked -= int(headers["Nats-Pending-Messages"])
-            elif self._doubt is None:
-                self._doubt = headers.get("Description") or f"status {status}"
-            self._news.set()
+    def _read(self) -> None:
+        """Take what was heard: events, and words about our requests."""
+        heard, self._heard = self._heard, []
+        for reply, body, headers in heard:
+            if headers.startswith(_STATUS):
+                self._word(headers)
+            elif reply.startswith(_FROM_A_STREAM):
+                self._event(reply, body, headers)
 
-    def _event(self, message: Msg, headers: dict[str, str]) -> None:
+    def _word(self, headers: bytes) -> None:
+        status, _, description = headers.removeprefix(_STATUS).partition(b"\r\n")[0].partition(b" ")
+        if status == _HEARTBEAT:
+            return
+        # A request has ended: at its time, with its bytes, or for good.
+        pending = _header(headers, _PENDING)
+        if pending:
+            self._asked -= int(pending)
+        elif self._doubt is None:
+            self._doubt = description.decode() or f"status {status.decode()}"
+
+    def _event(self, reply: bytes, body: bytes, headers: bytes) -> None:
         self._asked -= 1
-        sequence, pending = _place(message.reply)
+        sequence, pending = _place(reply)
         if self._doubt is not None:
             return
         # In the middle, a jump was lost on the way. At the beginning it is a hole in LEDGER: the projection
         # says so.
         if sequence != self._next and not self._is_first:
             self._doubt = f"sequence {sequence} came where {self._next} is next"
-        else:
-            self._is_first = False
-            self._next = sequence + 1
-            self.ledger_position = sequence + pending
-            self._arrived_bytes += len(message.data)
-            self._arrived.append(
-                Published(
-                    sequence,
-                    message.data,
-                    headers.get(subjects.DIGEST_HEADER, ""),
-                    headers.get(subjects.ORIGIN_HEADER, ""),
-                )
-            )
-        self._news.set()
+            return
+        self._is_first = False
+        self._next = sequence + 1
+        self.ledger_position = sequence + pending
+        self._arrived_bytes += len(body)
+        self._arrived.append(Published(sequence, body, _header(headers, _DIGEST), _header(headers, _ORIGIN)))
 
 
-def _place(reply: str) -> tuple[int, int]:
+def _header(headers: bytes, start: bytes) -> str:
+    """The value of the header whose line begins with *start*, '' where there is none."""
+    at = headers.find(start)
+    if at < 0:
+        return ""
+    at += len(start)
+    return headers[at : headers.find(b"\r\n", at)].strip().decode(errors="replace")
+
+
+def _place(reply: bytes) -> tuple[int, int]:
     """
     The sequence of a message, and how many come after it.
 
     $JS.ACK.[domain.account.]stream.consumer.deliveries.SEQUENCE.number.time.PENDING
     """
-    tokens = reply.split(".")
+    tokens = reply.split(b".")
     at = 5 if len(tokens) == 9 else 7
     return int(tokens[at]), int(tokens[at + 3])

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TypeVar
 
 import structlog
-from nats.aio.client import Client
 
 from services.projector import feed
 from services.projector.answers import Answers
 from services.projector.projection import Interrupted, Projection
 from services.projector.trouble import Stopped, ViewsUnfit
+from services.runtime import Bus
 
 Result = TypeVar("Result")
 
@@ -37,7 +37,7 @@ class Followed:
         self,
         projection: Projection,
         answers: Answers,
-        bus: Client,
+        bus: Bus,
         *,
         writer: ThreadPoolExecutor,
         reader: ThreadPoolExecutor,
@@ -121,7 +121,7 @@ class Followed:
 
 
 @asynccontextmanager
-async def opened(path: Path, bus: Client) -> AsyncIterator[Followed]:
+async def opened(path: Path, bus: Bus) -> AsyncIterator[Followed]:
     """
     The projection in the file *path*, followed as long as the block lasts.
 

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 from typing import Final, Self
 
@@ -54,7 +55,10 @@ STREAMS_KNOWN_MAX: Final = 50_000
 STATE_EVENTS_MAX: Final = 50_000
 """Events in the states held; one weighs some 2 kB."""
 
-ROWS_PER_STATEMENT: Final = 500
+STREAMS_PER_REFRESH: Final = 500
+
+ROWS_PER_INSERT: Final = 100
+"""In one statement: the interpreter's lock is let go of, and waited for, once a statement."""
 
 PAGE_CACHE_BYTES: Final = 32 * 1024 * 1024
 CHECKPOINT_PAGES: Final = 4_000
@@ -86,13 +90,8 @@ class Interrupted(Exception):
 class _Arrived(msgspec.Struct, frozen=True, gc=False):
     """An event that passed its checks, until its command is whole; its instant in microseconds since 1970."""
 
-    position: int
     stream_id: int
-    stream: str
-    version: int
     recorded_at: int
-    ordinal: int
-    count: int
     body: bytes
     entry: Entry
 
@@ -136,6 +135,7 @@ class Projection:
         self._known: dict[str, tuple[int, int]] = {}
         self._states: Recent[int, streams.State] = Recent(STATE_EVENTS_MAX)
         self._next_id: int = connection.execute("SELECT coalesce(max(id), 0) FROM streams").fetchone()[0]
+        self._knows_all = self._next_id == 0
         self._stale: dict[int, str] = dict(
             connection.execute(
                 "SELECT id, name FROM streams WHERE id IN (SELECT stream FROM events WHERE position > ?)",
@@ -198,7 +198,8 @@ class Projection:
                 continue
             arrived = self._checked(message)
             self._arrived.append(arrived)
-            if arrived.ordinal == arrived.count:
+            meta = arrived.entry.envelope
+            if meta.ordinal == meta.count:
                 whole = len(self._arrived)
         near_the_end = behind <= BACKLOG_EVENTS
         if whole or (near_the_end and self._stale):
@@ -206,6 +207,7 @@ class Projection:
             del self._arrived[:whole]
             if len(self._known) > STREAMS_KNOWN_MAX and not self._arrived:
                 self._known.clear()
+                self._knows_all = False
 
     # -- checks
 
@@ -232,7 +234,7 @@ class Projection:
         if meta.position != position:
             raise Misplaced(position, what="position", expected=position, found=meta.position)
         ordinal, count = 1, meta.count
-        if self._arrived and (last := self._arrived[-1]).ordinal < last.count:
+        if self._arrived and (last := self._arrived[-1].entry.envelope).ordinal < last.count:
             ordinal, count = last.ordinal + 1, last.count
         if (meta.ordinal, meta.count) != (ordinal, count):
             found, expected = f"{meta.ordinal} of {meta.count}", f"{ordinal} of {count}"
@@ -243,17 +245,7 @@ class Projection:
             raise Misplaced(position, what="time", expected=f"{last_at} or later", found=meta.recorded_at)
         stream_id = self._versioned(meta)
         self._read_position, self._read_digest, self._read_at = position, digest, recorded_at
-        return _Arrived(
-            position,
-            stream_id,
-            meta.stream,
-            meta.version,
-            recorded_at,
-            ordinal,
-            count,
-            message.body,
-            entry,
-        )
+        return _Arrived(stream_id, recorded_at, message.body, entry)
 
     def _linked(self, message: Published) -> bytes:
         """The running digest after *message*."""
@@ -286,12 +278,13 @@ class Projection:
 
     def _recalled(self, meta: envelope.Envelope) -> tuple[int, int]:
         """The id and the version of a stream that is in the file, or new."""
-        found = self._connection.execute("SELECT id FROM streams WHERE name = ?", (meta.stream,)).fetchone()
-        if found is not None:
-            (version,) = self._connection.execute(
-                "SELECT max(version) FROM events WHERE stream = ?", found
+        if not self._knows_all:
+            found = self._connection.execute(
+                "SELECT id, (SELECT max(version) FROM events WHERE stream = id) FROM streams WHERE name = ?",
+                (meta.stream,),
             ).fetchone()
-            return found[0], version
+            if found is not None:
+                return found[0], found[1]
         try:
             subjects.parse_stream(meta.stream)
         except ValueError as error:
@@ -303,7 +296,7 @@ class Projection:
 
     def _commit(self, arrived: Sequence[_Arrived], *, refresh: bool) -> None:
         """All of it in one transaction, the offset with the rows."""
-        position = arrived[-1].position if arrived else self.position
+        position = arrived[-1].entry.position if arrived else self.position
         recorded_at = arrived[-1].recorded_at if arrived else None
         digest = self._digest_after(arrived)
         try:
@@ -338,14 +331,30 @@ class Projection:
         return digest
 
     def _store(self, arrived: Sequence[_Arrived]) -> None:
-        self._connection.executemany(
-            "INSERT INTO streams (id, name) VALUES (?, ?)",
-            [(each.stream_id, each.stream) for each in arrived if each.version == 1],
+        metas = [(each, each.entry.envelope) for each in arrived]
+        self._insert(
+            "streams (id, name)", [(each.stream_id, meta.stream) for each, meta in metas if meta.version == 1]
         )
-        self._connection.executemany(
-            "INSERT INTO events (position, stream, version, recorded_at, body) VALUES (?, ?, ?, ?, ?)",
-            [(each.position, each.stream_id, each.version, each.recorded_at, each.body) for each in arrived],
+        self._insert(
+            "events (position, stream, version, recorded_at, body)",
+            [
+                (meta.position, each.stream_id, meta.version, each.recorded_at, each.body)
+                for each, meta in metas
+            ],
         )
+
+    def _insert(self, table: str, rows: Sequence[tuple[object, ...]]) -> None:
+        """*rows* into *table*, which is named with its columns."""
+        if not rows:
+            return
+        row = f"({', '.join('?' * len(rows[0]))})"
+        one = f"INSERT INTO {table} VALUES {row}"  # noqa: S608 - our own names
+        many = one + f", {row}" * (ROWS_PER_INSERT - 1)
+        left = len(rows) % ROWS_PER_INSERT
+        for start in range(0, len(rows) - left, ROWS_PER_INSERT):
+            values = chain.from_iterable(rows[start : start + ROWS_PER_INSERT])
+            self._connection.execute(many, tuple(values))
+        self._connection.executemany(one, rows[len(rows) - left :])
 
     def _fold(self, arrived: Sequence[_Arrived]) -> None:
         """
@@ -356,10 +365,11 @@ class Projection:
         """
         moved: dict[int, streams.State] = {}
         for each in arrived:
-            self._stale[each.stream_id] = each.stream
+            meta = each.entry.envelope
+            self._stale[each.stream_id] = meta.stream
             state = moved.get(each.stream_id) or self._states.get(each.stream_id)
-            if state is None and each.version == 1:
-                state = streams.initial(each.stream)
+            if state is None and meta.version == 1:
+                state = streams.initial(meta.stream)
             if state is not None:
                 moved[each.stream_id] = _evolved(state, each.entry)
         for stream_id, state in moved.items():
@@ -368,26 +378,25 @@ class Projection:
     def _refresh(self) -> None:
         """Bring the rows of every stream that moved up to date."""
         stale = list(self._stale.items())
-        for start in range(0, len(stale), ROWS_PER_STATEMENT):
-            gone: list[tuple[int]] = []
+        for start in range(0, len(stale), STREAMS_PER_REFRESH):
+            moved = stale[start : start + STREAMS_PER_REFRESH]
             conventions: list[tuple[int, bytes]] = []
             memberships: list[tuple[str, int]] = []
-            for stream_id, name in stale[start : start + ROWS_PER_STATEMENT]:
+            for stream_id, name in moved:
                 if self._interrupted.is_set():
                     raise Interrupted
                 summary = statement.summary(self._folded(stream_id, name))
-                gone.append((stream_id,))
                 if summary is not None:
                     conventions.append((stream_id, _encode_summary(summary)))
                     memberships += [(member, stream_id) for member in statement.memberships(summary)]
-            self._connection.executemany("DELETE FROM memberships WHERE stream = ?", gone)
-            self._connection.executemany("DELETE FROM conventions WHERE stream = ?", gone)
-            self._connection.executemany(
-                "INSERT INTO conventions (stream, summary) VALUES (?, ?)", conventions
-            )
-            self._connection.executemany(
-                "INSERT INTO memberships (institution, stream) VALUES (?, ?)", memberships
-            )
+            ids = msgspec.json.encode([stream_id for stream_id, _ in moved])
+            for table in ("memberships", "conventions"):
+                self._connection.execute(
+                    f"DELETE FROM {table} WHERE stream IN (SELECT value FROM json_each(?))",  # noqa: S608 - as above
+                    (ids,),
+                )
+            self._insert("conventions (stream, summary)", conventions)
+            self._insert("memberships (institution, stream)", memberships)
         self._stale.clear()
 
     def _folded(self, stream_id: int, name: str) -> streams.State:

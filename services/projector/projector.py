@@ -17,7 +17,6 @@ import msgspec
 import nats.errors
 import nats.js.errors
 import structlog
-from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 
 from contracts import dates, subjects
@@ -38,7 +37,7 @@ from services.projector.folder import Folder, Pointer
 from services.projector.followed import Followed
 from services.projector.projection import NAME, VERSION
 from services.projector.trouble import OtherVersion, ViewsUnfit
-from services.runtime import Asked, Endpoint
+from services.runtime import Asked, Bus, Endpoint
 
 PROGRESS_SECONDS: Final = 0.25
 """Between two messages about a rebuild."""
@@ -66,7 +65,7 @@ class Projector:
     """
 
     def __init__(
-        self, folder: Folder, bus: Client, clock: Clock, live: Followed, closing: AsyncExitStack
+        self, folder: Folder, bus: Bus, clock: Clock, live: Followed, closing: AsyncExitStack
     ) -> None:
         self._folder = folder
         self._bus = bus
@@ -312,7 +311,7 @@ def _behind(live: Followed, shown: int, at_least: int) -> Refusal:
 
 
 @asynccontextmanager
-async def opened(path: Path, bus: Client, clock: Clock) -> AsyncIterator[Projector]:
+async def opened(path: Path, bus: Bus, clock: Clock) -> AsyncIterator[Projector]:
     """
     The projector of the folder *path*, following LEDGER as long as the block lasts.
 
@@ -330,7 +329,7 @@ async def opened(path: Path, bus: Client, clock: Clock) -> AsyncIterator[Project
             await projector.close()
 
 
-async def _open_live(folder: Folder, bus: Client, closing: AsyncExitStack) -> Followed:
+async def _open_live(folder: Folder, bus: Bus, closing: AsyncExitStack) -> Followed:
     pointer = folder.pointer()
     if pointer is None:
         pointer = Pointer(live=folder.new_name())

@@ -15,7 +15,6 @@ import msgspec
 import nats.errors
 import pytest
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 
 from contracts.events import Piece
 from contracts.queries import EventsQuery, ListQuery, StatementQuery
@@ -251,17 +250,17 @@ async def test_a_message_lost_on_the_way_is_fetched_again(
     ledger.busy_life(100)
     await ledgers.create(bus)
     await ledgers.publish(bus, ledger)
-    heard = feed._Consumer._heard
-    lost: list[Msg] = []
+    hear = feed._Consumer.hear
+    lost: list[bytes] = []
 
-    async def losing(consumer: feed._Consumer, message: Msg) -> None:
-        if len(lost) < 3 and message.reply and chance.random() < 0.02:
-            lost.append(message)
+    def losing(consumer: feed._Consumer, reply: bytes, body: bytes, headers: bytes) -> None:
+        if len(lost) < 3 and reply and chance.random() < 0.02:
+            lost.append(body)
         else:
-            await heard(consumer, message)
+            hear(consumer, reply, body, headers)
 
     chance = random.Random(1)
-    monkeypatch.setattr(feed._Consumer, "_heard", losing)
+    monkeypatch.setattr(feed._Consumer, "hear", losing)
     async with projecting(nats_server.url, tmp_path / "views"):
         await questions.list_conventions(bus, ListQuery(at_least_position=ledger.position))
     assert lost
@@ -294,22 +293,22 @@ async def test_a_server_that_says_nothing_is_asked_anew(
     ledger.open_convention("a")
     await ledgers.create(bus)
     await ledgers.publish(bus, ledger)
-    heard = feed._Consumer._heard
+    hear = feed._Consumer.hear
     deaf: list[feed._Consumer] = []
 
-    async def first_is_deaf(consumer: feed._Consumer, message: Msg) -> None:
+    def first_is_deaf(consumer: feed._Consumer, reply: bytes, body: bytes, headers: bytes) -> None:
         if not deaf:
             deaf.append(consumer)
         if consumer is not deaf[0]:
-            await heard(consumer, message)
+            hear(consumer, reply, body, headers)
 
-    monkeypatch.setattr(feed._Consumer, "_heard", first_is_deaf)
+    monkeypatch.setattr(feed._Consumer, "hear", first_is_deaf)
     async with projecting(nats_server.url, tmp_path / "views"):
         assert (await questions.events(bus, EventsQuery())).position == 3
 
 
 async def test_events_of_the_largest_size_are_held_within_a_bound_while_nobody_takes_them(
-    bus: Client, monkeypatch: pytest.MonkeyPatch
+    nats_server: NatsServer, bus: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feed, "AHEAD_BYTES_MAX", 500_000)
     ledger = Ledger()
@@ -325,16 +324,18 @@ async def test_events_of_the_largest_size_are_held_within_a_bound_while_nobody_t
     await ledgers.create(bus)
     await ledgers.publish(bus, ledger)
 
-    consumer = feed._Consumer(bus, 0)
-    await consumer.attach()
-    for _ in range(100):
-        await consumer._ask()
-        await bus.flush()
-    assert 500_000 <= consumer._arrived_bytes < 2 * 500_000
     got: list[Published] = []
-    while len(got) < ledger.position:
-        got += (await consumer.page()).messages
-    await consumer.detach()
+    async with (
+        runtime.connected(nats_server.url, "projector") as own_bus,
+        feed._attached(own_bus, 0) as consumer,
+    ):
+        for _ in range(100):
+            consumer._read()
+            await consumer._ask()
+            await own_bus.flush()
+        assert 500_000 <= consumer._arrived_bytes < 2 * 500_000
+        while len(got) < ledger.position:
+            got += (await consumer.page()).messages
     assert [message.body for message in got] == [message.body for message in ledger.messages]
 
 

@@ -257,6 +257,17 @@ def test_what_cannot_be_taken_in_stops_it_there_and_says_where(
     assert dump(tmp_path / "a.db")["events"] == [], "the whole page is left out, its good part too"
 
 
+def test_a_stream_that_begins_again_is_misplaced_after_a_restart_too(tmp_path: Path) -> None:
+    messages = bent(version=1)()
+    it = Projection.open(tmp_path / "a.db")
+    it.take(messages[:3], behind=0)
+    it.close()
+    it = Projection.open(tmp_path / "a.db")
+    with pytest.raises(Misplaced, match="says version of convention/a 1, where 4 comes next"):
+        it.take(messages[3:], behind=0)
+    it.close()
+
+
 def test_every_way_to_stop_is_tested() -> None:
     """LedgerLost and Unfoldable have tests of their own."""
     tested = {kind for _, _, _, kind in STOPS}

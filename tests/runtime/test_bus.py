@@ -113,6 +113,31 @@ async def test_credentials_withdrawn_end_the_block_with_a_sentence(nats_server: 
             await asyncio.Event().wait()
 
 
+async def test_what_is_tapped_comes_as_it_was_sent_and_past_a_restart_of_the_server(
+    nats_server: NatsServer,
+) -> None:
+    async with runtime.connected(nats_server.url, "test") as bus:
+        taken = []
+        beside = await bus.subscribe("beside")
+        async with bus.tapped("tapped", lambda reply, data, headers: taken.append((reply, data, headers))):
+            await bus.publish("tapped", b"one", reply="back", headers={"Key": "value"})
+            await bus.publish("beside", b"as ever", headers={"Key": "value"})
+            await bus.flush()
+            assert taken == [(b"back", b"one", b"NATS/1.0\r\nKey: value\r\n\r\n")]
+            assert (await beside.next_msg(timeout=5)).headers == {"Key": "value"}
+            await nats_server.kill()
+            await nats_server.start()
+            async with asyncio.timeout(10):
+                while len(taken) == 1:
+                    await bus.publish("tapped", b"two")
+                    await asyncio.sleep(0.01)
+            assert taken[1] == (b"", b"two", b"")
+        many = len(taken)
+        await bus.publish("tapped", b"three")
+        await bus.flush()
+        assert len(taken) == many
+
+
 # -- questions and answers -----------------------------------------------------
 
 
