@@ -1,6 +1,7 @@
 """What every engine promises, asked of each in turn, against an oracle that shares no code with them."""
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
@@ -181,10 +182,16 @@ async def test_a_seal_gives_bytes_and_nothing_else(store: EventStore) -> None:
         ("a", EVENTS_PER_APPEND_MAX + 1, 0, command(), "1 to 500 events, not 501"),
         ("a", 1, -1, command(), "expected version -1"),
         ("", 1, 0, command(), "stream ''"),
-        ("x" * 201, 1, 0, command(), "1 to 200 printable characters"),
+        (
+            "x" * 201,
+            1,
+            0,
+            command(),
+            f"^stream {'x' * 80!r}: a name is 1 to 200 printable characters$",
+        ),
         ("a\x00b", 1, 0, command(), "printable"),
         ("\ud800", 1, 0, command(), "printable"),
-        ("a", 1, 0, command(owner="o" * 201), "owner"),
+        ("a", 1, 0, command(owner="o" * 201), f"^owner {'o' * 80!r}: a name is 1 to 200 "),
         ("a", 1, 0, command(asked=b"d" * 33), "32 bytes, not 33"),
         (
             "a",
@@ -201,6 +208,13 @@ async def test_what_could_never_be_kept_is_refused_at_the_door(
     with pytest.raises(ValueError, match=sentence):
         await store.append(stream, [body("x")] * events, expected=expected, command=asked)  # type: ignore[arg-type]
     assert (await store.head()).position == 0
+
+
+async def test_the_longest_names_there_may_be_are_kept(store: EventStore) -> None:
+    asked = command(owner="o" * 200)
+    await store.append("x" * 200, [body("y")], expected=0, command=asked)
+    assert await store.version("x" * 200) == 1
+    assert await store.find("o" * 200, asked.command_id) is not None
 
 
 async def test_the_largest_append_is_one_page_however_short_pages_are(store: EventStore) -> None:
@@ -316,6 +330,19 @@ async def test_instants_keep_their_microseconds(store: EventStore, clock: SetClo
     found = await store.find(asked.owner, asked.command_id)
     assert found is not None
     assert first.recorded_at == found[0].recorded_at == clock.now
+
+
+async def test_instants_are_recorded_in_utc_wherever_the_machine_is(
+    store: EventStore, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "Europe/Paris")
+        time.tzset()
+        clock.now = clock.now.astimezone()
+        appended = await store.append("a", [body("x")], expected=0, command=command())
+    time.tzset()
+    assert appended.recorded_at.isoformat() == "2026-03-01T12:00:00+00:00"
+    assert [each.body for each in await store.read("a")] == [b"1 1 2026-03-01T12:00:00+00:00 x"]
 
 
 async def test_a_clock_a_little_behind_repeats_the_last_instant(store: EventStore, clock: SetClock) -> None:

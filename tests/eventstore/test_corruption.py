@@ -108,7 +108,7 @@ async def test_a_flipped_byte_of_an_event_is_named_by_its_position(written: Writ
     content = bytearray(written.path.read_bytes())
     at = content.find(value)
     assert at > 0
-    for flipped in range(at, at + len(value), 7):
+    for flipped in range(at, at + len(value), 23):
         content[flipped] ^= 0x10
         written.path.write_bytes(content)
         content[flipped] ^= 0x10
@@ -121,6 +121,8 @@ async def test_a_flipped_byte_of_an_event_is_named_by_its_position(written: Writ
             for answer in (
                 reader.read_all(after=0),
                 reader.read_all(after=position - 1),
+                reader.read_all(after=position - 1, events_max=1),
+                reader.read_all(after=position - event.ordinal, events_max=1),
                 reader.read(event.stream),
                 reader.digest_at(position),
                 anext(reader.follow(after=0)),
@@ -312,7 +314,7 @@ async def test_an_index_that_hides_an_event_is_found_by_verify(written: Written)
 
 
 # What somebody changed, what a reader asks then, and what it is told.
-QUESTIONS: dict[str, tuple[str, Callable[[sqlite.SqliteReader], Awaitable[Any]], int, str]] = {
+QUESTIONS: dict[str, tuple[str, Callable[[sqlite.SqliteReader], Awaitable[Any]], int | None, str]] = {
     "a digest in the place of another": (
         TAMPERING["a frame"][0],
         lambda reader: reader.digest_at(9),
@@ -331,6 +333,18 @@ QUESTIONS: dict[str, tuple[str, Callable[[sqlite.SqliteReader], Awaitable[Any]],
         1,
         "it is missing, and the last position is 60",
     ),
+    "a page after one that is damaged as well": (
+        "UPDATE events SET frame = zeroblob(9) WHERE position IN (9, 17)",
+        lambda reader: reader.read_all(after=9),
+        17,
+        f"its bytes: {CHECK}",
+    ),
+    "a page whose one event is damaged and not where it was": (
+        "UPDATE events SET position = 62, frame = zeroblob(9) WHERE position = 60",
+        lambda reader: reader.read_all(after=59, events_max=1),
+        None,
+        "a check does not match its bytes",
+    ),
     "a page in which one event is in the place of another": (
         TAMPERING["a frame"][0],
         lambda reader: reader.read_all(after=8),
@@ -338,9 +352,9 @@ QUESTIONS: dict[str, tuple[str, Callable[[sqlite.SqliteReader], Awaitable[Any]],
         "the event of position 8 is in its place",
     ),
     "the last page, whose end is gone": (
-        "DELETE FROM events WHERE position = 60",
+        "DELETE FROM events WHERE position >= 59",
         lambda reader: reader.read_all(after=57),
-        59,
+        58,
         "the rest of its command is missing",
     ),
     "a stream in which an event is missing": (
@@ -369,7 +383,7 @@ async def test_whoever_goes_past_the_triggers_is_found_by_a_reader(
     written: Written,
     statement: str,
     ask: Callable[[sqlite.SqliteReader], Awaitable[Any]],
-    position: int,
+    position: int | None,
     what: str,
 ) -> None:
     tamper(written.path, statement)

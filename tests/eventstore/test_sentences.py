@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from eventstore.store import (
     CommandReused,
     NoSuchPosition,
     OutcomeUnknown,
+    StoreBusy,
     StoreClosed,
     StoreCorrupted,
     StoreFull,
@@ -66,6 +68,11 @@ ERRORS: list[tuple[Callable[[], Exception], str, dict[str, Any]]] = [
             "Free some space, then ask again"
         ),
         {"path": "x.db", "cause": "database or disk is full"},
+    ),
+    (
+        lambda: StoreBusy(waiting=7),
+        "7 appends wait for the disk already: nothing was added, ask again later",
+        {"waiting": 7},
     ),
     (
         lambda: StoreClosed("it was closed"),
@@ -186,6 +193,18 @@ def test_a_row_with_a_value_of_another_type_is_named_by_its_command() -> None:
     assert corrupted.value.position is None
     assert corrupted.value.what.startswith("command 'text': ")
     assert "bytes-like" in corrupted.value.what
+
+
+def test_bytes_whose_check_is_right_are_a_frame_or_are_damaged() -> None:
+    assert frames.whole(frame()).position == 8
+    assert [each.position for each in frames.page(2, frame(8) + frame(9))] == [8, 9]
+    for read in (frames.whole, partial(frames.page, 1)):
+        with pytest.raises(frames.FrameDamaged, match=r"^Input data was truncated$"):
+            read(b"")
+    with pytest.raises(frames.FrameDamaged, match=r"^its check does not match its bytes$"):
+        frames.whole(frame()[:-1])
+    with pytest.raises(frames.FrameDamaged, match=r"^a check does not match its bytes$"):
+        frames.page(1, frame()[:-1])
 
 
 def test_the_last_event_of_a_stream_is_of_that_stream_or_is_named() -> None:

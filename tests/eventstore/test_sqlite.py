@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,7 @@ from eventstore.store import (
     Appended,
     BodyTooLarge,
     ClockWentBack,
+    Command,
     CommandReused,
     OutcomeUnknown,
     Seal,
@@ -305,7 +307,9 @@ def test_a_writer_that_went_past_the_lock_is_found(writer: Writer, path: Path) -
     second.commit([ask("a", "2", expected=1)])
     second.close()
     assert positions(writer.commit([ask("b", "3")])) == [OutcomeUnknown]
-    assert positions(writer.commit([ask("b", "3")])) == [StoreClosed]
+    closed = writer.commit([ask("b", "3"), ask("c", "4")])
+    assert positions(closed) == [StoreClosed, StoreClosed]
+    assert {each.cause for each in closed if isinstance(each, StoreClosed)} == {str(writer.failure)}
 
 
 def test_a_file_locked_by_a_shell_refuses_the_group_and_then_goes_on(
@@ -668,18 +672,26 @@ MEDDLING = {
 }
 
 
+@pytest.mark.parametrize("appends", [1, 2], ids=["alone", "in a group"])
 @pytest.mark.parametrize(("statement", "cause"), MEDDLING.values(), ids=MEDDLING)
 async def test_a_writer_that_is_meddled_with_stops_and_says_why(
-    path: Path, statement: str, cause: str
+    path: Path, statement: str, cause: str, appends: int
 ) -> None:
     async with sqlite.opened(path, origin=ORIGIN) as store:
         await store.append("a", [body("1")], expected=0, command=command())
         with shell(path) as connection:
             connection.execute(statement)
-        with pytest.raises(OutcomeUnknown) as caught:
-            await store.append("b", [body("2")], expected=0, command=command())
-        assert caught.value.cause == cause
-        assert await store.failed() is caught.value
+        outcomes = await asyncio.gather(
+            *(
+                store.append(f"s{each}", [body("2")], expected=0, command=command())
+                for each in range(appends)
+            ),
+            return_exceptions=True,
+        )
+        [unknown] = set(outcomes)
+        assert isinstance(unknown, OutcomeUnknown)
+        assert unknown.cause == cause
+        assert await asyncio.wait_for(store.failed(), timeout=5) is unknown
         with pytest.raises(StoreClosed, match=cause):
             await store.append("b", [body("2")], expected=0, command=command())
 
@@ -738,6 +750,15 @@ def test_a_commit_whose_end_nobody_knows_says_so(writer: Writer) -> None:
     assert isinstance(outcome, OutcomeUnknown)
     assert outcome.cause == "Cannot operate on a closed database."
     assert writer.failure is outcome
+
+
+def test_after_an_error_that_nobody_foresaw_nobody_knows_what_is_kept(writer: Writer) -> None:
+    no_bytes: Any = "a text of no bytes, which no check of ours takes."
+    [outcome] = writer.commit([Ask("a", [body("x")], 0, Command("caf", bytes(16), no_bytes), answer=None)])  # type: ignore[arg-type]
+    assert isinstance(outcome, OutcomeUnknown)
+    assert outcome.cause.startswith("TypeError(")
+    assert writer.failure is outcome
+    assert not writer._connection.in_transaction
 
 
 async def test_what_is_no_damage_is_not_called_damage(path: Path) -> None:
