@@ -145,7 +145,7 @@ def parse(body: bytes, *, stream: str) -> Request:
         wrong.append(FieldAtFault("$.command_id", message))
     facts: list[Event] = []
     data: list[bytes] = []
-    hasher = sha256(stream.encode())
+    hashed = [stream.encode()]
     for index, declared in enumerate(declaration.facts):
         try:
             fact = decode_fact(declared.type, declared.data)
@@ -157,11 +157,10 @@ def parse(body: bytes, *, stream: str) -> Request:
             facts.append(fact)
             data.append(encode_fact(fact))
             whose = declared.on_behalf_of or ""
-            hasher.update(f"\n{fact.TYPE}\n{declared.effective_on}\n{whose}\n".encode())
-            hasher.update(data[-1])
+            hashed += (f"\n{fact.TYPE}\n{declared.effective_on.text}\n{whose}\n".encode(), data[-1])
     if wrong:
         raise Malformed(tuple(wrong))
-    return Request(declaration, tuple(facts), tuple(data), hasher.digest())
+    return Request(declaration, tuple(facts), tuple(data), sha256(b"".join(hashed)).digest())
 
 
 def field_at_fault(error: Exception, root: str = "$") -> FieldAtFault:

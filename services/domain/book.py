@@ -8,7 +8,7 @@ here, before its own (convention, agrement, institution).
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 import msgspec
 
@@ -29,6 +29,9 @@ from contracts.events import (
 )
 from contracts.subjects import parse_stream
 from services.domain.refusals import Refused
+
+CANCELLING: Final = (EntryCancelled, EntryReplaced)
+"""The facts that take another back."""
 
 UNRECORDED = 2_147_483_648
 """The position of the first fact proposed and not recorded: one past the last that a fact can name."""
@@ -119,7 +122,7 @@ class Book(msgspec.Struct, frozen=True):
 
 
 def _is_about_an_entry(fact: Event) -> bool:
-    return isinstance(fact, EntryCancelled | EntryReplaced | FactConfirmed | FactContested)
+    return isinstance(fact, (*CANCELLING, FactConfirmed, FactContested))
 
 
 def enter(book: Book, held: Held) -> Book:

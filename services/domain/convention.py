@@ -354,7 +354,7 @@ class AfterTheEnd(Refused):
 def evolve(state: State, held: Held, *, version: int) -> State:
     """The state once *held* is in the book. Never refuses."""
     book = books.enter(state.book, held)
-    if isinstance(held.fact, facts.EntryCancelled | facts.EntryReplaced):
+    if isinstance(held.fact, books.CANCELLING):
         # A cancelled entry takes its effects with it, so the life is lived again without it.
         state = reduce(_live, book.live(), initial(state.stream))
     else:
@@ -379,6 +379,8 @@ def _live(state: State, held: Held) -> State:
 def lived(life: Life, held: Held) -> Life:
     """*life* with what *held* adds to it, dated."""
     fact, on, at = held.fact, held.effective_on, held.position
+    if type(fact) not in _MOVING:
+        return life
     match fact:
         case InstrumentOpened():
             return msgspec.structs.replace(life, opened=fact, opened_on=on)
@@ -417,8 +419,28 @@ def lived(life: Life, held: Held) -> Life:
         case facts.EntryIntoForceNoted():
             return _with_ending(life, Ending("entry-into-force", on))
         case _:
-            # Any other fact has its line in the statement and moves no phase; statement.py counts the cases.
-            return life
+            raise AssertionError(f"{type(fact).__name__} is said to move a life, and nothing says how")
+
+
+_MOVING = frozenset(
+    {
+        InstrumentOpened,
+        facts.PartyListed,
+        facts.PartyJoined,
+        facts.PartyWithdrew,
+        facts.DenunciationTookEffect,
+        facts.SignatureAffixed,
+        facts.DeliberationAdopted,
+        facts.ClauseStated,
+        AvenantConcluded,
+        facts.ResiliationPronounced,
+        facts.ResiliationTookEffect,
+        facts.InstrumentExpired,
+        facts.InstrumentClosed,
+        facts.EntryIntoForceNoted,
+    }
+)
+"""Any other fact has its line in the statement and moves no phase; statement.py counts the cases."""
 
 
 def _changed(life: Life, change: facts.AnyChange, held: Held, number: str) -> Life:
@@ -582,16 +604,18 @@ def _check_parties(state: State, proposed: Proposed, fact: int) -> None:
             )
 
 
+_NOBODY: frozenset[str] = frozenset()
+
+
 def _admitted_by(state: State, declared: Event) -> frozenset[str]:
     """Who an avenant lets in: bound by it, and signing it, before it takes effect."""
     if isinstance(declared, AvenantConcluded):
-        avenant: AvenantConcluded | None = declared
+        avenant = declared
     elif isinstance(declared, facts.SignatureAffixed) and declared.avenant in state.avenants:
         _, avenant = state.avenants[declared.avenant]
     else:
-        avenant = None
-    changes = avenant.changes if avenant else ()
-    return frozenset(change.institution for change in changes if isinstance(change, facts.Admission))
+        return _NOBODY
+    return frozenset(change.institution for change in avenant.changes if isinstance(change, facts.Admission))
 
 
 _WORDS = {

@@ -129,8 +129,12 @@ def _event_id() -> str:
     """A UUIDv4: 122 random bits, so that nobody guesses the bytes of an event from its leaf hash."""
     # uuid.uuid4 and its str take five times as long, for each event.
     digits = _random_digits()
-    variant = "89ab"[int(digits[16], 16) & 0b11]
+    variant = _VARIANT[digits[16]]
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+
+
+_VARIANT: Final = {f"{nibble:x}": f"{0b1000 | nibble & 0b11:x}" for nibble in range(16)}
+"""The four bits of which the first two say that it is a UUID of RFC 9562."""
 
 
 def _drawn() -> Iterator[str]:
