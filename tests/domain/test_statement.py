@@ -434,6 +434,13 @@ def last(months: int, anchor: Any = "last-signature") -> Line:
             "10",
         ),
         (
+            "twelve months from the last day of a month end the day before it",
+            (*TIMELESS, last(12), signed("mjc", "president", "2025-12-31")),
+            None,
+            "2026-12-30",
+            "10",
+        ),
+        (
             "a signature of an avenant starts no period",
             (*TIMELESS, last(24), *SIGNERS, signed("mjc", "president", "2026-03-01", 1)),
             None,
