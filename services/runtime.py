@@ -32,6 +32,7 @@ import nats
 import nats.micro
 import structlog
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.errors import MaxPayloadError, NoRespondersError
 from nats.micro.request import ERROR_CODE_HEADER, ERROR_HEADER
@@ -96,10 +97,10 @@ def run(
     main: Callable[[asyncio.Event], Coroutine[Any, Any, None]],
     *,
     service: str = "registre",
-    switch_interval_seconds: float = SWITCH_INTERVAL_SECONDS,
+    is_debugging: bool = False,
 ) -> NoReturn:
     """
-    Run *main* as this process, and exit with its code.
+    Run *main* as this process, and exit with its code. *is_debugging* as of configure_logging.
 
     SIGTERM and SIGINT set the event that main was given. Main then has
     CUT_OFF_SECONDS to return (exit code 0); it is cancelled after that, and
@@ -107,17 +108,17 @@ def run(
     EXIT_NOT_DRAINED. When main raises, the log says why, and the code is
     EXIT_FAILED.
     """
-    configure_logging(service)
-    settle(switch_interval_seconds)
+    configure_logging(service, is_debugging=is_debugging)
+    settle()
     try:
         raise SystemExit(asyncio.run(_supervised(main)))
     finally:
         _lines.write_out()
 
 
-def settle(switch_interval_seconds: float = SWITCH_INTERVAL_SECONDS) -> None:
+def settle() -> None:
     """Set the interpreter as every process of ours has it: for run, and for what measures a process."""
-    sys.setswitchinterval(switch_interval_seconds)
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     # What the imports made stays to the end, and what a process holds of the ledger has no cycles: looked
     # through as often as Python does by default, they cost up to a seventh of a busy process's time.
     gc.freeze()
@@ -189,13 +190,13 @@ def _speaks_for_itself(error: Exception) -> bool:
     return ours or isinstance(error, OSError)
 
 
-def configure_logging(service: str) -> None:
+def configure_logging(service: str, *, is_debugging: bool = False) -> None:
     """
     Log to stderr: for people where it is a terminal, elsewhere one JSON object a line.
 
-    What is worth a line only to whoever looks into something needs REGISTRE_LOG=debug.
+    *is_debugging* brings the lines that only whoever looks into something wants.
     """
-    level = logging.DEBUG if os.environ.get("REGISTRE_LOG") == "debug" else logging.INFO
+    level = logging.DEBUG if is_debugging else logging.INFO
 
     def signed(_: object, level: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
         event["service"] = service
@@ -361,8 +362,12 @@ class RequestTooLarge(BusError):
         self.bytes_max = bytes_max
 
 
-Taker = Callable[[bytes, bytes, bytes], None]
-"""Takes a message: its reply subject, its data, and its headers as they came; b'' where there is none."""
+Taker = Callable[[bytes, bytes, bytes, bytes], bool]
+"""
+Is shown a message: its subject, its reply subject, its data, and its headers as they came (b'' for none).
+
+Says whether it took it; else it goes the library's way. It must neither wait nor raise.
+"""
 
 
 class Bus(Client):
@@ -370,7 +375,7 @@ class Bus(Client):
     The library's client, and a shorter way in for messages that come by the thousand.
 
     Of the time it takes for a message, more than half goes to each of its headers, to a queue
-    and to a task. What is tapped goes to its taker instead, straight from the connection. Where
+    and to a task. What is tapped is shown to its taker first, straight from the connection. Where
     they part, the library's code is its own affair: hence the bounds on its version.
     """
 
@@ -380,23 +385,27 @@ class Bus(Client):
 
     @contextlib.asynccontextmanager
     async def tapped(self, subject: str, take: Taker) -> AsyncIterator[None]:
-        """Give every message on *subject* to *take* while the block lasts; it must neither wait nor raise."""
+        """Show every message on *subject* to *take* while the block lasts; it takes them all."""
         subscription = await self.subscribe(subject)
-        number = subscription._id  # noqa: SLF001 - by which messages are handed over below
-        self._takers[number] = take
+        self.tap(subject, take)
         try:
             yield
         finally:
-            del self._takers[number]
             with contextlib.suppress(NatsError):
                 await subscription.unsubscribe()
 
+    def tap(self, subject: str, take: Taker) -> None:
+        """Show every message of the subscriptions to *subject* to *take* first, as long as they last."""
+        self._takers |= {sid: take for sid, found in self._subs.items() if found.subject == subject}
+
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
         take = self._takers.get(sid)
-        if take is None:
+        if take is None or not take(subject, reply, data, headers or b""):
             await super()._process_msg(sid, subject, reply, data, headers)
-        else:
-            take(reply, data, headers or b"")
+
+    def _remove_sub(self, sid: int, max_msgs: int = 0) -> None:
+        self._takers.pop(sid, None)
+        super()._remove_sub(sid, max_msgs)
 
 
 @contextlib.asynccontextmanager
@@ -511,8 +520,9 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """
     Where one kind of question is answered, by whom, and how many at once.
 
-    *begin*, where there is one, is asked first; what it gives None for goes to the
-    handler. It must not wait: the common case then costs neither a task nor its switches.
+    *begin*, where there is one, is asked first, as the connection hands a request over; what
+    it gives None for, and what has headers, goes to the handler. It must neither wait nor
+    raise: the common case then costs neither a task nor its switches.
     """
 
     name: str
@@ -524,7 +534,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 @contextlib.asynccontextmanager
 async def answering(
-    bus: Client,
+    bus: Bus,
     *,
     name: str,
     description: str,
@@ -562,13 +572,15 @@ async def answering(
             )
             try:
                 for desk in desks.values():
-                    tasks.create_task(desk.send())
                     await service.add_endpoint(
                         name=desk.endpoint.name,
                         subject=desk.endpoint.subject,
                         handler=partial(desk.take, tasks),
                         metadata={},
                     )
+                    if desk.endpoint.begin is not None:
+                        tasks.create_task(desk.send())
+                        bus.tap(desk.endpoint.subject, partial(desk.begin, bus, tasks, desk.endpoint.begin))
                 # The library writes its PING ahead of what is still pending: the first round sends the
                 # subscriptions on their way, the second comes back after the server has them.
                 await bus.flush()
@@ -614,6 +626,35 @@ class _Desk:
         self._asked = self._answered = self._errors = self._elapsed_ns = 0
         self._last_error = ""
 
+    def begin(
+        self,
+        bus: Bus,
+        tasks: asyncio.TaskGroup,
+        begin: Callable[[Asked], Begun | None],
+        subject: bytes,
+        reply: bytes,
+        data: bytes,
+        headers: bytes,
+    ) -> bool:
+        """Begin to answer a message as the connection hands it over; False where it is for take."""
+        if headers or not reply or not self._is_open or not self._room.is_set():
+            return False
+        started_ns = time.perf_counter_ns()
+        asked = Asked(subject.decode(), data, _NO_HEADERS)
+        try:
+            begun = begin(asked)
+        except Exception:
+            # Raised into the connection, it would end it; the handler meets it too, in a task of its own.
+            log.exception("begin.failed", subject=asked.subject, endpoint=self.endpoint.name)
+            return False
+        if begun is None:
+            return False
+        self._asked += 1
+        self._take_in_hand()
+        request = MicroRequest(Msg(bus, asked.subject, reply.decode(), data))
+        begun.waits_for.add_done_callback(partial(self._conclude, tasks, begun, request, asked, started_ns))
+        return True
+
     async def take(self, tasks: asyncio.TaskGroup, request: MicroRequest) -> None:
         """Returns at once while there is room: the library hands over requests one at a time."""
         self._asked += 1
@@ -622,17 +663,14 @@ class _Desk:
         if not self._is_open:
             await self._respond(request, Refusal("unavailable", "the service is stopping: nothing was done"))
             return
+        self._take_in_hand()
+        asked = Asked(request.subject, request.data, request.headers or _NO_HEADERS)
+        tasks.create_task(self._answer(request, asked, time.perf_counter_ns()))
+
+    def _take_in_hand(self) -> None:
         self._in_hand += 1
         if self._in_hand == self.endpoint.at_once_max:
             self._room.clear()
-        started_ns = time.perf_counter_ns()
-        asked = Asked(request.subject, request.data, request.headers or _NO_HEADERS)
-        begun = self.endpoint.begin(asked) if self.endpoint.begin is not None else None
-        if begun is None:
-            tasks.create_task(self._answer(request, asked, started_ns))
-        else:
-            conclude = partial(self._conclude, tasks, begun, request, asked, started_ns)
-            begun.waits_for.add_done_callback(conclude)
 
     async def _answer(self, request: MicroRequest, asked: Asked, started_ns: int) -> None:
         try:

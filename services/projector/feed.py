@@ -181,10 +181,11 @@ class _Consumer:
             with contextlib.suppress(nats.errors.Error, nats.js.errors.Error):
                 await self._stream.delete_consumer(subjects.LEDGER, self._name)
 
-    def hear(self, reply: bytes, body: bytes, headers: bytes) -> None:
+    def hear(self, _subject: bytes, reply: bytes, body: bytes, headers: bytes) -> bool:
         """One message from the server: kept as it came, since the connection waits meanwhile."""
         self._heard.append((reply, body, headers))
         self._news.set()
+        return True
 
     async def page(self) -> Page:
         """The next messages, at least one."""

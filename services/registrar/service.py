@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Final
 
-from nats.aio.client import Client
-
 from contracts import subjects
 from eventstore.store import EventStore, StoreError
 from services import runtime
@@ -18,7 +16,7 @@ AT_ONCE_MAX: Final = 256
 """Commands in hand; more wait their turn. Four times the clients that one group commit was measured with."""
 
 
-async def attend(store: EventStore, bus: Client, stopping: asyncio.Event) -> None:
+async def attend(store: EventStore, bus: runtime.Bus, stopping: asyncio.Event) -> None:
     """
     Answer commands from *store* on *bus* until *stopping* is set; what is in hand is answered first.
 
@@ -52,7 +50,7 @@ async def attend(store: EventStore, bus: Client, stopping: asyncio.Event) -> Non
         raise broken
 
 
-async def _nudge(bus: Client, appended: asyncio.Event) -> None:
+async def _nudge(bus: runtime.Bus, appended: asyncio.Event) -> None:
     """Say that there are new events: once for all that came since the last time, and never in the way."""
     while True:
         await appended.wait()

@@ -4,15 +4,14 @@ from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 
 import msgspec
-from nats.aio.client import Client
 
 from contracts import subjects
 from eventstore.store import StoreError
 from services.relay.relay import Relay
-from services.runtime import Asked, Endpoint, answering
+from services.runtime import Asked, Bus, Endpoint, answering
 
 
-def offered(bus: Client, relay: Relay) -> AbstractAsyncContextManager[None]:
+def offered(bus: Bus, relay: Relay) -> AbstractAsyncContextManager[None]:
     """
     Answers on subjects.admin('relay', 'status') with a Status as JSON, while the block lasts.
 

@@ -253,11 +253,11 @@ async def test_a_message_lost_on_the_way_is_fetched_again(
     hear = feed._Consumer.hear
     lost: list[bytes] = []
 
-    def losing(consumer: feed._Consumer, reply: bytes, body: bytes, headers: bytes) -> None:
+    def losing(consumer: feed._Consumer, subject: bytes, reply: bytes, body: bytes, headers: bytes) -> bool:
         if len(lost) < 3 and reply and chance.random() < 0.02:
             lost.append(body)
-        else:
-            hear(consumer, reply, body, headers)
+            return True
+        return hear(consumer, subject, reply, body, headers)
 
     chance = random.Random(1)
     monkeypatch.setattr(feed._Consumer, "hear", losing)
@@ -296,11 +296,12 @@ async def test_a_server_that_says_nothing_is_asked_anew(
     hear = feed._Consumer.hear
     deaf: list[feed._Consumer] = []
 
-    def first_is_deaf(consumer: feed._Consumer, reply: bytes, body: bytes, headers: bytes) -> None:
+    def first_is_deaf(
+        consumer: feed._Consumer, subject: bytes, reply: bytes, body: bytes, headers: bytes
+    ) -> bool:
         if not deaf:
             deaf.append(consumer)
-        if consumer is not deaf[0]:
-            hear(consumer, reply, body, headers)
+        return consumer is deaf[0] or hear(consumer, subject, reply, body, headers)
 
     monkeypatch.setattr(feed._Consumer, "hear", first_is_deaf)
     async with projecting(nats_server.url, tmp_path / "views"):

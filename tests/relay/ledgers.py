@@ -19,6 +19,7 @@ from nats.js.api import AckPolicy, ConsumerConfig
 from eventstore.store import Command, EventStore, Recorded
 from services.relay.ledger import Ledger
 from services.relay.relay import Limits, Relay
+from services.runtime import Bus
 
 ORIGIN = "ledger.example/tests"
 
@@ -63,9 +64,15 @@ async def record(store: EventStore, recordings: Sequence[Recording]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def connected(url: str) -> AsyncIterator[Client]:
+async def connected(url: str) -> AsyncIterator[Bus]:
     """A connection that outlives its server."""
-    bus = await nats.connect(url, max_reconnect_attempts=-1, reconnect_time_wait=0.02, error_cb=_expected)
+    bus = Bus()
+    await bus.connect(
+        url,
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=0.02,  # type: ignore[arg-type]  # declared int, used as seconds to sleep
+        error_cb=_expected,
+    )
     try:
         yield bus
     finally:

@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from nats.aio.client import Client
 from nats.js.api import DiscardPolicy, StorageType
 from structlog.testing import capture_logs
 
@@ -34,6 +33,7 @@ from services.relay.ledger import (
     configuration,
 )
 from services.relay.relay import Limits, Relay, Status
+from services.runtime import Bus
 from tests.conftest import NatsServer
 from tests.relay.ledgers import (
     ORIGIN,
@@ -54,7 +54,7 @@ NUDGED_ONLY = Limits(poll_seconds=60.0)
 
 
 @pytest.fixture
-async def bus(nats_server: NatsServer) -> AsyncIterator[Client]:
+async def bus(nats_server: NatsServer) -> AsyncIterator[Bus]:
     async with connected(nats_server.url) as bus:
         yield bus
 
@@ -64,17 +64,17 @@ def store() -> MemoryStore:
     return MemoryStore(ORIGIN)
 
 
-async def created(bus: Client, **changes: Any) -> None:
+async def created(bus: Bus, **changes: Any) -> None:
     await bus.jetstream().add_stream(configuration(1).evolve(**changes))
 
 
-async def relayed(store: MemoryStore, bus: Client) -> None:
+async def relayed(store: MemoryStore, bus: Bus) -> None:
     """Bring LEDGER up to the store, once."""
     async with relaying(store, bus, SOON):
         await caught_up(bus, store)
 
 
-async def halting(store: MemoryStore, bus: Client) -> Halted:
+async def halting(store: MemoryStore, bus: Bus) -> Halted:
     """Run a relay that must halt; gives what it says."""
     with pytest.raises(Halted) as halted:
         async with asyncio.timeout(20):
@@ -86,7 +86,7 @@ async def halting(store: MemoryStore, bus: Client) -> Halted:
 
 
 async def test_position_p_is_sequence_p_with_the_same_bytes_and_their_digest(
-    bus: Client, store: MemoryStore
+    bus: Bus, store: MemoryStore
 ) -> None:
     """Commands of one event, of many, of the most, and an event of the most bytes."""
     await created(bus)
@@ -98,7 +98,7 @@ async def test_position_p_is_sequence_p_with_the_same_bytes_and_their_digest(
     await assert_whole(store, bus)
 
 
-async def test_a_command_larger_than_any_batch_goes_whole(bus: Client, store: MemoryStore) -> None:
+async def test_a_command_larger_than_any_batch_goes_whole(bus: Bus, store: MemoryStore) -> None:
     await created(bus)
     await record(store, [Recording(EVENTS_PER_APPEND_MAX, size_bytes=20_000), Recording()])
     with capture_logs() as logged:
@@ -107,7 +107,7 @@ async def test_a_command_larger_than_any_batch_goes_whole(bus: Client, store: Me
     await assert_whole(store, bus)
 
 
-async def test_what_is_sent_together_ends_where_a_command_ends(bus: Client, store: MemoryStore) -> None:
+async def test_what_is_sent_together_ends_where_a_command_ends(bus: Bus, store: MemoryStore) -> None:
     await created(bus)
     await record(store, [Recording(1 + number % 5) for number in range(200)])
     limits = Limits(poll_seconds=0.01, batch_events_max=11)
@@ -125,7 +125,7 @@ async def test_what_is_sent_together_ends_where_a_command_ends(bus: Client, stor
     assert ends.issuperset(committed)
 
 
-async def test_a_single_event_goes_without_a_batch(bus: Client, store: MemoryStore) -> None:
+async def test_a_single_event_goes_without_a_batch(bus: Bus, store: MemoryStore) -> None:
     await created(bus)
     async with overhearing(bus) as overheard, relaying(store, bus, NUDGED_ONLY) as relay:
         for number in range(1, 4):
@@ -138,7 +138,7 @@ async def test_a_single_event_goes_without_a_batch(bus: Client, store: MemorySto
     await assert_whole(store, bus)
 
 
-async def test_a_nudge_spares_the_wait_for_the_next_look(bus: Client) -> None:
+async def test_a_nudge_spares_the_wait_for_the_next_look(bus: Bus) -> None:
     class Watched(MemoryStore):
         def __init__(self) -> None:
             super().__init__(ORIGIN)
@@ -161,7 +161,7 @@ async def test_a_nudge_spares_the_wait_for_the_next_look(bus: Client) -> None:
     await assert_whole(store, bus)
 
 
-async def test_new_events_are_found_without_a_nudge(bus: Client, store: MemoryStore) -> None:
+async def test_new_events_are_found_without_a_nudge(bus: Bus, store: MemoryStore) -> None:
     await created(bus)
     async with relaying(store, bus, SOON):
         for _ in range(3):
@@ -170,9 +170,7 @@ async def test_new_events_are_found_without_a_nudge(bus: Client, store: MemorySt
     await assert_whole(store, bus)
 
 
-async def test_a_command_torn_by_a_power_cut_of_the_server_is_completed(
-    bus: Client, store: MemoryStore
-) -> None:
+async def test_a_command_torn_by_a_power_cut_of_the_server_is_completed(bus: Bus, store: MemoryStore) -> None:
     """A server may keep the beginning of a batch it never acknowledged."""
     await created(bus)
     await record(store, [Recording(2), Recording(5), Recording(2)])
@@ -183,7 +181,7 @@ async def test_a_command_torn_by_a_power_cut_of_the_server_is_completed(
     await assert_whole(store, bus)
 
 
-async def test_two_relays_at_once_publish_each_event_once(bus: Client, nats_server: NatsServer) -> None:
+async def test_two_relays_at_once_publish_each_event_once(bus: Bus, nats_server: NatsServer) -> None:
     store = MemoryStore(ORIGIN)
     await created(bus)
     await record(store, [Recording(1 + number % 4) for number in range(400)])
@@ -202,7 +200,7 @@ async def test_two_relays_at_once_publish_each_event_once(bus: Client, nats_serv
     await assert_whole(store, bus)
 
 
-async def test_sending_again_what_is_there_changes_nothing(bus: Client, store: MemoryStore) -> None:
+async def test_sending_again_what_is_there_changes_nothing(bus: Bus, store: MemoryStore) -> None:
     """What a retry after a lost answer does, and a message that arrives late."""
     await relayed_first(store, bus, events=3)
     ledger = Ledger(bus, ORIGIN)
@@ -213,13 +211,13 @@ async def test_sending_again_what_is_there_changes_nothing(bus: Client, store: M
     await assert_whole(store, bus)
 
 
-async def relayed_first(store: MemoryStore, bus: Client, *, events: int) -> None:
+async def relayed_first(store: MemoryStore, bus: Bus, *, events: int) -> None:
     await created(bus)
     await record(store, [Recording(events, text="the first")])
     await relayed(store, bus)
 
 
-async def test_it_says_one_line_a_batch(bus: Client, store: MemoryStore) -> None:
+async def test_it_says_one_line_a_batch(bus: Bus, store: MemoryStore) -> None:
     await created(bus)
     await record(store, [Recording(3), Recording(2)])
     with capture_logs() as logged:
@@ -232,7 +230,7 @@ async def test_it_says_one_line_a_batch(bus: Client, store: MemoryStore) -> None
 # When it halts
 
 
-async def test_another_history_halts_it_with_both_digests(bus: Client, store: MemoryStore) -> None:
+async def test_another_history_halts_it_with_both_digests(bus: Bus, store: MemoryStore) -> None:
     await relayed_first(store, bus, events=5)
     tampered = MemoryStore(ORIGIN)
     await record(tampered, [Recording(5, text="rewritten"), Recording(2)])
@@ -249,7 +247,7 @@ async def test_another_history_halts_it_with_both_digests(bus: Client, store: Me
     assert await last_sequence(bus) == 5
 
 
-async def test_a_ledger_ahead_of_the_store_halts_it(bus: Client, store: MemoryStore) -> None:
+async def test_a_ledger_ahead_of_the_store_halts_it(bus: Bus, store: MemoryStore) -> None:
     await relayed_first(store, bus, events=5)
     older = MemoryStore(ORIGIN)
     await record(older, [Recording(3)])
@@ -263,12 +261,12 @@ async def test_a_ledger_ahead_of_the_store_halts_it(bus: Client, store: MemorySt
     assert await last_sequence(bus) == 5
 
 
-async def test_an_empty_store_beside_a_full_ledger_halts_it(bus: Client, store: MemoryStore) -> None:
+async def test_an_empty_store_beside_a_full_ledger_halts_it(bus: Bus, store: MemoryStore) -> None:
     await relayed_first(store, bus, events=2)
     assert isinstance(await halting(MemoryStore(ORIGIN), bus), LedgerAhead)
 
 
-async def test_the_ledger_of_another_origin_halts_it(bus: Client, store: MemoryStore) -> None:
+async def test_the_ledger_of_another_origin_halts_it(bus: Bus, store: MemoryStore) -> None:
     await relayed_first(store, bus, events=2)
     another = MemoryStore("ledger.example/another")
     await record(another, [Recording(9)])
@@ -279,7 +277,7 @@ async def test_the_ledger_of_another_origin_halts_it(bus: Client, store: MemoryS
     assert (halted.published, halted.stored) == (ORIGIN, "ledger.example/another")
 
 
-async def test_a_message_that_is_no_event_halts_it(bus: Client, store: MemoryStore) -> None:
+async def test_a_message_that_is_no_event_halts_it(bus: Bus, store: MemoryStore) -> None:
     await relayed_first(store, bus, events=2)
     await bus.jetstream().publish("ledger.convention", b"forged", headers={subjects.ORIGIN_HEADER: ORIGIN})
     await record(store, [Recording(2)])
@@ -290,7 +288,7 @@ async def test_a_message_that_is_no_event_halts_it(bus: Client, store: MemorySto
     assert (halted.position, halted.published) == (3, "absent")
 
 
-async def test_a_lost_ledger_is_not_created_anew(bus: Client, store: MemoryStore) -> None:
+async def test_a_lost_ledger_is_not_created_anew(bus: Bus, store: MemoryStore) -> None:
     await relayed_first(store, bus, events=2)
     await bus.jetstream().delete_stream("LEDGER")
 
@@ -302,7 +300,7 @@ async def test_a_lost_ledger_is_not_created_anew(bus: Client, store: MemoryStore
     assert await Ledger(bus, ORIGIN).tip() is None
 
 
-async def test_a_ledger_is_created_for_an_empty_store(bus: Client, store: MemoryStore) -> None:
+async def test_a_ledger_is_created_for_an_empty_store(bus: Bus, store: MemoryStore) -> None:
     async with relaying(store, bus, NUDGED_ONLY) as relay:
         await relay_ready(bus)
         await record(store, [Recording(4)])
@@ -316,13 +314,13 @@ async def test_a_ledger_is_created_for_an_empty_store(bus: Client, store: Memory
     assert config.allow_atomic
 
 
-async def relay_ready(bus: Client) -> None:
+async def relay_ready(bus: Bus) -> None:
     async with asyncio.timeout(10):
         while await Ledger(bus, ORIGIN).tip() is None:
             pass
 
 
-async def test_a_ledger_with_a_hole_halts_it(bus: Client, store: MemoryStore) -> None:
+async def test_a_ledger_with_a_hole_halts_it(bus: Bus, store: MemoryStore) -> None:
     await created(bus, first_seq=5)
     await record(store, [Recording(9)])
 
@@ -348,7 +346,7 @@ async def test_a_ledger_with_a_hole_halts_it(bus: Client, store: MemoryStore) ->
     ],
 )
 async def test_a_stream_that_could_lose_events_halts_it(
-    bus: Client, store: MemoryStore, change: dict[str, Any], fault: str
+    bus: Bus, store: MemoryStore, change: dict[str, Any], fault: str
 ) -> None:
     await created(bus, **change)
 
@@ -358,7 +356,7 @@ async def test_a_stream_that_could_lose_events_halts_it(
     assert [text.split()[0] for text in halted.faults] == [fault]
 
 
-async def test_a_server_that_takes_no_large_events_halts_it(bus: Client, store: MemoryStore) -> None:
+async def test_a_server_that_takes_no_large_events_halts_it(bus: Bus, store: MemoryStore) -> None:
     bus._max_payload = 32_768
 
     halted = await halting(store, bus)
@@ -368,7 +366,7 @@ async def test_a_server_that_takes_no_large_events_halts_it(bus: Client, store: 
 
 
 @pytest.mark.parametrize("events", [1, 3])
-async def test_a_refusal_that_does_not_pass_halts_it(bus: Client, store: MemoryStore, events: int) -> None:
+async def test_a_refusal_that_does_not_pass_halts_it(bus: Bus, store: MemoryStore, events: int) -> None:
     await created(bus, max_msg_size=300)
     await record(store, [Recording(events, size_bytes=1_000)])
 
@@ -378,9 +376,7 @@ async def test_a_refusal_that_does_not_pass_halts_it(bus: Client, store: MemoryS
     assert await last_sequence(bus) == 0
 
 
-async def test_a_ledger_lost_while_it_runs_is_found_by_the_next_check(
-    bus: Client, store: MemoryStore
-) -> None:
+async def test_a_ledger_lost_while_it_runs_is_found_by_the_next_check(bus: Bus, store: MemoryStore) -> None:
     limits = Limits(poll_seconds=0.01, check_seconds=0.2)
     running = asyncio.create_task(Relay(store, Ledger(bus, ORIGIN), limits).run(asyncio.Event()))
     await relay_ready(bus)
@@ -392,7 +388,7 @@ async def test_a_ledger_lost_while_it_runs_is_found_by_the_next_check(
 
 
 async def test_a_server_exchanged_for_an_empty_one_is_found_at_reconnection(
-    nats_server: NatsServer, bus: Client, store: MemoryStore
+    nats_server: NatsServer, bus: Bus, store: MemoryStore
 ) -> None:
     """No new event and no regular check brings it out here: the connection made anew does."""
     limits = Limits(poll_seconds=0.01, check_seconds=3_600)
@@ -412,7 +408,7 @@ async def test_a_server_exchanged_for_an_empty_one_is_found_at_reconnection(
 
 
 async def test_it_waits_for_a_server_that_is_away_and_goes_on(
-    nats_server: NatsServer, bus: Client, store: MemoryStore
+    nats_server: NatsServer, bus: Bus, store: MemoryStore
 ) -> None:
     limits = Limits(poll_seconds=0.01, pause_seconds_min=0.01, pause_seconds_max=0.05)
     async with relaying(store, bus, limits, answer_seconds=0.5):
@@ -429,7 +425,7 @@ async def test_it_waits_for_a_server_that_is_away_and_goes_on(
     await assert_whole(store, bus)
 
 
-async def test_it_asks_ever_less_often_up_to_a_bound(bus: Client, store: MemoryStore) -> None:
+async def test_it_asks_ever_less_often_up_to_a_bound(bus: Bus, store: MemoryStore) -> None:
     stopping = asyncio.Event()
 
     class Away(Ledger):
@@ -448,7 +444,7 @@ async def test_it_asks_ever_less_often_up_to_a_bound(bus: Client, store: MemoryS
     assert pauses == [0.001, 0.002, 0.004, 0.005, 0.005, 0.005]
 
 
-async def test_a_batch_whose_answer_is_lost_is_not_sent_twice(bus: Client, store: MemoryStore) -> None:
+async def test_a_batch_whose_answer_is_lost_is_not_sent_twice(bus: Bus, store: MemoryStore) -> None:
     """The answer is lost, not the batch: where LEDGER ends tells."""
 
     class HardOfHearing(Ledger):
@@ -478,12 +474,12 @@ async def test_a_batch_whose_answer_is_lost_is_not_sent_twice(bus: Client, store
 # What it tells
 
 
-async def asked(bus: Client) -> Status:
+async def asked(bus: Bus) -> Status:
     reply = await bus.request("admin.relay.status", b"", timeout=5)
     return msgspec.json.decode(reply.data, type=Status)
 
 
-async def test_its_status_tells_the_lag_in_events_and_seconds(bus: Client, store: MemoryStore) -> None:
+async def test_its_status_tells_the_lag_in_events_and_seconds(bus: Bus, store: MemoryStore) -> None:
     await relayed_first(store, bus, events=2)
     relay = Relay(store, Ledger(bus, ORIGIN), SOON)
     await relay.compare()
@@ -497,7 +493,7 @@ async def test_its_status_tells_the_lag_in_events_and_seconds(bus: Client, store
     assert (await relay.status(oldest - timedelta(seconds=90))).lag_seconds == 0.0
 
 
-async def test_it_is_found_by_ping(bus: Client, store: MemoryStore) -> None:
+async def test_it_is_found_by_ping(bus: Bus, store: MemoryStore) -> None:
     async with status.offered(bus, Relay(store, Ledger(bus, ORIGIN))):
         found = json.loads((await bus.request("$SRV.PING.relay", b"", timeout=5)).data)
         stats = json.loads((await bus.request("$SRV.STATS.relay", b"", timeout=5)).data)
@@ -505,7 +501,7 @@ async def test_it_is_found_by_ping(bus: Client, store: MemoryStore) -> None:
     assert [endpoint["subject"] for endpoint in stats["endpoints"]] == ["admin.relay.status"]
 
 
-async def test_a_corrupted_record_met_by_a_question_ends_it_too(bus: Client, store: MemoryStore) -> None:
+async def test_a_corrupted_record_met_by_a_question_ends_it_too(bus: Bus, store: MemoryStore) -> None:
     class Corrupted(MemoryStore):
         async def head(self) -> Head:
             raise StoreCorrupted(7, "its bytes are not those of its digest")
@@ -516,7 +512,7 @@ async def test_a_corrupted_record_met_by_a_question_ends_it_too(bus: Client, sto
             await asyncio.Event().wait()
 
 
-async def test_a_corrupted_record_ends_it_before_it_is_published(bus: Client, store: MemoryStore) -> None:
+async def test_a_corrupted_record_ends_it_before_it_is_published(bus: Bus, store: MemoryStore) -> None:
     class Corrupted(MemoryStore):
         async def read_all(self, *, after: int, events_max: int = 1_000) -> list[Recorded]:
             if after == 2:

@@ -12,13 +12,12 @@ from os import kill
 
 import msgspec
 import pytest
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from structlog.testing import capture_logs
 
 from contracts.commands import FieldAtFault, Refusal
 from services import embedded_nats, runtime
-from services.runtime import Asked, Begun, Endpoint
+from services.runtime import Asked, Begun, Bus, Endpoint
 from tests.conftest import NatsServer
 
 # -- the connection ------------------------------------------------------------
@@ -117,13 +116,18 @@ async def test_what_is_tapped_comes_as_it_was_sent_and_past_a_restart_of_the_ser
     nats_server: NatsServer,
 ) -> None:
     async with runtime.connected(nats_server.url, "test") as bus:
-        taken = []
+        taken = list[tuple[bytes, ...]]()
+
+        def take(*message: bytes) -> bool:
+            taken.append(message)
+            return True
+
         beside = await bus.subscribe("beside")
-        async with bus.tapped("tapped", lambda reply, data, headers: taken.append((reply, data, headers))):
+        async with bus.tapped("tapped", take):
             await bus.publish("tapped", b"one", reply="back", headers={"Key": "value"})
             await bus.publish("beside", b"as ever", headers={"Key": "value"})
             await bus.flush()
-            assert taken == [(b"back", b"one", b"NATS/1.0\r\nKey: value\r\n\r\n")]
+            assert taken == [(b"tapped", b"back", b"one", b"NATS/1.0\r\nKey: value\r\n\r\n")]
             assert (await beside.next_msg(timeout=5)).headers == {"Key": "value"}
             await nats_server.kill()
             await nats_server.start()
@@ -131,7 +135,7 @@ async def test_what_is_tapped_comes_as_it_was_sent_and_past_a_restart_of_the_ser
                 while len(taken) == 1:
                     await bus.publish("tapped", b"two")
                     await asyncio.sleep(0.01)
-            assert taken[1] == (b"", b"two", b"")
+            assert taken[1] == (b"tapped", b"", b"two", b"")
         many = len(taken)
         await bus.publish("tapped", b"three")
         await bus.flush()
@@ -142,13 +146,13 @@ async def test_what_is_tapped_comes_as_it_was_sent_and_past_a_restart_of_the_ser
 
 
 @pytest.fixture
-async def bus(nats_url: str) -> AsyncIterator[Client]:
+async def bus(nats_url: str) -> AsyncIterator[Bus]:
     async with runtime.connected(nats_url, "test") as client:
         yield client
 
 
 def answering(
-    bus: Client, *endpoints: Endpoint, fatal: Mapping[type[Exception], str] | None = None
+    bus: Bus, *endpoints: Endpoint, fatal: Mapping[type[Exception], str] | None = None
 ) -> AbstractAsyncContextManager[None]:
     return runtime.answering(
         bus, name="tested", description="Answers tests.", endpoints=endpoints, fatal=fatal
@@ -167,12 +171,12 @@ class StoreStopped(Exception):
     pass
 
 
-async def test_a_question_gets_its_answer(bus: Client) -> None:
+async def test_a_question_gets_its_answer(bus: Bus) -> None:
     async with answering(bus, endpoint(echo)):
         assert await runtime.ask(bus, "query.echo", b'{"a":1}') == b'{"a":1}'
 
 
-async def test_a_service_is_found_and_described_by_the_protocol_of_nats(bus: Client) -> None:
+async def test_a_service_is_found_and_described_by_the_protocol_of_nats(bus: Bus) -> None:
     async with answering(bus, endpoint(echo)):
         ping = json.loads((await bus.request("$SRV.PING.tested")).data)
         info = json.loads((await bus.request("$SRV.INFO.tested")).data)
@@ -181,7 +185,7 @@ async def test_a_service_is_found_and_described_by_the_protocol_of_nats(bus: Cli
     assert [(each["name"], each["subject"]) for each in info["endpoints"]] == [("echo", "query.echo")]
 
 
-async def test_a_service_is_gone_after_its_block(bus: Client) -> None:
+async def test_a_service_is_gone_after_its_block(bus: Bus) -> None:
     async with answering(bus, endpoint(echo)):
         await runtime.answers(bus, "tested")
     with pytest.raises(runtime.NobodyAnswers, match=r"query\.echo, so nothing was done"):
@@ -190,7 +194,7 @@ async def test_a_service_is_gone_after_its_block(bus: Client) -> None:
         await runtime.answers(bus, "tested", seconds_max=0.05)
 
 
-async def test_a_refusal_arrives_whole_with_code_sentence_and_fields(bus: Client) -> None:
+async def test_a_refusal_arrives_whole_with_code_sentence_and_fields(bus: Bus) -> None:
     refusal = Refusal(
         "unknown-party", "« x » n'est pas partie:\nvoir §2", (FieldAtFault("$.party", "inconnue"),)
     )
@@ -206,7 +210,7 @@ async def test_a_refusal_arrives_whole_with_code_sentence_and_fields(bus: Client
     assert raw.headers["Nats-Service-Error-Code"] == "400"
 
 
-async def test_a_bug_in_a_handler_is_ours_alone_and_the_service_goes_on(bus: Client) -> None:
+async def test_a_bug_in_a_handler_is_ours_alone_and_the_service_goes_on(bus: Bus) -> None:
     async def fail(asked: Asked) -> bytes:
         if asked.body == b"bad":
             raise KeyError("secret detail")
@@ -225,7 +229,7 @@ async def test_a_bug_in_a_handler_is_ours_alone_and_the_service_goes_on(bus: Cli
     ]
 
 
-async def test_a_failed_assertion_is_answered_and_ends_the_service(bus: Client) -> None:
+async def test_a_failed_assertion_is_answered_and_ends_the_service(bus: Bus) -> None:
     async def fail(_: Asked) -> bytes:
         raise AssertionError("digests differ")
 
@@ -238,7 +242,7 @@ async def test_a_failed_assertion_is_answered_and_ends_the_service(bus: Client) 
     assert (answer.code, "digests" in answer.message) == ("internal", False)
 
 
-async def test_a_fatal_error_is_answered_with_its_own_sentence_and_ends_the_service(bus: Client) -> None:
+async def test_a_fatal_error_is_answered_with_its_own_sentence_and_ends_the_service(bus: Bus) -> None:
     async def fail(_: Asked) -> bytes:
         raise StoreStopped("the disk is full: nothing was written")
 
@@ -249,7 +253,7 @@ async def test_a_fatal_error_is_answered_with_its_own_sentence_and_ends_the_serv
     assert await asking == Refusal("store-stopped", "the disk is full: nothing was written")
 
 
-async def test_an_error_of_the_block_itself_is_raised_as_it_is(bus: Client) -> None:
+async def test_an_error_of_the_block_itself_is_raised_as_it_is(bus: Bus) -> None:
     with pytest.raises(StoreStopped):
         async with answering(bus, endpoint(echo)):
             raise StoreStopped
@@ -265,6 +269,8 @@ class Beginning:
     def begin(self, asked: Asked) -> Begun | None:
         if asked.body.startswith(b"handler"):
             return None
+        if asked.body == b"begins badly":
+            raise KeyError("secret detail")
         self.begun += 1
         return Begun(self.waits_for, lambda: self._conclude(asked.body))
 
@@ -288,7 +294,7 @@ class Beginning:
         return Endpoint(name="echo", subject="query.echo", handler=handler, begin=self.begin)
 
 
-async def test_what_is_begun_is_answered_without_the_handler_once_it_is_done(bus: Client) -> None:
+async def test_what_is_begun_is_answered_without_the_handler_once_it_is_done(bus: Bus) -> None:
     beginning = Beginning()
     async with answering(bus, beginning.endpoint()), asyncio.timeout(5):
         asking = [asyncio.create_task(runtime.ask(bus, "query.echo", body)) for body in (b"a", b"refused")]
@@ -303,7 +309,7 @@ async def test_what_is_begun_is_answered_without_the_handler_once_it_is_done(bus
     assert endpoint["data"] == {"in_hand": 0}
 
 
-async def test_what_was_begun_is_answered_before_the_service_ends(bus: Client) -> None:
+async def test_what_was_begun_is_answered_before_the_service_ends(bus: Bus) -> None:
     beginning = Beginning()
     async with asyncio.timeout(5):
         async with answering(bus, beginning.endpoint()):
@@ -315,7 +321,7 @@ async def test_what_was_begun_is_answered_before_the_service_ends(bus: Client) -
 
 
 async def test_a_bug_in_what_was_begun_is_ours_alone_and_a_failed_assertion_ends_the_service(
-    bus: Client,
+    bus: Bus,
 ) -> None:
     beginning = Beginning()
     beginning.waits_for.set_result(None)
@@ -325,11 +331,14 @@ async def test_a_bug_in_what_was_begun_is_ours_alone_and_a_failed_assertion_ends
             assert isinstance(refused, Refusal)
             assert (refused.code, "secret" in refused.message) == ("internal", False)
             assert await runtime.ask(bus, "query.echo", b"a") == b"begun a"
+            assert await runtime.ask(bus, "query.echo", b"begins badly") == b"handler begins badly"
+            with_headers = await bus.request("query.echo", b"a", headers={"Key": "value"})
+            assert with_headers.data == b"handler a"
             await runtime.ask(bus, "query.echo", b"breaks")
             await asyncio.Event().wait()
 
 
-async def test_requests_are_answered_side_by_side(bus: Client) -> None:
+async def test_requests_are_answered_side_by_side(bus: Bus) -> None:
     second_came = asyncio.Event()
 
     async def first_waits_for_second(asked: Asked) -> bytes:
@@ -344,7 +353,7 @@ async def test_requests_are_answered_side_by_side(bus: Client) -> None:
         assert await first == b"first"
 
 
-async def test_no_more_requests_are_in_hand_than_the_endpoint_allows(bus: Client) -> None:
+async def test_no_more_requests_are_in_hand_than_the_endpoint_allows(bus: Bus) -> None:
     in_hand, most = 0, 0
     full = asyncio.Event()
     go_on = asyncio.Event()
@@ -368,7 +377,7 @@ async def test_no_more_requests_are_in_hand_than_the_endpoint_allows(bus: Client
     assert most == 3
 
 
-async def test_requests_in_hand_are_answered_before_the_block_ends(bus: Client) -> None:
+async def test_requests_in_hand_are_answered_before_the_block_ends(bus: Bus) -> None:
     taken = asyncio.Event()
     go_on = asyncio.Event()
 
@@ -384,7 +393,7 @@ async def test_requests_in_hand_are_answered_before_the_block_ends(bus: Client) 
     assert await asking == b"answered"
 
 
-async def test_stats_count_what_was_answered_and_how_long_it_took(bus: Client) -> None:
+async def test_stats_count_what_was_answered_and_how_long_it_took(bus: Bus) -> None:
     taken = asyncio.Event()
     go_on = asyncio.Event()
 
@@ -408,7 +417,7 @@ async def test_stats_count_what_was_answered_and_how_long_it_took(bus: Client) -
     assert at_rest["average_processing_time"] >= worked_ns
 
 
-async def test_an_answer_too_large_for_a_message_is_a_refusal(bus: Client) -> None:
+async def test_an_answer_too_large_for_a_message_is_a_refusal(bus: Bus) -> None:
     async def too_much(_: Asked) -> bytes:
         return bytes(embedded_nats.PAYLOAD_BYTES_MAX + 1)
 
@@ -418,7 +427,7 @@ async def test_an_answer_too_large_for_a_message_is_a_refusal(bus: Client) -> No
     assert answer.code == "answer-too-large"
 
 
-async def test_a_request_nobody_waits_for_is_carried_out_all_the_same(bus: Client) -> None:
+async def test_a_request_nobody_waits_for_is_carried_out_all_the_same(bus: Bus) -> None:
     done = asyncio.Event()
 
     async def note(_: Asked) -> bytes:
@@ -430,12 +439,12 @@ async def test_a_request_nobody_waits_for_is_carried_out_all_the_same(bus: Clien
         await done.wait()
 
 
-async def test_a_request_of_two_mebibytes_is_not_sent(bus: Client) -> None:
+async def test_a_request_of_two_mebibytes_is_not_sent(bus: Bus) -> None:
     with pytest.raises(runtime.RequestTooLarge, match="2097152 bytes, the server carries at most 1048576"):
         await runtime.ask(bus, "query.echo", bytes(2 * 1_048_576))
 
 
-async def test_where_no_answer_comes_the_outcome_is_said_to_be_unknown(bus: Client) -> None:
+async def test_where_no_answer_comes_the_outcome_is_said_to_be_unknown(bus: Bus) -> None:
     async def keep_silent(_: object) -> None:
         pass
 
