@@ -516,19 +516,23 @@ class Begun(msgspec.Struct, frozen=True, gc=False):
     conclude: Callable[[], bytes | Refusal | None]
 
 
+Beginner = Callable[[Sequence[Asked]], Sequence[Begun | None]]
+"""Begins what it can of some requests, in their order."""
+
+
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """
     Where one kind of question is answered, by whom, and how many at once.
 
-    *begin*, where there is one, is asked first, as the connection hands a request over; what
-    it gives None for, and what has headers, goes to the handler. It must neither wait nor
-    raise: the common case then costs neither a task nor its switches.
+    *begin*, where there is one, is asked first, for all requests that the connection hands over
+    together; what it gives None for, and what has headers, goes to the handler. It must not
+    wait: the common case then costs neither a task nor its switches.
     """
 
     name: str
     subject: str
     handler: Handler
-    begin: Callable[[Asked], Begun | None] | None = None
+    begin: Beginner | None = None
     at_once_max: int = AT_ONCE_MAX
 
 
@@ -580,7 +584,7 @@ async def answering(
                     )
                     if desk.endpoint.begin is not None:
                         tasks.create_task(desk.send())
-                        bus.tap(desk.endpoint.subject, partial(desk.begin, bus, tasks, desk.endpoint.begin))
+                        bus.tap(desk.endpoint.subject, partial(desk.offered, bus, tasks, desk.endpoint.begin))
                 # The library writes its PING ahead of what is still pending: the first round sends the
                 # subscriptions on their way, the second comes back after the server has them.
                 await bus.flush()
@@ -621,39 +625,49 @@ class _Desk:
         self._in_hand = 0
         self._room = asyncio.Event()
         self._room.set()
+        self._offered: list[MicroRequest] = []
         self._outbox: list[_Done] = []
         self._to_send = asyncio.Event()
         self._asked = self._answered = self._errors = self._elapsed_ns = 0
         self._last_error = ""
 
-    def begin(
+    def offered(
         self,
         bus: Bus,
         tasks: asyncio.TaskGroup,
-        begin: Callable[[Asked], Begun | None],
+        begin: Beginner,
         subject: bytes,
         reply: bytes,
         data: bytes,
         headers: bytes,
     ) -> bool:
-        """Begin to answer a message as the connection hands it over; False where it is for take."""
+        """Take a message as the connection hands it over; False where it is for take."""
         if headers or not reply or not self._is_open or not self._room.is_set():
-            return False
-        started_ns = time.perf_counter_ns()
-        asked = Asked(subject.decode(), data, _NO_HEADERS)
-        try:
-            begun = begin(asked)
-        except Exception:
-            # Raised into the connection, it would end it; the handler meets it too, in a task of its own.
-            log.exception("begin.failed", subject=asked.subject, endpoint=self.endpoint.name)
-            return False
-        if begun is None:
             return False
         self._asked += 1
         self._take_in_hand()
-        request = MicroRequest(Msg(bus, asked.subject, reply.decode(), data))
-        begun.waits_for.add_done_callback(partial(self._conclude, tasks, begun, request, asked, started_ns))
+        if not self._offered:
+            asyncio.get_running_loop().call_soon(self._begin, tasks, begin)
+        self._offered.append(MicroRequest(Msg(bus, subject.decode(), reply.decode(), data)))
         return True
+
+    def _begin(self, tasks: asyncio.TaskGroup, begin: Beginner) -> None:
+        started_ns = time.perf_counter_ns()
+        requests, self._offered = self._offered, []
+        batch = [Asked(request.subject, request.data, _NO_HEADERS) for request in requests]
+        begun: Sequence[Begun | None]
+        try:
+            begun = begin(batch)
+        except Exception:
+            # The handler meets it too, and has somebody to tell.
+            log.exception("begin.failed", endpoint=self.endpoint.name)
+            begun = [None] * len(batch)
+        for request, asked, each in zip(requests, batch, begun, strict=True):
+            if each is None:
+                tasks.create_task(self._answer(request, asked, started_ns))
+            else:
+                conclude = partial(self._conclude, tasks, each, request, asked, started_ns)
+                each.waits_for.add_done_callback(conclude)
 
     async def take(self, tasks: asyncio.TaskGroup, request: MicroRequest) -> None:
         """Returns at once while there is room: the library hands over requests one at a time."""

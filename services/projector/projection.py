@@ -127,11 +127,15 @@ class Projection:
         self.listed: int = listed
         self.digest: bytes = digest or b""
         self.origin: str | None = origin
-        # What was checked, which is ahead of what is committed by the beginning of a command.
+        # What was checked, which is ahead of what is whole by the beginning of a command.
         self._read_position: int = position
         self._read_digest: bytes = self.digest
         self._read_at: int = recorded_at
-        self._arrived: list[_Arrived] = []
+        self._begun: list[_Arrived] = []
+        # What is whole, which is ahead of what is committed by these rows.
+        self._whole = (position, self.digest, recorded_at)
+        self._new_streams: list[tuple[int, str]] = []
+        self._new_events: list[tuple[int, int, int, int, bytes]] = []
         self._known: dict[str, tuple[int, int]] = {}
         self._states: Recent[int, streams.State] = Recent(STATE_EVENTS_MAX)
         self._next_id: int = connection.execute("SELECT coalesce(max(id), 0) FROM streams").fetchone()[0]
@@ -191,21 +195,22 @@ class Projection:
         Raises Stopped when one cannot be taken in; ViewsUnfit when the file
         cannot be written; Interrupted. The projection is of no use after that.
         """
-        whole = 0
         for message in page:
             if message.sequence <= self._read_position:
                 self._compare(message)
                 continue
             arrived = self._checked(message)
-            self._arrived.append(arrived)
+            self._begun.append(arrived)
             meta = arrived.entry.envelope
             if meta.ordinal == meta.count:
-                whole = len(self._arrived)
+                for each in self._begun:
+                    self._enter(each)
+                self._begun.clear()
+                self._whole = (self._read_position, self._read_digest, self._read_at)
         near_the_end = behind <= BACKLOG_EVENTS
-        if whole or (near_the_end and self._stale):
-            self._commit(self._arrived[:whole], refresh=near_the_end)
-            del self._arrived[:whole]
-            if len(self._known) > STREAMS_KNOWN_MAX and not self._arrived:
+        if self._new_events or (near_the_end and self._stale):
+            self._commit(refresh=near_the_end)
+            if len(self._known) > STREAMS_KNOWN_MAX and not self._begun:
                 self._known.clear()
                 self._knows_all = False
 
@@ -234,7 +239,8 @@ class Projection:
         if meta.position != position:
             raise Misplaced(position, what="position", expected=position, found=meta.position)
         ordinal, count = 1, meta.count
-        if self._arrived and (last := self._arrived[-1].entry.envelope).ordinal < last.count:
+        if self._begun:
+            last = self._begun[-1].entry.envelope
             ordinal, count = last.ordinal + 1, last.count
         if (meta.ordinal, meta.count) != (ordinal, count):
             found, expected = f"{meta.ordinal} of {meta.count}", f"{ordinal} of {count}"
@@ -294,22 +300,37 @@ class Projection:
 
     # -- rows
 
-    def _commit(self, arrived: Sequence[_Arrived], *, refresh: bool) -> None:
-        """All of it in one transaction, the offset with the rows."""
-        position = arrived[-1].entry.position if arrived else self.position
-        recorded_at = arrived[-1].recorded_at if arrived else None
-        digest = self._digest_after(arrived)
+    def _enter(self, arrived: _Arrived) -> None:
+        """
+        An event of a whole command: its rows, and the state of its stream where that is held or begins.
+
+        The other states are folded from their rows when the list is brought up to
+        date: a replay of a long ledger would read them again for each event.
+        """
+        meta, stream_id = arrived.entry.envelope, arrived.stream_id
+        if meta.version == 1:
+            self._new_streams.append((stream_id, meta.stream))
+        self._new_events.append((meta.position, stream_id, meta.version, arrived.recorded_at, arrived.body))
+        self._stale[stream_id] = meta.stream
+        state = self._states.pop(stream_id)
+        if state is None and meta.version == 1:
+            state = streams.initial(meta.stream)
+        if state is not None:
+            self._states.put(stream_id, _evolved(state, arrived.entry), weight=meta.version)
+
+    def _commit(self, *, refresh: bool) -> None:
+        """All that is whole in one transaction, the offset with the rows."""
+        position, digest, recorded_at = self._whole
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-            self._store(arrived)
-            self._fold(arrived)
+            self._insert("streams (id, name)", self._new_streams)
+            self._insert("events (position, stream, version, recorded_at, body)", self._new_events)
             if refresh:
                 self._refresh()
             listed = position if refresh else self.listed
             self._connection.execute(
-                "UPDATE progress SET origin = ?, position = ?, digest = ?, listed = ?, "
-                "recorded_at = coalesce(?, recorded_at)",
-                (self.origin, position, digest, listed, recorded_at),
+                "UPDATE progress SET origin = ?, position = ?, digest = ?, recorded_at = ?, listed = ?",
+                (self.origin, position, digest, recorded_at, listed),
             )
             self._connection.execute("COMMIT")
         except BaseException as error:
@@ -319,29 +340,8 @@ class Projection:
                 raise ViewsUnfit(self.path, f"it cannot be written ({error})") from error
             raise
         self.position, self.digest, self.listed = position, digest, listed
-
-    def _digest_after(self, arrived: Sequence[_Arrived]) -> bytes:
-        """The running digest at the last of *arrived*: what was read may go on into the next command."""
-        if len(arrived) == len(self._arrived):
-            return self._read_digest
-        assert self.origin is not None
-        digest = self.digest or genesis(self.origin)
-        for each in arrived:
-            digest = sha256(digest + each.body).digest()
-        return digest
-
-    def _store(self, arrived: Sequence[_Arrived]) -> None:
-        metas = [(each, each.entry.envelope) for each in arrived]
-        self._insert(
-            "streams (id, name)", [(each.stream_id, meta.stream) for each, meta in metas if meta.version == 1]
-        )
-        self._insert(
-            "events (position, stream, version, recorded_at, body)",
-            [
-                (meta.position, each.stream_id, meta.version, each.recorded_at, each.body)
-                for each, meta in metas
-            ],
-        )
+        self._new_streams.clear()
+        self._new_events.clear()
 
     def _insert(self, table: str, rows: Sequence[tuple[object, ...]]) -> None:
         """*rows* into *table*, which is named with its columns."""
@@ -355,25 +355,6 @@ class Projection:
             values = chain.from_iterable(rows[start : start + ROWS_PER_INSERT])
             self._connection.execute(many, tuple(values))
         self._connection.executemany(one, rows[len(rows) - left :])
-
-    def _fold(self, arrived: Sequence[_Arrived]) -> None:
-        """
-        Move the states that are held, and begin those of new streams.
-
-        The others are folded from their rows when the list is brought up to
-        date: a replay of a long ledger would read them again for each event.
-        """
-        moved: dict[int, streams.State] = {}
-        for each in arrived:
-            meta = each.entry.envelope
-            self._stale[each.stream_id] = meta.stream
-            state = moved.get(each.stream_id) or self._states.get(each.stream_id)
-            if state is None and meta.version == 1:
-                state = streams.initial(meta.stream)
-            if state is not None:
-                moved[each.stream_id] = _evolved(state, each.entry)
-        for stream_id, state in moved.items():
-            self._states.put(stream_id, state, weight=state.version)
 
     def _refresh(self) -> None:
         """Bring the rows of every stream that moved up to date."""

@@ -28,6 +28,14 @@ class Recent(Generic[Key, Value]):
         self._kept.move_to_end(key)
         return kept[0]
 
+    def pop(self, key: Key) -> Value | None:
+        """The value kept for *key*, which is let go of."""
+        kept = self._kept.pop(key, None)
+        if kept is None:
+            return None
+        self.weight -= kept[1]
+        return kept[0]
+
     def put(self, key: Key, value: Value, *, weight: int = 1) -> None:
         """Keep *value*, and let go of those not used for longest."""
         old = self._kept.pop(key, None)

@@ -129,30 +129,47 @@ class Registrar:
         answer = await self.answer(asked.subject, asked.body)
         return answer if isinstance(answer, Refusal) else _encode(answer)
 
-    def begin(self, asked: Asked) -> Begun | None:
+    def begin(self, batch: Sequence[Asked]) -> list[Begun | None]:
         """
         Record without a task what is plain: allowed, on a stream that is at hand and that nobody holds.
 
         None for all else, and then nothing was done: handle says why not, or waits for what it must.
+        Step by step for the whole batch: the same few lines stay in the processor's cache.
         """
-        started = perf_counter()
         if not self._is_clear():
-            return None
+            return [None] * len(batch)
+        started = perf_counter()
+        read = [self._read(asked) for asked in batch]
+        plain = [each and self._plain(*each) for each in read]
+        return [each and self._begun(*each, started) for each in plain]
+
+    def _read(self, asked: Asked) -> tuple[State, str, Request] | None:
         try:
             actor, stream = subjects.parse_command(asked.subject)
             state = self._states.get(stream)
-            if state is None or not self._turns.take_free(stream):
-                return None
-        except ValueError:
+            return None if state is None else (state, actor, commands.parse(asked.body, stream=stream))
+        except (ValueError, Malformed):
+            return None
+
+    def _plain(
+        self, state: State, actor: str, request: Request
+    ) -> tuple[State, str, Request, list[Draft]] | None:
+        if not self._turns.take_free(state.stream):
             return None
         with suppress(Exception):  # handle meets it too, and says what it is
-            request = commands.parse(asked.body, stream=stream)
-            events = self._decided(state, actor, request)
-            if events:
-                appended = self._append(state, actor, request, events)
-                line = Line(actor, stream, 1)
-                return Begun(appended, partial(self._conclude, state, events, appended, line, started))
-        self._turns.leave(stream)
+            if events := self._decided(state, actor, request):
+                return state, actor, request, events
+        self._turns.leave(state.stream)
+        return None
+
+    def _begun(
+        self, state: State, actor: str, request: Request, events: list[Draft], started: float
+    ) -> Begun | None:
+        with suppress(Exception):  # as above
+            appended = self._append(state, actor, request, events)
+            line = Line(actor, state.stream, 1)
+            return Begun(appended, partial(self._conclude, state, events, appended, line, started))
+        self._turns.leave(state.stream)
         return None
 
     def _conclude(

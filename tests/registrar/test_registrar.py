@@ -55,7 +55,7 @@ _at_length = Registrar.answer
 
 
 async def _as_the_desk_does(registrar: Registrar, subject: str, body: bytes) -> Any:
-    begun = registrar.begin(Asked(subject, body, {}))
+    [begun] = registrar.begin([Asked(subject, body, {})])
     if begun is not None:
         await asyncio.wait([begun.waits_for])
         answer = begun.conclude()
@@ -367,7 +367,8 @@ async def test_only_what_is_plain_is_begun_and_nothing_is_held_of_the_rest() -> 
     registrar = Registrar(store, is_clear=lambda: is_clear)
 
     def begun(body: bytes, subject: str = ASKED) -> Begun | None:
-        return registrar.begin(Asked(subject, body, {}))
+        [each] = registrar.begin([Asked(subject, body, {})])
+        return each
 
     plain = request(alias("a"))
     assert begun(request(REGISTERED)) is None, "its state is not at hand"
@@ -379,9 +380,9 @@ async def test_only_what_is_plain_is_begun_and_nothing_is_held_of_the_rest() -> 
     is_clear = False
     assert begun(plain) is None, "something bars it"
     is_clear = True
-    first = begun(plain)
+    first, second = registrar.begin([Asked(ASKED, request(alias(name)), {}) for name in "ab"])
     assert first is not None
-    assert begun(request(alias("b"))) is None, "its stream is held by the one before"
+    assert second is None, "its stream is held by the one before"
     assert first.conclude() is not None
     assert begun(request(alias("b"))) is not None
     assert (await store.head()).position == 3

@@ -6,7 +6,7 @@ import asyncio
 import json
 import signal
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from os import kill
 
@@ -266,7 +266,10 @@ class Beginning:
         self.waits_for = asyncio.get_running_loop().create_future()
         self.begun = 0
 
-    def begin(self, asked: Asked) -> Begun | None:
+    def begin(self, batch: Sequence[Asked]) -> list[Begun | None]:
+        return [self._begun(asked) for asked in batch]
+
+    def _begun(self, asked: Asked) -> Begun | None:
         if asked.body.startswith(b"handler"):
             return None
         if asked.body == b"begins badly":
