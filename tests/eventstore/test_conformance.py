@@ -293,6 +293,7 @@ async def test_a_follower_is_cancelled_at_any_moment_and_harms_nobody(store: Eve
 
 async def test_while_the_store_goes_on_nobody_is_told_that_it_failed(store: EventStore) -> None:
     told = asyncio.ensure_future(store.failed())
+    await asyncio.sleep(0)
     await store.append("a", [body("x")], expected=0, command=command())
     assert not told.done()
     told.cancel()

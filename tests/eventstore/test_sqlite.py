@@ -672,20 +672,20 @@ MEDDLING = {
 }
 
 
-@pytest.mark.parametrize("appends", [1, 2], ids=["alone", "in a group"])
+@pytest.mark.parametrize(
+    "here_seconds_max", [5.0, -1.0], ids=["on the thread that asks", "on the writer's own"]
+)
 @pytest.mark.parametrize(("statement", "cause"), MEDDLING.values(), ids=MEDDLING)
 async def test_a_writer_that_is_meddled_with_stops_and_says_why(
-    path: Path, statement: str, cause: str, appends: int
+    path: Path, statement: str, cause: str, here_seconds_max: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sqlite_writer, "COMMIT_HERE_SECONDS_MAX", here_seconds_max)
     async with sqlite.opened(path, origin=ORIGIN) as store:
         await store.append("a", [body("1")], expected=0, command=command())
         with shell(path) as connection:
             connection.execute(statement)
         outcomes = await asyncio.gather(
-            *(
-                store.append(f"s{each}", [body("2")], expected=0, command=command())
-                for each in range(appends)
-            ),
+            *(store.append(f"s{each}", [body("2")], expected=0, command=command()) for each in range(2)),
             return_exceptions=True,
         )
         [unknown] = set(outcomes)
