@@ -11,7 +11,6 @@ import asyncio
 import logging
 from asyncio import Future
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from time import perf_counter
 from typing import Final
@@ -156,21 +155,24 @@ class Registrar:
     ) -> tuple[State, str, Request, list[Draft]] | None:
         if not self._turns.take_free(state.stream):
             return None
-        with suppress(Exception):  # handle meets it too, and says what it is
+        try:
             if events := self._decided(state, actor, request):
                 return state, actor, request, events
+        except Exception:  # noqa: BLE001, S110 - handle meets it too, and says what it is
+            pass
         self._turns.leave(state.stream)
         return None
 
     def _begun(
         self, state: State, actor: str, request: Request, events: list[Draft], started: float
     ) -> Begun | None:
-        with suppress(Exception):  # as above
+        try:
             appended = self._append(state, actor, request, events)
-            line = Line(actor, state.stream, 1)
-            return Begun(appended, partial(self._conclude, state, events, appended, line, started))
-        self._turns.leave(state.stream)
-        return None
+        except Exception:  # noqa: BLE001 - as above
+            self._turns.leave(state.stream)
+            return None
+        line = Line(actor, state.stream, 1)
+        return Begun(appended, partial(self._conclude, state, events, appended, line, started))
 
     def _conclude(
         self, state: State, events: list[Draft], appending: Future[Appended], line: Line, started: float

@@ -7,22 +7,18 @@ Draft holds all the rest, and the store asks it for the bytes inside the commit.
 
 import os
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import ClassVar, Final
 
 import msgspec
 
 from contracts.commands import Request
 from contracts.envelope import POSITION_MAX, Envelope, encode
-from contracts.events import Event
 from eventstore.store import BODY_BYTES_MAX, Appended
 from services.domain.refusals import Refused
 from services.domain.streams import Held, Proposed
 
 IDS_DRAWN_TOGETHER: Final = 64
-
-NOT_YET: Final = datetime.min.replace(tzinfo=UTC)
-"""Stands in an event that has no place yet; with position 0 and version 0, no reader would take it."""
 
 
 class FactTooLarge(Refused):
@@ -44,20 +40,46 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     """
     An event that lacks only its place: its position, its version, and the instant it is recorded.
 
-    *index* is the fact's in the request. The id in the *envelope* was drawn
-    once, so the same place always gives the same bytes.
+    *index* is the fact's in the request. The id was drawn once, so the same place
+    always gives the same bytes.
     """
 
+    event_id: str
+    request: Request
     index: int
-    fact: Event
-    envelope: Envelope
+    proposed: Proposed
+    source: str
+    stream: str
+    actor: str
+    ordinal: int
+    count: int
 
     def seal(self, position: int, version: int, recorded_at: datetime) -> bytes:
         """The bytes of the event at its place. Raises FactTooLarge."""
         assert position <= POSITION_MAX, "the ledger is full: CloudEvents has no larger integer"
+        declaration, proposed = self.request.declaration, self.proposed
         body = encode(
-            msgspec.structs.replace(
-                self.envelope, position=position, version=version, recorded_at=recorded_at
+            Envelope(
+                specversion="1.0",
+                datacontenttype="application/json",
+                id=self.event_id,
+                source=self.source,
+                tag=proposed.fact.TYPE,
+                stream=self.stream,
+                recorded_at=recorded_at,
+                position=position,
+                version=version,
+                ordinal=self.ordinal,
+                count=self.count,
+                effective_on=proposed.effective_on,
+                command_id=declaration.command_id,
+                actor=self.actor,
+                channel=declaration.channel,
+                data=msgspec.Raw(self.request.data[self.index]),
+                on_behalf_of=self._on_behalf_of,
+                principal=declaration.principal,
+                correlation_id=declaration.correlation_id,
+                causation_id=declaration.causation_id,
             )
         )
         if len(body) > BODY_BYTES_MAX:
@@ -66,10 +88,15 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
 
     def held(self, position: int, recorded_at: datetime) -> Held:
         """The fact at its place, as the rules see it once its bytes are read back."""
-        envelope = self.envelope
+        proposed = self.proposed
         return Held(
-            position, envelope.effective_on, envelope.actor, envelope.on_behalf_of, self.fact, recorded_at
+            position, proposed.effective_on, self.actor, self._on_behalf_of, proposed.fact, recorded_at
         )
+
+    @property
+    def _on_behalf_of(self) -> str | None:
+        whose = self.proposed.on_behalf_of
+        return None if whose == self.actor else whose
 
 
 def drafts(
@@ -82,39 +109,14 @@ def drafts(
     actor: str,
 ) -> list[Draft]:
     """The events to record what was *decided* of what the *request* *proposed*, all but their places."""
-    declaration = request.declaration
-    if len(decided) == len(proposed):
-        places: Sequence[int] = range(len(proposed))
+    count = len(decided)
+    if count == len(proposed):
+        places: Sequence[int] = range(count)
     else:
         index = {id(one): place for place, one in enumerate(proposed)}
         places = [index[id(one)] for one in decided]
     return [
-        Draft(
-            place,
-            one.fact,
-            Envelope(
-                specversion="1.0",
-                datacontenttype="application/json",
-                id=_event_id(),
-                source=source,
-                tag=one.fact.TYPE,
-                stream=stream,
-                recorded_at=NOT_YET,
-                position=0,
-                version=0,
-                ordinal=ordinal,
-                count=len(decided),
-                effective_on=one.effective_on,
-                command_id=declaration.command_id,
-                actor=actor,
-                channel=declaration.channel,
-                data=msgspec.Raw(request.data[place]),
-                on_behalf_of=None if one.on_behalf_of == actor else one.on_behalf_of,
-                principal=declaration.principal,
-                correlation_id=declaration.correlation_id,
-                causation_id=declaration.causation_id,
-            ),
-        )
+        Draft(_event_id(), request, place, one, source, stream, actor, ordinal, count)
         for ordinal, (place, one) in enumerate(zip(places, decided, strict=True), 1)
     ]
 
