@@ -64,7 +64,9 @@ demo: venv ## the five dossiers, live, until Ctrl-C (ONCE=1: print and stop)
 bench: venv ## ratios to the raw limit of this machine, side by side
 	$(BIN)/python -m benchmarks
 
+# Anew each time: mutmut would keep what the tests of last time had found.
 mutants: venv ## how many seeded faults of services/domain and eventstore the tests find
+	rm -rf mutants
 	$(BIN)/mutmut run
 	$(BIN)/mutmut results --all true | $(BIN)/python -m tests.mutants
 

@@ -8,6 +8,7 @@ import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import pytest_asyncio
 
@@ -116,6 +117,16 @@ class SkipsAreListed:
             terminalreporter.section("skips that tests/allowed_skips does not list", red=True)
             for line in self.unlisted:
                 terminalreporter.line(line, red=True)
+
+
+# For `make mutants`: the same examples for every mutant, and no search for the smallest that fails.
+hypothesis.settings.register_profile(
+    "mutants",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:

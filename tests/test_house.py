@@ -189,22 +189,34 @@ def test_the_lock_has_every_dependency_with_its_hashes_and_no_address() -> None:
 # -- each rule finds what it is there for --------------------------------------
 
 
+SURVIVOR = "  a.A.f\n    - log('x')\n    + log('X')\n"
+DIFF = "--- a.py\n+++ a.py\n@@ -1,2 +1,2 @@\n def f():\n-    log('x')\n+    log('X')"
+
+
 @pytest.mark.parametrize(
-    "dead, alive, reasons, is_good",
+    "dead, alive, listed, is_good",
     [
         (9, 0, "", True),
         (9, 1, "", False),  # a survivor nobody explains
-        (9, 1, "a.x_f__mutmut_0: only the wording of a log line\n", True),
-        (9, 1, "a.x_f__mutmut_0:\n", False),  # listed, but without a reason
-        (5, 1, "a.*: only the wording of a log line\n", False),  # 83 %
+        (9, 1, f"only wording\n{SURVIVOR}", True),
+        (9, 1, "only wording\n  a.A.*\n", True),
+        (9, 1, "only wording\n  a.A.f\n    - log('x')\n", True),
+        (9, 1, f"# only wording\n{SURVIVOR}", False),  # listed, but without a reason
+        (9, 1, "only wording\n  a.A.f\n    - log('x')\n    + log('y')\n", False),  # another change
+        (9, 1, "only wording\n  a.B.f\n    - log('x')\n    + log('X')\n", False),  # of another function
+        (5, 1, "only wording\n  a.*\n", False),  # 83 %
     ],
 )
 def test_mutants_that_live_need_a_reason_and_must_be_few(
-    dead: int, alive: int, reasons: str, is_good: bool
+    dead: int, alive: int, listed: str, is_good: bool
 ) -> None:
     fates = ["survived"] * alive + ["killed"] * dead
-    lines = [f"    a.x_f__mutmut_{number}: {fate}\n" for number, fate in enumerate(fates)]
-    assert mutants.report(mutants.parsed(lines), mutants.explained(reasons))[1] == is_good
+    results = mutants.parsed(f"    a.xǁAǁf__mutmut_{number}: {fate}\n" for number, fate in enumerate(fates))
+    assert mutants.report(results, mutants.explained(listed), lambda _: DIFF)[1] == is_good
+
+
+def test_a_survivor_is_printed_as_it_is_to_be_listed() -> None:
+    assert f"{mutants.change('a.xǁAǁf__mutmut_3', DIFF)}\n" == SURVIVOR
 
 
 @pytest.mark.parametrize(
