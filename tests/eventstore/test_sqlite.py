@@ -18,7 +18,7 @@ import pytest
 
 from eventstore import sqlite, sqlite_checkpoints, sqlite_writer
 from eventstore.clock import boot_seconds, utc_now
-from eventstore.sqlite_writer import LAST_EVENTS_CHECKED, Ask, Outcome, Writer
+from eventstore.sqlite_writer import LAST_EVENTS_CHECKED, Ask, Outcome, Writer, Writing
 from eventstore.store import (
     Appended,
     BodyTooLarge,
@@ -323,6 +323,27 @@ def test_a_file_locked_by_a_shell_refuses_the_group_and_then_goes_on(
         assert (locked.path, locked.pid) == (str(path), None)
         connection.execute("ROLLBACK")
     assert positions(writer.commit([ask("a", "1")])) == [1]
+
+
+def test_whoever_asks_waits_for_nobody_who_writes_and_the_writers_thread_a_while(
+    writer: Writer, path: Path
+) -> None:
+    writing = Writing(writer)
+
+    def milliseconds() -> int:
+        [waited] = writer._connection.execute("PRAGMA busy_timeout").fetchone()
+        return int(waited)
+
+    with shell(path) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        assert writing.commit_here([ask("a", "1")]) is None
+        assert milliseconds() == 0
+        assert positions(writer.commit([ask("a", "1")], busy_seconds_max=0.002)) == [StoreLocked]
+        assert milliseconds() == 2
+    assert positions(writer.commit([ask("a", "1")])) == [1]
+    assert milliseconds() == 5_000
+    with writing._at_work:
+        assert writing.commit_here([ask("b", "2")]) is None
 
 
 async def test_a_second_process_is_refused_with_the_pid_of_the_first(path: Path) -> None:
