@@ -21,22 +21,22 @@ from contracts.dates import PartialDate
 from contracts.queries import ListRow
 from contracts.terms import AdvancePlan, InstalmentPlan, LumpSum, NoPeriod, PeriodFrom, PeriodOf
 from services.domain import french
+from services.domain.book import Come
 from services.domain.french import Names, date_in_words, euros, typeset
+from services.domain.money import MoneyLine
 from services.domain.statement import (
     AgrementStatement,
     AvenantLine,
-    ClauseLine,
-    Come,
     ContradictionLine,
     ConventionStatement,
     InstitutionStatement,
     JournalLine,
-    MoneyLine,
     PartyLine,
     Section,
     SignatoryLine,
     Statement,
 )
+from services.domain.text import ClauseLine
 
 Style = Literal["", "title", "heading", "label", "good", "open", "bad", "soft"]
 Segment = tuple[str, Style]

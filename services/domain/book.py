@@ -7,7 +7,7 @@ here, before its own (convention, agrement, institution).
 """
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime
 from typing import ClassVar, Final, Literal
 
 import msgspec
@@ -35,6 +35,10 @@ CANCELLING: Final = (EntryCancelled, EntryReplaced)
 
 UNRECORDED = 2_147_483_648
 """The position of the first fact proposed and not recorded: one past the last that a fact can name."""
+
+
+Come = Literal["yes", "no", "undetermined"]
+"""Whether a day has come on another; undetermined where the paper leaves it open."""
 
 
 class Proposed(msgspec.Struct, frozen=True, gc=False):
@@ -119,6 +123,22 @@ class Book(msgspec.Struct, frozen=True):
             and msgspec.structs.replace(held.fact, source=None) == fact
             for held in self.live()
         )
+
+
+def in_order(book: Book) -> tuple[Held, ...]:
+    """The live facts by effective date, then by position: the order of life, not of arrival."""
+    return tuple(sorted(book.live(), key=lambda held: (held.effective_on.sort_key, held.position)))
+
+
+def whether_come(when: PartialDate, on: date) -> Come:
+    """Whether *when* has come on the day *on*."""
+    reached = when.reached(on)
+    return "undetermined" if reached is None else "yes" if reached else "no"
+
+
+def may_have_come(when: PartialDate, on: date) -> bool:
+    """Whether *when* has come by *on*, or may have."""
+    return when.reached(on) is not False
 
 
 def _is_about_an_entry(fact: Event) -> bool:

@@ -17,7 +17,6 @@ What is asked, pledged, voted, committed, ordered, paid and returned stand in
 columns of their own: they are never added together.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from functools import reduce
@@ -31,27 +30,15 @@ from contracts.dates import PartialDate
 from contracts.envelope import Entry, encode_fact
 from contracts.events import Event
 from contracts.queries import ListRow
-from contracts.terms import AnyTerm
 from services.domain import agrement, convention, institution, streams
-from services.domain.book import Book, Held
+from services.domain.book import Book, Come, Held, in_order, may_have_come, whether_come
 from services.domain.convention import Life, Membership, Signed
+from services.domain.money import MoneyLine, money
+from services.domain.phase import Phase, bound, phase_on, signed_for
+from services.domain.text import ClauseLine, clauses
 
 RULES_VERSION: Final = "2"
 """Raised when the same events would give another statement."""
-
-Phase = Literal[
-    "inconnu",
-    "projet",
-    "delibere",
-    "signe-en-partie",
-    "signe",
-    "en-vigueur",
-    "echu",
-    "denonce",
-    "resilie",
-    "clos",
-    "indetermine",
-]
 
 Section = Literal[
     "instrument",
@@ -71,7 +58,6 @@ Section = Literal[
     "institution",
 ]
 
-Come = Literal["yes", "no", "undetermined"]
 Summary = Life
 
 
@@ -128,18 +114,6 @@ class PartyLine(msgspec.Struct, frozen=True):
     written_as: str | None
 
 
-class ClauseLine(msgspec.Struct, frozen=True):
-    """A clause as it reads on the day, and the text it comes from: the instrument ("") or an avenant."""
-
-    article: str
-    about: str
-    term: AnyTerm | None
-    avenant: str
-    effective_on: PartialDate
-    come: Come
-    position: int
-
-
 class AvenantLine(msgspec.Struct, frozen=True):
     """An avenant: whom it binds, who of them signed, what it changes and why."""
 
@@ -152,34 +126,6 @@ class AvenantLine(msgspec.Struct, frozen=True):
     rationale: str
     changes: tuple[facts.AnyChange, ...]
     position: int
-
-
-class MoneyLine(msgspec.Struct, frozen=True):
-    """
-    One payer, one beneficiary, one exercice: integer cents, each column of its own.
-
-    *requested* and *voted* are the last figures, one a purpose and added up, advances
-    apart; the others are sums of what came by the day. A rejected payment is not in
-    *paid*. *undetermined* counts the facts left out because their date is not known.
-    """
-
-    payer: str
-    beneficiary: str
-    exercice: int
-    requested_cents: int = 0
-    pledged_cents: int = 0
-    voted_cents: int = 0
-    committed_cents: int = 0
-    ordered_cents: int = 0
-    paid_cents: int = 0
-    rejected_cents: int = 0
-    set_off_cents: int = 0
-    overpaid_cents: int = 0
-    recovery_ordered_cents: int = 0
-    returned_cents: int = 0
-    in_kind_cents: int = 0
-    refused: bool = False
-    undetermined: int = 0
 
 
 class ContradictionLine(msgspec.Struct, frozen=True):
@@ -340,110 +286,12 @@ def row(summary: Summary, *, on: date) -> ListRow:
     )
 
 
-# -- the phase
-
-
-def phase_on(life: Life, on: date) -> tuple[Phase, tuple[str, ...]]:
-    """The phase on a day, and what keeps it from being certain (codes, empty when it is)."""
-    if life.opened is None:
-        return "inconnu", ()
-    ended = _ended(life, on)
-    if ended is not None:
-        return ended, ()
-    doubts = ["fin-non-datee"] if _perhaps_ended(life, on) else []
-    term = life.ends_on(on)
-    if term is not None:
-        over = term.before(on)
-        if over:
-            return "echu", ()
-        if over is None:
-            doubts.append("terme-imprecis")
-    bound = [_bound(life, member, on) for member in _members(life, on)]
-    if bound and all(answer == "yes" for answer in bound):
-        return _started(life, on, doubts)
-    if _noted_in_force(life, on):
-        return "en-vigueur", tuple(doubts)
-    if "undetermined" in bound:
-        doubts.append("signatures-non-datees")
-    if any(answer == "yes" for answer in bound):
-        return "signe-en-partie", tuple(doubts)
-    if "undetermined" in bound:
-        return "indetermine", tuple(doubts)
-    adopted = [_come(one.on, on) for one in life.adopted if one.outcome == "adopted" and one.avenant is None]
-    if any(come == "yes" for come in adopted):
-        return "delibere", tuple(doubts)
-    if "undetermined" in adopted:
-        return "indetermine", (*doubts, "deliberation-non-datee")
-    return "projet", tuple(doubts)
-
-
-def _ended(life: Life, on: date) -> Phase | None:
-    reached = {ending.kind for ending in life.endings if ending.on.reached(on)}
-    if "closing" in reached:
-        return "clos"
-    if "resiliation" in reached:
-        return "resilie"
-    if "expiry" in reached:
-        return "echu"
-    if "denunciation" in reached and sum(life.is_party(party, on) is not False for party in life.parties) < 2:
-        return "denonce"
-    return None
-
-
-def _perhaps_ended(life: Life, on: date) -> bool:
-    ends = (ending for ending in life.endings if ending.kind in ("closing", "resiliation", "expiry"))
-    return any(ending.on.reached(on) is None for ending in ends)
-
-
-def _started(life: Life, on: date, doubts: list[str]) -> tuple[Phase, tuple[str, ...]]:
-    start = life.starts_on()
-    reached = True if start is None else start.reached(on)
-    if reached is None:
-        doubts.append("debut-imprecis")
-    return ("signe" if reached is False else "en-vigueur" if reached else "indetermine"), tuple(doubts)
-
-
-def _noted_in_force(life: Life, on: date) -> bool:
-    return any(ending.kind == "entry-into-force" and ending.on.reached(on) for ending in life.endings)
-
-
-def _members(life: Life, on: date) -> list[Membership]:
-    # Who joins an instrument in force and has yet to sign does not put it out of force.
-    return [one for one in life.memberships() if one.since is None and one.covers(on) is not False]
-
-
-def _come(when: PartialDate, on: date) -> Come:
-    reached = when.reached(on)
-    return "undetermined" if reached is None else "yes" if reached else "no"
-
-
-def _may_have_come(when: PartialDate, on: date) -> bool:
-    return when.reached(on) is not False
-
-
-def _bound(life: Life, party: Membership, on: date) -> Come:
-    """Whether enough have signed for a party: its quorum, or all the lines prepared for it, or one."""
-    needed = party.quorum or len(party.signatories) or 1
-    signed = _signed_for(life, party, on)
-    # A person who signed two papers is one.
-    if len({one.signatory for one in signed if one.on.reached(on)}) >= needed:
-        return "yes"
-    return "undetermined" if len({one.signatory for one in signed}) >= needed else "no"
-
-
-def _signed_for(life: Life, party: Membership, on: date) -> list[Signed]:
-    """The signatures for a party that have, or may have, come, by their days."""
-    signed = (one for one in life.signed if one.party == party.institution and one.avenant in party.papers)
-    come = (one for one in signed if _may_have_come(one.on, on))
-    return sorted(come, key=lambda one: (one.on.sort_key, one.position))
-
-
 # -- the convention
 
 
 def _convention(state: convention.State, on: date, position: int) -> ConventionStatement:
     life, book = state.life, state.book
-    live = _in_order(book)
+    live = in_order(book)
     told = _told(live, on)
     phase, doubts = phase_on(life, on)
     span = life.span(on)
@@ -471,12 +319,12 @@ def _convention(state: convention.State, on: date, position: int) -> ConventionS
         payments_suspended=_open(live, on, facts.PaymentsSuspended, (facts.SuspensionLifted,)),
         notices_pending=_open(live, on, facts.NoticeSent, (facts.NoticeSatisfied, facts.NoticeUnheeded)),
         parties=tuple(_party(life, book, party, on) for party in parties),
-        clauses=_clauses(live, on),
+        clauses=clauses(live, on),
         avenants=tuple(
             _avenant(life, number, *concluded, book, on)
             for number, concluded in sorted(state.avenants.items(), key=_by_day)
         ),
-        money=_money(live, on),
+        money=money(live, on),
         contradictions=_contradictions(told),
         papers=_papers(told),
         journal=tuple(_line(book, held, on) for held in live),
@@ -484,14 +332,9 @@ def _convention(state: convention.State, on: date, position: int) -> ConventionS
     )
 
 
-def _in_order(book: Book) -> list[Held]:
-    """The live facts by effective date, then by position."""
-    return sorted(book.live(), key=lambda held: (held.effective_on.sort_key, held.position))
-
-
 def _told(live: Iterable[Held], on: date) -> list[Held]:
     """Those that have, or may have, come by the day."""
-    return [held for held in live if _may_have_come(held.effective_on, on)]
+    return [held for held in live if may_have_come(held.effective_on, on)]
 
 
 def _open(
@@ -505,14 +348,14 @@ def _open(
 
 
 def _party(life: Life, book: Book, party: Membership, on: date) -> PartyLine:
-    signed = _signed_for(life, party, on)
+    signed = signed_for(life, party, on)
     lines = {signatory.key: signatory.capacity for signatory in party.signatories}
     for one in signed:
         lines.setdefault(one.signatory, one.capacity)
     until = party.until
     is_party = party.covers(on)
     decided = [
-        _come(one.on, on)
+        whether_come(one.on, on)
         for one in life.adopted
         if one.institution == party.institution
         and one.outcome == "adopted"
@@ -522,11 +365,11 @@ def _party(life: Life, book: Book, party: Membership, on: date) -> PartyLine:
         institution=party.institution,
         role=party.role,
         since=party.since,
-        until=until if until is not None and _may_have_come(until, on) else None,
+        until=until if until is not None and may_have_come(until, on) else None,
         is_party="undetermined" if is_party is None else "yes" if is_party else "no",
         signatories=tuple(_signatory(book, key, capacity, signed, on) for key, capacity in lines.items()),
         quorum=party.quorum,
-        bound=_bound(life, party, on),
+        bound=bound(life, party, on),
         deliberated="yes" if "yes" in decided else "undetermined" if "undetermined" in decided else "no",
         written_as=party.written_as,
     )
@@ -537,7 +380,7 @@ def _signatory(book: Book, key: str, capacity: str, signed: Sequence[Signed], on
     contested = found is not None and any(
         isinstance(held.fact, facts.SignatureContested)
         and (held.fact.party, held.fact.signatory, held.fact.avenant) == (found.party, key, found.avenant)
-        and _may_have_come(held.effective_on, on)
+        and may_have_come(held.effective_on, on)
         for held in book.live()
     )
     return SignatoryLine(
@@ -548,54 +391,6 @@ def _signatory(book: Book, key: str, capacity: str, signed: Sequence[Signed], on
         position=found.position if found else None,
         contested=contested,
     )
-
-
-def _clauses(live: Iterable[Held], on: date) -> tuple[ClauseLine, ...]:
-    """Every clause as it reads on the day: the last statement of an article that has, or may have, come."""
-    reads: dict[tuple[str, str], ClauseLine] = {}
-    lines = [line for held in live for line in _clauses_of(held, on) if line.come != "no"]
-    # The instrument's own text comes before every avenant, whatever is known of its day.
-    for line in sorted(lines, key=lambda line: line.avenant != ""):
-        # An avenant replaces an article as a whole; one text may state several rules in it.
-        for key in [
-            key for key, read in reads.items() if key[0] == line.article and read.avenant != line.avenant
-        ]:
-            del reads[key]
-        reads[line.article, line.about] = line
-    return tuple(sorted(reads.values(), key=lambda line: (_article_key(line.article), line.position)))
-
-
-def _clauses_of(held: Held, on: date) -> list[ClauseLine]:
-    fact, come = held.fact, _come(held.effective_on, on)
-    match fact:
-        case facts.ClauseStated():
-            stated = [(fact.article, fact.about, fact.term, "")]
-            # The instrument's own text reads as it does from the first day, dated or not.
-            come = "yes" if come == "undetermined" else come
-        case facts.AvenantConcluded():
-            changed = [change for change in fact.changes if isinstance(change, facts.ClauseChanged)]
-            stated = [(change.article, change.about, change.term, fact.number) for change in changed]
-        case _:
-            stated = []
-    return [
-        ClauseLine(article, about, term, avenant, held.effective_on, come, held.position)
-        for article, about, term, avenant in stated
-    ]
-
-
-_NUMBER = re.compile(r"\d+(?:\.\d+)*")
-_DIGITS = re.compile(r"(\d+)")
-
-
-def _article_key(article: str) -> tuple[bool, tuple[int, ...], tuple[str | int, ...]]:
-    """Articles in the order of the paper: 7 and its paragraphs, 7.1, then 10; those with no number last."""
-    found = _NUMBER.search(article)
-    if found is None:
-        return True, (), (article,)
-    number = tuple(int(part) for part in found.group().split("."))
-    # Words and numbers alternate, so that a word is never compared with a number.
-    rest = _DIGITS.split(article[found.end() :])
-    return False, number, tuple(int(part) if place % 2 else part for place, part in enumerate(rest))
 
 
 def _by_day(avenant: tuple[str, tuple[PartialDate, facts.AvenantConcluded]]) -> tuple[object, ...]:
@@ -615,7 +410,7 @@ def _avenant(
     return AvenantLine(
         number=number,
         effective_on=effective_on,
-        come=_come(effective_on, on),
+        come=whether_come(effective_on, on),
         binds=fact.binds,
         signed_by=tuple(party for party in fact.binds if party in signed),
         not_signed_by=tuple(party for party in fact.binds if party not in signed),
@@ -623,113 +418,6 @@ def _avenant(
         changes=fact.changes,
         position=position,
     )
-
-
-# -- money
-
-
-def _money(live: Sequence[Held], on: date) -> tuple[MoneyLine, ...]:
-    lines: dict[tuple[str, str, int], MoneyLine] = {}
-    paid = {
-        (held.fact.payer, held.fact.key): held for held in live if isinstance(held.fact, facts.PaymentMade)
-    }
-    figures: dict[tuple[Account, str], dict[str, int]] = {}
-    for held in live:
-        come = _come(held.effective_on, on)
-        told = [] if come == "no" else _figures(held.fact)
-        amounts = [] if come == "no" else _amounts(held.fact, paid, on)
-        if come == "undetermined":
-            for key in dict.fromkeys([key for key, *_ in told] + [key for key, *_ in amounts]):
-                line = lines.get(key) or MoneyLine(*key)
-                lines[key] = msgspec.structs.replace(line, undetermined=line.undetermined + 1)
-        else:
-            for key, column, purpose, cents in told:
-                by_purpose = figures.setdefault((key, column), {})
-                by_purpose[purpose] = cents
-                line = lines.get(key) or MoneyLine(*key)
-                lines[key] = msgspec.structs.replace(line, **{column: sum(by_purpose.values())})
-            for key, column, cents in amounts:
-                lines[key] = _entered(lines.get(key) or MoneyLine(*key), column, cents)
-    return tuple(lines[key] for key in sorted(lines, key=lambda key: (key[2], key[0], key[1])))
-
-
-def _entered(line: MoneyLine, column: str, cents: int) -> MoneyLine:
-    if column == "refused":
-        return msgspec.structs.replace(line, refused=True)
-    return msgspec.structs.replace(line, **{column: getattr(line, column) + cents})
-
-
-Account = tuple[str, str, int]
-Figure = tuple[Account, str, str, int]
-_Figured = facts.SubsidyRequested | facts.SubsidyVoted | facts.SubsidyChanged | facts.SubsidySet
-Amount = tuple[Account, str, int]
-
-
-def _figures(fact: Event) -> list[Figure]:
-    """
-    What was asked or voted: whose line, which column, for which purpose, how many cents.
-
-    A later figure for a purpose stands in place of the earlier one; purposes add up. An
-    advance is a part of a subsidy paid early, and no more money: it is in neither column.
-    """
-    told: list[tuple[_Figured, str, str, int]]
-    match fact:
-        case facts.SubsidyRequested():
-            told = [(fact, "requested_cents", fact.purpose, fact.amount_cents or 0)]
-        case facts.SubsidyVoted() | facts.SubsidyChanged():
-            told = [(fact, "voted_cents", fact.purpose, fact.amount_cents)]
-        case facts.AvenantConcluded():
-            told = [
-                (change, "voted_cents", "fonctionnement", change.amount_cents)
-                for change in fact.changes
-                if isinstance(change, facts.SubsidySet)
-            ]
-        case _:
-            told = []
-    return [
-        ((what.payer, what.beneficiary, what.exercice), column, purpose, cents)
-        for what, column, purpose, cents in told
-        if purpose != "avance"
-    ]
-
-
-def _amounts(fact: Event, paid: dict[tuple[str, str], Held], on: date) -> list[Amount]:
-    """The columns that *fact* enters: whose line, which column, how many cents."""
-    match fact:
-        case facts.SubsidyPledged():
-            whom = fact.beneficiary or fact.to
-            return [((fact.payer, whom, fact.exercice), "pledged_cents", fact.amount_cents)]
-        case facts.SubsidyRefused():
-            return [((fact.payer, fact.beneficiary, fact.exercice), "refused", 0)]
-        case facts.FundsCommitted():
-            return [((fact.payer, fact.beneficiary, fact.exercice), "committed_cents", fact.amount_cents)]
-        case facts.PaymentOrdered():
-            return [((fact.payer, fact.beneficiary, fact.exercice), "ordered_cents", fact.amount_cents)]
-        case facts.PaymentMade():
-            return [((fact.payer, fact.beneficiary, fact.exercice), "paid_cents", fact.amount_cents)]
-        case facts.PaymentRejected() | facts.AdvanceSetOff():
-            held = paid.get((fact.payer, fact.payment))
-            if held is None or not isinstance(held.fact, facts.PaymentMade):
-                return []
-            made = held.fact
-            if isinstance(fact, facts.AdvanceSetOff):
-                return [((fact.payer, made.beneficiary, fact.exercice), "set_off_cents", fact.amount_cents)]
-            key = (made.payer, made.beneficiary, made.exercice)
-            # Only what was counted as paid is taken off: a payment of an unknown day never was.
-            counted = made.amount_cents if held.effective_on.reached(on) else 0
-            return [(key, "paid_cents", -counted), (key, "rejected_cents", made.amount_cents)]
-        case facts.OverpaymentFound():
-            return [((fact.payer, fact.beneficiary, fact.exercice), "overpaid_cents", fact.amount_cents)]
-        case facts.RecoveryOrdered():
-            return [
-                ((fact.payer, fact.beneficiary, fact.exercice), "recovery_ordered_cents", fact.amount_cents)
-            ]
-        case facts.RestitutionReceived():
-            return [((fact.payer, fact.beneficiary, fact.exercice), "returned_cents", fact.amount_cents)]
-        case facts.AidInKindValued():
-            return [((fact.giver, fact.beneficiary, fact.exercice), "in_kind_cents", fact.value_cents)]
-        case _:
-            return []
 
 
 # -- what any stream has
@@ -789,7 +477,7 @@ def _line(book: Book, held: Held, on: date) -> JournalLine:
         type=held.fact.TYPE,
         section=section(held.fact),
         effective_on=held.effective_on,
-        come=_come(held.effective_on, on),
+        come=whether_come(held.effective_on, on),
         recorded_at=held.recorded_at,
         actor=held.actor,
         on_behalf_of=held.on_behalf_of,
@@ -809,7 +497,7 @@ def _cancelled(book: Book, on: date) -> tuple[JournalLine, ...]:
 
 
 def _agrement(state: agrement.State, on: date, position: int) -> AgrementStatement:
-    live = _in_order(state.book)
+    live = in_order(state.book)
     told = _told(live, on)
     return AgrementStatement(
         stream=state.stream,
@@ -827,7 +515,7 @@ def _agrement(state: agrement.State, on: date, position: int) -> AgrementStateme
 
 
 def _institution(state: institution.State, on: date, position: int) -> InstitutionStatement:
-    live = _in_order(state.book)
+    live = in_order(state.book)
     told = _told(live, on)
     registered = state.registered
     identifiers: dict[str, str] = {}

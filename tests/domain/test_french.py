@@ -38,7 +38,7 @@ from contracts.terms import (
     NoPassingOn,
     Share,
 )
-from services.domain import agrement, french, statement
+from services.domain import agrement, french, phase
 
 NBSP = "\N{NO-BREAK SPACE}"
 THIN = "\N{NARROW NO-BREAK SPACE}"
@@ -176,7 +176,7 @@ def test_a_sentence_says_the_name_and_not_the_slug() -> None:
 @pytest.mark.parametrize(
     "table, words",
     [
-        (french.PHASES, statement.Phase),
+        (french.PHASES, phase.Phase),
         (french.STANDINGS, agrement.Standing),
         (french.PRECISIONS, dates.Precision),
     ],

@@ -10,11 +10,11 @@ from contracts import events as facts
 from contracts.dates import PartialDate
 from contracts.terms import FixedPeriod, NoPeriod, PeriodFrom, PeriodOf
 from services.domain import statement, streams
+from services.domain.money import MoneyLine
 from services.domain.statement import (
     AgrementStatement,
     ConventionStatement,
     InstitutionStatement,
-    MoneyLine,
     PaperLine,
     PartyLine,
 )

@@ -331,7 +331,6 @@ async def test_events_of_the_largest_size_are_held_within_a_bound_while_nobody_t
         feed._attached(own_bus, 0) as consumer,
     ):
         for _ in range(100):
-            consumer._read()
             await consumer._ask()
             await own_bus.flush()
         assert 500_000 <= consumer._arrived_bytes < 2 * 500_000

@@ -1,0 +1,98 @@
+"""
+All that a rule may look at: a convention's facts on a day, and those of the streams it leans on.
+
+Pure. A convention's terms lean on what is recorded elsewhere: the agrément of a
+centre, the instrument before or after it, the other subsidies of the same
+beneficiary. Whoever asks for a statement hands those streams over as they were
+known at the same instant; nothing here reads anything.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import TypeVar
+
+import msgspec
+
+from contracts.events import Fact
+from contracts.terms import Condition
+from services.domain import agrement, convention, institution
+from services.domain.book import Held, in_order
+from services.domain.convention import Life
+from services.domain.text import ClauseLine, clauses
+
+Kind = TypeVar("Kind", bound=Fact)
+
+
+class Known(msgspec.Struct, frozen=True):
+    """
+    A convention on the day *on*, as known at one instant.
+
+    *live* are its facts that count, by (effective date, position). *clauses* is the
+    text in force on the day. *agrements* by the institution that holds them,
+    *conventions* and *institutions* by slug; what is not there is not known.
+    """
+
+    on: date
+    state: convention.State
+    live: tuple[Held, ...]
+    clauses: tuple[ClauseLine, ...]
+    agrements: Mapping[str, agrement.State] = {}
+    conventions: Mapping[str, convention.State] = {}
+    institutions: Mapping[str, institution.State] = {}
+
+    @property
+    def life(self) -> Life:
+        """The convention's life: parties, signatures, spans, endings."""
+        return self.state.life
+
+    def come(self, kind: type[Kind]) -> Iterator[tuple[Held, Kind]]:
+        """The facts of *kind* that have come by the day for certain, in order, each with what it says."""
+        for held, fact in self.all(kind):
+            if held.effective_on.reached(self.on):
+                yield held, fact
+
+    def told(self, kind: type[Kind]) -> Iterator[tuple[Held, Kind]]:
+        """Those that have come by the day or may have: an undated one is neither taken as come nor as not."""
+        for held, fact in self.all(kind):
+            if held.effective_on.reached(self.on) is not False:
+                yield held, fact
+
+    def all(self, kind: type[Kind]) -> Iterator[tuple[Held, Kind]]:
+        """The facts of *kind*, in order, also those of days to come."""
+        for held in self.live:
+            if isinstance(held.fact, kind):
+                yield held, held.fact
+
+
+def of(
+    state: convention.State,
+    on: date,
+    *,
+    agrements: Mapping[str, agrement.State] | None = None,
+    conventions: Mapping[str, convention.State] | None = None,
+    institutions: Mapping[str, institution.State] | None = None,
+) -> Known:
+    """What is known of *state* on the day *on*."""
+    live = in_order(state.book)
+    return Known(on, state, live, clauses(live, on), agrements or {}, conventions or {}, institutions or {})
+
+
+def leans_on(state: convention.State) -> tuple[str, ...]:
+    """
+    The streams that a statement of *state* looks at besides its own, by name, each once.
+
+    The agréments of its parties and of whoever a clause names, its parties' own
+    particulars, and the instruments it succeeds, is under, or is renewed by.
+    """
+    opened = state.life.opened
+    holders = list(state.life.parties)
+    slugs: list[str | None] = [opened.under, opened.succeeds] if opened else []
+    for held in state.book.live():
+        fact = held.fact
+        if isinstance(term := getattr(fact, "term", None), Condition):
+            holders.append(term.holder)
+        slugs.append(getattr(fact, "successor", None))
+    names = [f"agrement/{holder}" for holder in holders]
+    names += [f"institution/{party}" for party in state.life.parties]
+    names += [f"convention/{slug}" for slug in slugs if slug]
+    return tuple(name for name in dict.fromkeys(names) if name != state.stream)
