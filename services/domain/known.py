@@ -7,17 +7,19 @@ beneficiary. Whoever asks for a statement hands those streams over as they were
 known at the same instant; nothing here reads anything.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from typing import TypeVar
 
 import msgspec
 
 from contracts.events import Fact
+from contracts.subjects import parse_stream
 from contracts.terms import Condition
 from services.domain import agrement, convention, institution
 from services.domain.book import Held, in_order
 from services.domain.convention import Life
+from services.domain.streams import State
 from services.domain.text import ClauseLine, clauses
 
 Kind = TypeVar("Kind", bound=Fact)
@@ -64,17 +66,22 @@ class Known(msgspec.Struct, frozen=True):
                 yield held, held.fact
 
 
-def of(
-    state: convention.State,
-    on: date,
-    *,
-    agrements: Mapping[str, agrement.State] | None = None,
-    conventions: Mapping[str, convention.State] | None = None,
-    institutions: Mapping[str, institution.State] | None = None,
-) -> Known:
-    """What is known of *state* on the day *on*."""
+def of(state: convention.State, on: date, others: Iterable[State] = ()) -> Known:
+    """What is known of *state* on the day *on*, beside the *others* it leans on."""
     live = in_order(state.book)
-    return Known(on, state, live, clauses(live, on), agrements or {}, conventions or {}, institutions or {})
+    agrements: dict[str, agrement.State] = {}
+    conventions: dict[str, convention.State] = {}
+    institutions: dict[str, institution.State] = {}
+    for other in others:
+        _, slug = parse_stream(other.stream)
+        match other:
+            case agrement.State():
+                agrements[slug] = other
+            case convention.State():
+                conventions[slug] = other
+            case institution.State():
+                institutions[slug] = other
+    return Known(on, state, live, clauses(live, on), agrements, conventions, institutions)
 
 
 def leans_on(state: convention.State) -> tuple[str, ...]:

@@ -17,9 +17,10 @@ What is asked, pledged, voted, committed, ordered, paid and returned stand in
 columns of their own: they are never added together.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from functools import reduce
+from types import MappingProxyType
 from typing import Final, Literal, assert_never
 
 import msgspec
@@ -30,12 +31,19 @@ from contracts.dates import PartialDate
 from contracts.envelope import Entry, encode_fact
 from contracts.events import Event
 from contracts.queries import ListRow
-from services.domain import agrement, convention, institution, streams
+from services.domain import agrement, convention, institution, known, streams
+from services.domain.amendments import Amendment
 from services.domain.book import Book, Come, Held, in_order, may_have_come, whether_come
 from services.domain.convention import Life, Membership, Signed
+from services.domain.coverage import Coverage
+from services.domain.exits import Exits
+from services.domain.findings import Finding
+from services.domain.known import Known
 from services.domain.money import MoneyLine, money
+from services.domain.obligations import Duties
 from services.domain.phase import Phase, bound, phase_on, signed_for
-from services.domain.text import ClauseLine, clauses
+from services.domain.schedule import Calendar
+from services.domain.text import ClauseLine
 
 RULES_VERSION: Final = "2"
 """Raised when the same events would give another statement."""
@@ -184,6 +192,12 @@ class ConventionStatement(msgspec.Struct, frozen=True, tag="convention"):
     papers: tuple[PaperLine, ...]
     journal: tuple[JournalLine, ...]
     cancelled: tuple[JournalLine, ...]
+    calendar: Calendar = Calendar()
+    duties: Duties = Duties()
+    coverage: tuple[Coverage, ...] = ()
+    exits: Exits = Exits()
+    amendments: tuple[Amendment, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 class AgrementStatement(msgspec.Struct, frozen=True, tag="agrement"):
@@ -238,23 +252,35 @@ def decode(body: bytes) -> Statement:
     return statement
 
 
-def of(entries: Sequence[Entry], *, stream: str, on: date) -> Statement:
+def of(
+    entries: Sequence[Entry],
+    *,
+    stream: str,
+    on: date,
+    beside: Mapping[str, Sequence[Entry]] = MappingProxyType({}),
+) -> Statement:
     """
     The statement of *stream* on the day *on*, from all of its *entries* known so far, in recorded order.
 
-    Raises ValueError where *stream* is no name of a stream.
+    *beside* has the entries of other streams that its terms lean on (known.leans_on), as
+    known at the same instant, by name. Raises ValueError where a name is no stream's.
     """
-    state = reduce(streams.evolve, entries, streams.initial(stream))
+    state = _folded(stream, entries)
     position = entries[-1].position if entries else 0
     match state:
         case convention.State():
-            return _convention(state, on, position)
+            others = [_folded(name, told) for name, told in beside.items()]
+            return _convention(known.of(state, on, others), position)
         case agrement.State():
             return _agrement(state, on, position)
         case institution.State():
             return _institution(state, on, position)
         case _:
             assert_never(state)
+
+
+def _folded(stream: str, entries: Sequence[Entry]) -> streams.State:
+    return reduce(streams.evolve, entries, streams.initial(stream))
 
 
 # -- the list
@@ -289,9 +315,9 @@ def row(summary: Summary, *, on: date) -> ListRow:
 # -- the convention
 
 
-def _convention(state: convention.State, on: date, position: int) -> ConventionStatement:
+def _convention(view: Known, position: int) -> ConventionStatement:
+    state, on, live = view.state, view.on, view.live
     life, book = state.life, state.book
-    live = in_order(book)
     told = _told(live, on)
     phase, doubts = phase_on(life, on)
     span = life.span(on)
@@ -319,7 +345,7 @@ def _convention(state: convention.State, on: date, position: int) -> ConventionS
         payments_suspended=_open(live, on, facts.PaymentsSuspended, (facts.SuspensionLifted,)),
         notices_pending=_open(live, on, facts.NoticeSent, (facts.NoticeSatisfied, facts.NoticeUnheeded)),
         parties=tuple(_party(life, book, party, on) for party in parties),
-        clauses=clauses(live, on),
+        clauses=view.clauses,
         avenants=tuple(
             _avenant(life, number, *concluded, book, on)
             for number, concluded in sorted(state.avenants.items(), key=_by_day)
