@@ -11,7 +11,7 @@ from services.domain.text import ClauseLine
 
 
 class ClauseDifference(msgspec.Struct, frozen=True):
-    """An article before and after an avenant; empty where it was not there or is removed. *says* in French."""
+    """An article before and after an avenant; empty where it was not or is no more. *says* in French."""
 
     article: str
     before: tuple[ClauseLine, ...]
