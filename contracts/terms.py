@@ -279,12 +279,18 @@ class Denunciation(Term, frozen=True, tag="denunciation"):
 
 
 class Termination(Term, frozen=True, tag="termination"):
-    """Résiliation: by whom, on which grounds, after which cure period."""
+    """
+    Résiliation: by whom, on which grounds, after which cure period.
+
+    *opens_on_loss_of_agrement*: losing the agrément is one of the grounds; it opens
+    the right, and ends nothing by itself.
+    """
 
     by: tuple[PartyId, ...]
     grounds: Annotated[tuple[Line, ...], msgspec.Meta(min_length=1)]
     form: Line
     cure: Delay
+    opens_on_loss_of_agrement: bool = False
 
 
 class Joining(Term, frozen=True, tag="joining"):

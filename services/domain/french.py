@@ -669,9 +669,10 @@ def _term(term: AnyTerm, n: Names) -> str:
             return f"dénonciation possible par chaque partie{anniversary}, {how}"
         case Termination():
             who = n.all(term.by) if term.by else "chaque partie"
+            loss = " ; la perte de l’agrément y ouvre droit" if term.opens_on_loss_of_agrement else ""
             return (
                 f"résiliation possible par {who}, pour : {list_in_words(term.grounds)} ; par {term.form}, "
-                f"{_delay(term.cure)}"
+                f"{_delay(term.cure)}{loss}"
             )
         case Joining():
             return f"peuvent adhérer : {term.who}, à la condition suivante : {term.condition}"
