@@ -9,11 +9,12 @@ known at the same instant; nothing here reads anything.
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
-from contracts.events import Fact
+from contracts import events as facts
+from contracts.events import Event, Fact
 from contracts.subjects import parse_stream
 from contracts.terms import Condition
 from services.domain import agrement, convention, institution
@@ -23,6 +24,17 @@ from services.domain.streams import State
 from services.domain.text import ClauseLine, clauses
 
 Kind = TypeVar("Kind", bound=Fact)
+
+Aid = tuple[str, str]
+"""Who gives, and to whom."""
+
+AIDING_MAX: Final = 50
+"""
+How many other conventions a statement looks at for what the same payers gave the same beneficiaries.
+
+Those where that began last: thresholds are counted over twelve months, and nobody
+gives one association more subsidies than that in a year.
+"""
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -103,3 +115,30 @@ def leans_on(state: convention.State) -> tuple[str, ...]:
     names += [f"institution/{party}" for party in state.life.parties]
     names += [f"convention/{slug}" for slug in slugs if slug]
     return tuple(name for name in dict.fromkeys(names) if name != state.stream)
+
+
+def aids(fact: Event) -> tuple[Aid, ...]:
+    """Who gives and to whom, in each subsidy that *fact* votes, changes or pays, and each aid in kind."""
+    match fact:
+        case facts.SubsidyVoted() | facts.SubsidyChanged() | facts.PaymentMade():
+            return ((fact.payer, fact.beneficiary),)
+        case facts.AidInKindValued():
+            return ((fact.giver, fact.beneficiary),)
+        case facts.AvenantConcluded():
+            sums = (change for change in fact.changes if isinstance(change, facts.SubsidySet))
+            return tuple((change.payer, change.beneficiary) for change in sums)
+        case _:
+            return ()
+
+
+def aided(state: State) -> tuple[Aid, ...]:
+    """
+    Every pair of whom *state* tells that one gives to the other, each once.
+
+    A statement looks at the other conventions where the same pair occurs (aids),
+    AIDING_MAX at most: what a beneficiary has from one payer counts together
+    (décret 2001-495, art. 1; CADA, conseil 20224387).
+    """
+    if not isinstance(state, convention.State):
+        return ()
+    return tuple(dict.fromkeys(aid for held in state.book.live() for aid in aids(held.fact)))

@@ -45,7 +45,7 @@ from services.domain.phase import Phase, bound, phase_on, signed_for
 from services.domain.schedule import Calendar
 from services.domain.text import ClauseLine
 
-RULES_VERSION: Final = "2"
+RULES_VERSION: Final = "3"
 """Raised when the same events would give another statement."""
 
 Section = Literal[
@@ -265,11 +265,27 @@ def of(
     *beside* has the entries of other streams that its terms lean on (known.leans_on), as
     known at the same instant, by name. Raises ValueError where a name is no stream's.
     """
-    state = _folded(stream, entries)
-    position = entries[-1].position if entries else 0
+    return of_state(
+        folded(stream, entries),
+        on=on,
+        position=entries[-1].position if entries else 0,
+        beside=[folded(name, told) for name, told in beside.items()],
+    )
+
+
+def folded(stream: str, entries: Iterable[Entry]) -> streams.State:
+    """*stream* once all *entries* are recorded. Raises ValueError for a name of no category."""
+    return reduce(streams.evolve, entries, streams.initial(stream))
+
+
+def of_state(
+    state: streams.State, *, on: date, position: int, beside: Iterable[streams.State] = ()
+) -> Statement:
+    """As of, from a *state* whose last event is at *position*, and those of the streams *beside* it."""
     match state:
         case convention.State():
-            others = [_folded(name, told) for name, told in beside.items()]
+            # In an order of their own, so that whoever asks gets the same bytes.
+            others = sorted(beside, key=lambda other: other.stream)
             return _convention(known.of(state, on, others), position)
         case agrement.State():
             return _agrement(state, on, position)
@@ -277,10 +293,6 @@ def of(
             return _institution(state, on, position)
         case _:
             assert_never(state)
-
-
-def _folded(stream: str, entries: Sequence[Entry]) -> streams.State:
-    return reduce(streams.evolve, entries, streams.initial(stream))
 
 
 # -- the list
