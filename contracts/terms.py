@@ -71,13 +71,41 @@ class NoPeriod(Term, frozen=True, tag="no-period"):
 
 # -- when something is due
 
+Happening = Literal[
+    "notice-sent",
+    "notice-presented",
+    "notice-received",
+    "published",
+    "signed",
+    "took-effect",
+    "anniversary",
+    "agrement-notified",
+    "meeting",
+    "meeting-held",
+    "minutes-sent",
+    "document-requested",
+    "change",
+]
+"""
+What a délai is counted from, or what makes something due, as the facts of the ledger tell it.
+
+A *meeting* is called or held, *meeting-held* held only; a *change* is one of the debtor's own
+particulars (its name, who represents it).
+"""
+
+Holidays = Literal["national", "alsace-moselle"]
+"""Whose public holidays count: those of the whole country, or of Alsace and Moselle besides."""
+
 
 class Delay(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """
     So many days, months or years after or before an anchor.
 
     *franc*: neither the first nor the last day counts. *extended*: a last day
-    on a Saturday, Sunday or holiday moves to the next working day (CPC 642).
+    on a Saturday, Sunday or holiday moves to the next working day (CPC 642), by
+    the *holidays* of the place. *anchor* is the paper's words; *starts_at* the
+    happening that starts the count, absent where the paper does not say which
+    it is: then no day is computed.
     """
 
     count: Annotated[int, msgspec.Meta(ge=0, le=10_000)]
@@ -86,6 +114,8 @@ class Delay(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     direction: Literal["after", "before"] = "after"
     franc: bool = False
     extended: bool = False
+    holidays: Holidays = "national"
+    starts_at: Happening | None = None
 
 
 class EachYear(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -94,12 +124,15 @@ class EachYear(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
 
     *inclusive*: "au plus tard le"; otherwise "avant le". *of_exercice*: the day
     falls in the exercice itself (0), the year before (-1), or after (1).
+    *extended*, *holidays*: as of a Delay.
     """
 
     month: Annotated[int, msgspec.Meta(ge=1, le=12)]
     day: Annotated[int, msgspec.Meta(ge=1, le=31)] | None = None
     inclusive: bool = True
     of_exercice: Annotated[int, msgspec.Meta(ge=-5, le=5)] = 0
+    extended: bool = False
+    holidays: Holidays = "national"
 
     def __post_init__(self) -> None:
         if self.day is not None:
@@ -129,17 +162,31 @@ class Share(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     """
     A fraction of a subsidy, after the instalments named in *minus* were taken off.
 
-    *exercice_offset* 0 is the subsidy of the exercice, -1 that of the year before.
+    Those named in *less* are taken off the fraction itself. *exercice_offset* 0 is
+    the subsidy of the exercice, -1 that of the year before.
     """
 
     numerator: Annotated[int, msgspec.Meta(ge=1, le=1_000)]
     denominator: Annotated[int, msgspec.Meta(ge=1, le=1_000)]
     exercice_offset: Annotated[int, msgspec.Meta(ge=-5, le=0)] = 0
     minus: tuple[Key, ...] = ()
+    less: tuple[Key, ...] = ()
 
     def __post_init__(self) -> None:
         if self.numerator > self.denominator:
             raise ValueError(f"a share of {self.numerator}/{self.denominator} is more than the whole")
+
+
+class OtherReading(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """
+    Another way to read an amount: recorded, and not what is computed with.
+
+    *contradiction* is the key under which both readings stand as claims.
+    """
+
+    label: Line
+    share: Share
+    contradiction: Key
 
 
 class Instalment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -147,7 +194,8 @@ class Instalment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     One part of a subsidy's payment (acompte, solde).
 
     Its amount is *fixed_cents*, or *share*, or with neither what remains;
-    *fallback* is the share while the subsidy of the exercice is not voted.
+    *fallback* is the share while the subsidy of the exercice is not voted;
+    *other_reading* what else the paper's words may mean.
     """
 
     key: Key
@@ -156,35 +204,46 @@ class Instalment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     fixed_cents: Cents | None = None
     share: Share | None = None
     fallback: Share | None = None
+    other_reading: OtherReading | None = None
 
     def __post_init__(self) -> None:
         if self.fixed_cents is not None and self.share is not None:
             raise ValueError(f"instalment {self.key}: an amount is fixed or a share, not both")
-        for part in (self.share, self.fallback):
-            if part is not None and self.key in part.minus:
-                raise ValueError(f"instalment {self.key}: its formula refers to itself")
+        if self.key in self.refers_to:
+            raise ValueError(f"instalment {self.key}: its formula refers to itself")
+
+    @property
+    def refers_to(self) -> tuple[Key, ...]:
+        """The instalments that its formulas take off."""
+        other = self.other_reading.share if self.other_reading else None
+        parts = [part for part in (self.share, self.fallback, other) if part is not None]
+        return tuple(name for part in parts for name in (*part.minus, *part.less))
 
 
 class InstalmentPlan(Term, frozen=True, tag="instalment-plan"):
-    """How the payer pays a subsidy of each exercice, in order; *exercices* limits it to some years."""
+    """
+    How the payer pays a subsidy of each exercice, in order; *exercices* limits it to some years.
+
+    *purpose*: which of the subsidies voted.
+    """
 
     payer: PartyId
     beneficiary: PartyId
     instalments: Annotated[tuple[Instalment, ...], msgspec.Meta(min_length=1, max_length=24)]
     exercices: tuple[Exercice, ...] = ()
     conditional_on_articles: tuple[Line, ...] = ()
+    purpose: Literal["fonctionnement", "investissement", "projet"] = "fonctionnement"
 
     def __post_init__(self) -> None:
         seen: set[str] = set()
         for instalment in self.instalments:
             if instalment.key in seen:
                 raise ValueError(f"two instalments are named {instalment.key}")
-            for part in (instalment.share, instalment.fallback):
-                for name in part.minus if part else ():
-                    if name not in seen:
-                        raise ValueError(
-                            f"instalment {instalment.key} takes off {name}, which does not come before it"
-                        )
+            for name in instalment.refers_to:
+                if name not in seen:
+                    raise ValueError(
+                        f"instalment {instalment.key} takes off {name}, which does not come before it"
+                    )
             seen.add(instalment.key)
 
 
@@ -198,13 +257,18 @@ class AdvancePlan(Term, frozen=True, tag="advance-plan"):
 
 
 class LumpSum(Term, frozen=True, tag="lump-sum"):
-    """A flat amount a year for each of some beneficiaries, paid once its condition is met."""
+    """
+    A flat amount a year for each of some beneficiaries, paid once its condition is met.
+
+    *document* is what meets the condition, for an exercice, where it is one that can be received.
+    """
 
     payer: PartyId
     per: Line
     amount_cents: Cents
     from_exercice: Exercice
     conditional_on: Line | None = None
+    document: Key | None = None
 
 
 class NoPassingOn(Term, frozen=True, tag="no-passing-on"):
@@ -225,8 +289,31 @@ class ReturnOfSums(Term, frozen=True, tag="return-of-sums"):
 # -- what else is owed
 
 
+Proof = Literal[
+    "subsidy-request",
+    "investment-request",
+    "subsidy-set",
+    "subsidy-voted",
+    "aid-valued",
+    "meeting-convened",
+    "minutes-sent",
+    "observations",
+    "change-notified",
+    "republican-commitment",
+    "insurance",
+    "agrement",
+]
+"""Which facts of the debtor show that an obligation is met, besides its document and its own word for it."""
+
+
 class Obligation(Term, frozen=True, tag="obligation"):
-    """Something owed besides money: a document, a meeting invited to, a state to keep."""
+    """
+    Something owed besides money: a document, a meeting invited to, a state to keep.
+
+    *occasion* is what makes it due, each time, of the *body* where a body meets; *met_by* which facts
+    show that it is met. *optional*: a right of the debtor with a day to it; nothing is late without it.
+    *legal*: what the law calls it, where the clause repeats a duty that the law sets.
+    """
 
     key: Key
     debtor: PartyId
@@ -236,6 +323,11 @@ class Obligation(Term, frozen=True, tag="obligation"):
     due: Due | None = None
     document: Key | None = None
     gates_payments: bool = False
+    occasion: Happening | None = None
+    body: Key | None = None
+    met_by: Proof | None = None
+    optional: bool = False
+    legal: Literal["comptes-annuels", "compte-rendu-financier", "assurance"] | None = None
 
 
 class Meetings(Term, frozen=True, tag="meetings"):
@@ -294,10 +386,11 @@ class Termination(Term, frozen=True, tag="termination"):
 
 
 class Joining(Term, frozen=True, tag="joining"):
-    """Who may join later, and on which condition."""
+    """Who may join later, and on which condition; *requires* where a program can follow it."""
 
     who: Line
     condition: Line
+    requires: Literal["agrement"] | None = None
 
 
 class Disputes(Term, frozen=True, tag="disputes"):

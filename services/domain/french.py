@@ -46,6 +46,7 @@ from contracts.events import (
     AvenantProposed,
     Basis,
     ChangeNotified,
+    Claim,
     ClauseChanged,
     ClauseStated,
     ContradictionFound,
@@ -291,6 +292,23 @@ RECURRENCES: Final = {
     "on-request": "sur demande",
     "on-event": "à chaque événement",
 }
+OCCASIONS: Final = {
+    "notice-sent": "à chaque mise en demeure envoyée",
+    "notice-presented": "à chaque mise en demeure présentée",
+    "notice-received": "à chaque mise en demeure reçue",
+    "published": "à la publication de l’acte",
+    "signed": "à la signature",
+    "took-effect": "à la prise d’effet",
+    "anniversary": "à chaque date anniversaire",
+    "agrement-notified": "à chaque notification d’agrément",
+    "meeting": "à chaque réunion",
+    "meeting-held": "à chaque réunion tenue",
+    "minutes-sent": "à chaque compte-rendu",
+    "document-requested": "à chaque demande",
+    "change": "à chaque changement",
+}
+"""What makes something due, each time (contracts.terms.Happening)."""
+
 PHASES: Final = {
     "inconnu": "Rien n’a encore ouvert ce dossier",
     "projet": "En projet : ni délibération ni signature enregistrée",
@@ -327,6 +345,11 @@ PAPERS: Final = {
     "detruite": "pièce détruite",
 }
 SCHEMES: Final = {"siren": "SIREN", "siret": "SIRET", "rna": "RNA"}
+LEGAL_DUTIES: Final = {
+    "comptes-annuels": "comptes annuels certifiés (Code de commerce, art. L612-4)",
+    "compte-rendu-financier": "compte rendu financier (loi n° 2000-321, art. 10)",
+    "assurance": "assurance",
+}
 
 
 # -- typography, amounts, dates, lists
@@ -624,8 +647,10 @@ def _term(term: AnyTerm, n: Names) -> str:
                 else ""
             )
             condition = f" ; sous réserve du respect de : {articles}" if articles else ""
+            purpose = "" if term.purpose == "fonctionnement" else f" {PURPOSES[term.purpose]}"
             return (
-                f"versement de la subvention par {n.the(term.payer)} {n.to(term.beneficiary)}{years} : "
+                f"versement de la subvention{purpose} par {n.the(term.payer)} "
+                f"{n.to(term.beneficiary)}{years} : "
                 f"{parts}{condition}"
             )
         case AdvancePlan():
@@ -638,6 +663,7 @@ def _term(term: AnyTerm, n: Names) -> str:
             return f"avance versée par {n.the(term.payer)} : {amount}{condition}"
         case LumpSum():
             condition = f", sous condition : {term.conditional_on}" if term.conditional_on else ""
+            condition += f" ({n.key(term.document)})" if term.document else ""
             return (
                 f"forfait de {euros(term.amount_cents)} par an versé par {n.the(term.payer)} ({term.per}), "
                 f"à partir de l’exercice {term.from_exercice}{condition}"
@@ -653,7 +679,11 @@ def _term(term: AnyTerm, n: Names) -> str:
             to = f" envers {n.all(term.creditors)}" if term.creditors else ""
             when = f", {_due(term.due)}" if term.due else ""
             gate = " ; les versements en dépendent" if term.gates_payments else ""
+            gate += f" ; vaut {LEGAL_DUTIES[term.legal]}" if term.legal else ""
             often = RECURRENCES[term.recurrence]
+            if term.occasion and term.recurrence == "on-event":
+                often = OCCASIONS[term.occasion]
+            often += ", à titre facultatif" if term.optional else ""
             if when.startswith(f", {often}"):
                 often, when = when.removeprefix(", "), ""
             return f"obligation {n.of(term.debtor)}{to} : {term.what} ({often}{when}){gate}"
@@ -675,7 +705,8 @@ def _term(term: AnyTerm, n: Names) -> str:
                 f"{_delay(term.cure)}{loss}"
             )
         case Joining():
-            return f"peuvent adhérer : {term.who}, à la condition suivante : {term.condition}"
+            needed = " ; agrément nécessaire" if term.requires == "agrement" else ""
+            return f"peuvent adhérer : {term.who}, à la condition suivante : {term.condition}{needed}"
         case Disputes():
             steps = ["tentative amiable d’abord"] if term.amicable_first else []
             if term.mediator_named_by:
@@ -715,7 +746,9 @@ def _instalment(instalment: Instalment, n: Names) -> str:
     fallback = (
         f" (à défaut de vote : {_share(instalment.fallback, n)})" if instalment.fallback is not None else ""
     )
-    return f"{instalment.label}, {_due(instalment.due)} : {amount}{fallback}"
+    other = instalment.other_reading
+    reading = f" ({other.label} : {_share(other.share, n)})" if other else ""
+    return f"{instalment.label}, {_due(instalment.due)} : {amount}{fallback}{reading}"
 
 
 def _share(share: Share, n: Names) -> str:
@@ -726,7 +759,8 @@ def _share(share: Share, n: Names) -> str:
     minus = (
         f", déduction faite de : {list_in_words(n.key(key) for key in share.minus)}" if share.minus else ""
     )
-    return f"{_fraction(share.numerator, share.denominator)} de {year}{minus}"
+    less = f", moins : {list_in_words(n.key(key) for key in share.less)}" if share.less else ""
+    return f"{_fraction(share.numerator, share.denominator)} de {year}{minus}{less}"
 
 
 def _fraction(numerator: int, denominator: int) -> str:
@@ -753,9 +787,10 @@ def _each_year(when: EachYear) -> str:
     year = {0: "", -1: " de l’exercice précédent", 1: " de l’exercice suivant"}.get(
         when.of_exercice, f" ({when.of_exercice:+} ans par rapport à l’exercice)"
     )
+    rules = _in_brackets(_extension(extended=when.extended, holidays=when.holidays))
     if when.day is None:
-        return f"en {_month_day(when)}{year}"
-    return f"{'au plus tard' if when.inclusive else 'avant'} le {_month_day(when)}{year}"
+        return f"en {_month_day(when)}{year}{rules}"
+    return f"{'au plus tard' if when.inclusive else 'avant'} le {_month_day(when)}{year}{rules}"
 
 
 def _month_day(when: EachYear) -> str:
@@ -772,10 +807,18 @@ def _delay(delay: Delay) -> str:
         "year": f"an{plural}",
     }[delay.unit]
     rules = ["jours francs"] if delay.franc else []
-    rules += ["reporté au premier jour ouvré"] if delay.extended else []
-    how = f" ({', '.join(rules)})" if rules else ""
+    how = _in_brackets([*rules, *_extension(extended=delay.extended, holidays=delay.holidays)])
     side = "après" if delay.direction == "after" else "avant"
     return f"{count_in_words(delay.count)} {unit} {side} : {delay.anchor}{how}"
+
+
+def _extension(*, extended: bool, holidays: str) -> list[str]:
+    place = " d’Alsace-Moselle" if holidays == "alsace-moselle" else ""
+    return [f"reporté au premier jour ouvré{place}"] if extended else []
+
+
+def _in_brackets(rules: list[str]) -> str:
+    return f" ({', '.join(rules)})" if rules else ""
 
 
 def _months(months: int) -> str:
@@ -1074,7 +1117,7 @@ def _about_entries(
         case PieceDestroyed():
             return f"pièce détruite (empreinte {fact.digest[:12]}…) : {fact.reason}"
         case ContradictionFound():
-            claims = " ; ".join(f"{claim.says} ({source_in_words(claim.source)})" for claim in fact.claims)
+            claims = " ; ".join(map(_claim, fact.claims))
             return f"contradiction {SEVERITIES[fact.severity]} relevée, {fact.about} : {claims}"
         case ContradictionSettled():
             return (
@@ -1083,6 +1126,14 @@ def _about_entries(
             )
         case _:
             assert_never(fact)
+
+
+def _claim(claim: Claim) -> str:
+    adds = ""
+    if claim.adds is not None:
+        parts = " + ".join(map(count_in_words, claim.adds.parts))
+        adds = f", à savoir {parts} pour {count_in_words(claim.adds.stated)}"
+    return f"{claim.says}{adds} ({source_in_words(claim.source)})"
 
 
 def _about_institutions(
@@ -1299,6 +1350,7 @@ def _session(when: PartialDate) -> str:
 def _deliberation(fact: DeliberationAdopted, n: Names) -> str:
     counted = votes_in_words(fact.votes) if fact.votes else ""
     more = [f" ({counted})"] if counted else []
+    more += [f" ; intérêt à l’affaire : {list_in_words(fact.interested)}"] if fact.interested else []
     more += [f" ; n’a pas pris part au vote : {list_in_words(fact.withdrew)}"] if fact.withdrew else []
     more += [f" ; signature autorisée : {fact.authorises}"] if fact.authorises else []
     more += [f" ; {avenant_in_words(fact.avenant)}"] if fact.avenant is not None else []

@@ -48,6 +48,8 @@ _BY_NAME: Final[dict[str, st.SearchStrategy[Any]]] = {
     "rna": st.just("W251000001"),
     "acte": st.sampled_from((None, "025-262500564-20251203-D00198310-DE")),
     "minus": st.just([]),
+    "less": st.just([]),
+    "other_reading": st.none(),
     "fallback": st.none(),
     "share": st.none(),
     "quorum": st.none(),

@@ -7,7 +7,16 @@ import pytest
 
 from contracts import events as facts
 from contracts.dates import PartialDate
-from contracts.terms import Due, EachYear, FixedPeriod, Instalment, InstalmentPlan, Meetings, Share
+from contracts.terms import (
+    Due,
+    EachYear,
+    FixedPeriod,
+    Instalment,
+    InstalmentPlan,
+    Meetings,
+    OtherReading,
+    Share,
+)
 
 D = PartialDate
 AT_ONCE = Due(words="sans délai")
@@ -55,6 +64,14 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: plan(instalment("solde"), instalment("solde")), "two instalments are named solde"),
     (
         lambda: plan(instalment("premier", share=Share(1, 2, minus=("second",))), instalment("second")),
+        "instalment premier takes off second, which does not come before it",
+    ),
+    (
+        lambda: instalment("a2", other_reading=OtherReading("lecture B", Share(1, 2, less=("a2",)), "s2-f")),
+        "instalment a2: its formula refers to itself",
+    ),
+    (
+        lambda: plan(instalment("premier", share=Share(1, 2, less=("second",))), instalment("second")),
         "instalment premier takes off second, which does not come before it",
     ),
     (

@@ -116,7 +116,7 @@ def struct_examples(wanted: msgspec.inspect.StructType, *, full: bool) -> Iterat
         for value in values:
             made = {**base, **first, name: value} if name else base
             # An instalment is fixed or a share, not both; and a share takes off none that comes later.
-            left_out = {Instalment: ("share",), Share: ("minus",)}.get(wanted.cls, ())
+            left_out = {Instalment: ("share",), Share: ("minus", "less")}.get(wanted.cls, ())
             yield {name: value for name, value in made.items() if name not in left_out}
 
 
