@@ -446,7 +446,14 @@ OWED: tuple[tuple[str, str, str, Any], ...] = (
         "nouvelle-notification-agrement",
         "6.2",
         "mjc-clairs-soleils",
-        {"delay": {"count": 15, "unit": "calendar-day", "anchor": "réception de la notification"}},
+        {
+            "delay": {
+                "count": 15,
+                "unit": "calendar-day",
+                "anchor": "réception de la notification",
+                "starts_at": "agrement-notified",
+            }
+        },
     ),
     ("rapport-activite", "6.3", "mjc-clairs-soleils", {"each_year": {**JULY, "of_exercice": 1}}),
     ("projet-associatif", "6.3", "mjc-clairs-soleils", {"each_year": JULY}),
@@ -479,6 +486,7 @@ OWED: tuple[tuple[str, str, str, Any], ...] = (
                 "unit": "calendar-day",
                 "anchor": "Commission de suivi",
                 "direction": "before",
+                "starts_at": "meeting",
             }
         },
     ),
@@ -491,6 +499,18 @@ OWED: tuple[tuple[str, str, str, Any], ...] = (
     ("faciliter-controle", "9", "mjc-clairs-soleils", None),
     ("subvention-annuelle", "7.1", "ville-besancon", None),
     ("compte-rendu", "8.1.3", "ville-besancon", {"words": "après chaque commission"}),
+    (
+        "engagement-republicain",
+        "6.5",
+        "mjc-clairs-soleils",
+        {"words": "réputée satisfaite du fait de l'agrément"},
+    ),
+    (
+        "inviter-commission",
+        "8.1.1",
+        "ville-besancon",
+        {"words": "au moins une fois par an, au plus tard au dernier trimestre"},
+    ),
 )
 
 
