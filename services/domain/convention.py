@@ -133,6 +133,14 @@ class Adopted(msgspec.Struct, frozen=True):
     avenant: str | None = None
 
 
+class Conclusion(msgspec.Struct, frozen=True):
+    """An avenant was concluded: whom it binds."""
+
+    number: str
+    on: PartialDate
+    binds: tuple[str, ...]
+
+
 class Span(msgspec.Struct, frozen=True):
     """A statement of how long the instrument lasts, and since when that is so."""
 
@@ -168,6 +176,7 @@ class Life(msgspec.Struct, frozen=True):
     adopted: tuple[Adopted, ...] = ()
     spans: tuple[Span, ...] = ()
     endings: tuple[Ending, ...] = ()
+    concluded: tuple[Conclusion, ...] = ()
 
     @property
     def title(self) -> str:
@@ -207,12 +216,36 @@ class Life(msgspec.Struct, frozen=True):
         ends = [self.until(join) for join in self.joins if join.institution == institution]
         return all(end is not None and _at_or_before(end, on) is True for end in ends)
 
+    def awaited(self, avenant: str, on: PartialDate | date) -> tuple[str, ...] | None:
+        """
+        Who is bound by *avenant* and has not signed it for certain by a day; None where nobody is told to have.
+
+        Many a paper cites an avenant and no signature: it is taken as concluded, at the
+        word of whoever recorded it so. From the first signature on, all must have signed:
+        the quorum of a party, where it has one, or one person for it.
+        """
+        lines = [one for one in self.signed if one.avenant == avenant]
+        if all(_at_or_before(one.on, on) is False for one in lines):
+            return None
+        signed = {(one.party, one.signatory) for one in lines if _at_or_before(one.on, on)}
+        bound = dict.fromkeys(who for one in self.concluded if one.number == avenant for who in one.binds)
+        return tuple(who for who in bound if sum(one == who for one, _ in signed) < self._quorum(who))
+
+    def _quorum(self, institution: str) -> int:
+        told = (join.quorum for join in self.joins if join.institution == institution)
+        return max((quorum for quorum in told if quorum is not None), default=1)
+
     def said_by(self, on: PartialDate | date) -> tuple[Span, ...]:
-        """What is said of the duration by a day: the instrument's text, and avenants that may have come."""
+        """
+        What is said of the duration by a day: the instrument's text, and avenants that may have come.
+
+        An avenant that some of those it binds have signed and others not says nothing yet.
+        """
         return tuple(
             span
             for span in self.spans
-            if span.avenant is None or _at_or_before(span.said_on, on) is not False
+            if span.avenant is None
+            or (_at_or_before(span.said_on, on) is not False and not self.awaited(span.avenant, on))
         )
 
     def span(self, on: PartialDate | date) -> Span | None:
@@ -407,6 +440,8 @@ def lived(life: Life, held: Held) -> Life:
         case facts.ClauseStated():
             return _with_span(life, fact.term, lambda period: Span(on, at, fact.article, period))
         case AvenantConcluded():
+            concluded = Conclusion(fact.number, on, fact.binds)
+            life = msgspec.structs.replace(life, concluded=(*life.concluded, concluded))
             return reduce(lambda now, change: _changed(now, change, held, fact.number), fact.changes, life)
         case facts.ResiliationPronounced():
             return _with_ending(life, Ending("resiliation", fact.takes_effect_on))
@@ -648,7 +683,9 @@ def _check_names(state: State, declared: Event, fact: int) -> None:
 
 def _check_end(life: Life, avenant: AvenantConcluded, on: PartialDate, fact: int) -> None:
     ends = [ending.on for ending in life.endings if ending.kind in ("resiliation", "closing")]
-    term = life.ends_on(on)
+    # A prorogation that somebody has yet to sign refuses nothing: the scan of the signature may come late.
+    told = tuple(one for one in life.signed if one.avenant is None)
+    term = msgspec.structs.replace(life, signed=told).ends_on(on)
     for end in (*ends, *((term,) if term else ())):
         if on.after(end):
             raise AfterTheEnd(

@@ -17,11 +17,11 @@ from contracts import events as facts
 from contracts.events import Event, Fact
 from contracts.subjects import parse_stream
 from contracts.terms import Condition
-from services.domain import agrement, convention, institution
+from services.domain import agrement, convention, institution, text
 from services.domain.book import Held, in_order
 from services.domain.convention import Life
 from services.domain.streams import State
-from services.domain.text import ClauseLine, clauses
+from services.domain.text import ClauseLine
 
 Kind = TypeVar("Kind", bound=Fact)
 
@@ -42,7 +42,8 @@ class Known(msgspec.Struct, frozen=True):
     A convention on the day *on*, as known at one instant.
 
     *live* are its facts that count, by (effective date, position). *clauses* is the
-    text in force on the day. *agrements* by the institution that holds them,
+    text in force on the day, *pending* what avenants that wait for a signature would
+    change in it: no rule is computed from it. *agrements* by the institution that holds them,
     *conventions* and *institutions* by slug; what is not there is not known.
     """
 
@@ -53,6 +54,7 @@ class Known(msgspec.Struct, frozen=True):
     agrements: Mapping[str, agrement.State] = {}
     conventions: Mapping[str, convention.State] = {}
     institutions: Mapping[str, institution.State] = {}
+    pending: tuple[ClauseLine, ...] = ()
 
     @property
     def life(self) -> Life:
@@ -93,7 +95,8 @@ def of(state: convention.State, on: date, others: Iterable[State] = ()) -> Known
                 conventions[slug] = other
             case institution.State():
                 institutions[slug] = other
-    return Known(on, state, live, clauses(live, on), agrements, conventions, institutions)
+    read = text.of(live, state.life, on)
+    return Known(on, state, live, read.in_force, agrements, conventions, institutions, read.pending)
 
 
 def leans_on(state: convention.State) -> tuple[str, ...]:

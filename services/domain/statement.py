@@ -43,7 +43,7 @@ from services.domain.money import MoneyLine, money
 from services.domain.obligations import Duties
 from services.domain.phase import Phase, bound, phase_on, signed_for
 from services.domain.schedule import Calendar
-from services.domain.text import ClauseLine
+from services.domain.text import ClauseLine, side_by_side
 
 RULES_VERSION: Final = "3"
 """Raised when the same events would give another statement."""
@@ -357,7 +357,7 @@ def _convention(view: Known, position: int) -> ConventionStatement:
         payments_suspended=_open(live, on, facts.PaymentsSuspended, (facts.SuspensionLifted,)),
         notices_pending=_open(live, on, facts.NoticeSent, (facts.NoticeSatisfied, facts.NoticeUnheeded)),
         parties=tuple(_party(life, book, party, on) for party in parties),
-        clauses=view.clauses,
+        clauses=side_by_side(view.clauses, view.pending),
         avenants=tuple(
             _avenant(life, number, *concluded, book, on)
             for number, concluded in sorted(state.avenants.items(), key=_by_day)

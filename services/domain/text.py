@@ -3,22 +3,48 @@ The text in force on a day: each clause as it then reads, and the paper it comes
 
 Pure. An avenant replaces an article as a whole; the instrument's own text comes
 before every avenant, whatever is known of its day.
+
+An avenant that some of those it binds have signed, and others not yet, has effect
+among nobody but them: the article goes on reading as it did, and what the avenant
+says of it stands beside, for whoever asks (pending). A rule is computed from the
+text in force alone.
+
+A slip of the paper put right (rectification d'erreur matérielle) stands beside its
+clause: no commitment changes, and it is no avenant.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
+from typing import Any
 
 import msgspec
 
 from contracts import events as facts
 from contracts.dates import PartialDate
 from contracts.terms import AnyTerm
-from services.domain.book import Come, Held, whether_come
+from services.domain.book import Come, Held, may_have_come, whether_come
+from services.domain.convention import Life
+
+
+class Correction(msgspec.Struct, frozen=True):
+    """What a clause reads by a slip, what it should read, and what shows it."""
+
+    reads: str
+    should_read: str
+    evidence: str
+    effective_on: PartialDate
+    come: Come
+    position: int
 
 
 class ClauseLine(msgspec.Struct, frozen=True):
-    """A clause as it reads on the day, and the text it comes from: the instrument ("") or an avenant."""
+    """
+    A clause as it reads on the day, and the text it comes from: the instrument ("") or an avenant.
+
+    *position* and *effective_on* are those of the fact that says it. *awaiting*: who has
+    yet to sign the avenant; empty once it is in force.
+    """
 
     article: str
     about: str
@@ -27,39 +53,119 @@ class ClauseLine(msgspec.Struct, frozen=True):
     effective_on: PartialDate
     come: Come
     position: int
+    awaiting: tuple[str, ...] = ()
+    corrections: tuple[Correction, ...] = ()
 
 
-def clauses(live: Iterable[Held], on: date) -> tuple[ClauseLine, ...]:
-    """Every clause as it reads on the day: the last statement of an article that has, or may have, come."""
+Articles = dict[str, tuple[ClauseLine, ...]]
+"""What each article reads: a rule, or several."""
+
+
+class Text(msgspec.Struct, frozen=True):
+    """The clauses in force on a day, and those of avenants that wait for a signature; in the paper's order."""
+
+    in_force: tuple[ClauseLine, ...] = ()
+    pending: tuple[ClauseLine, ...] = ()
+
+
+def of(live: Sequence[Held], life: Life, on: date) -> Text:
+    """
+    The text on the day, from the facts of a convention in the order of life.
+
+    The last statement of an article that has, or may have, come is the one that reads.
+    """
+    articles, pending = own(live, on), Articles()
+    for held in live:
+        if not isinstance(held.fact, facts.AvenantConcluded) or not may_have_come(held.effective_on, on):
+            continue
+        awaiting = life.awaited(held.fact.number, on)
+        for article, lines in rewritten(held.fact, held, on).items():
+            if awaiting:
+                waiting = (
+                    msgspec.structs.replace(line, come="undetermined", awaiting=awaiting) for line in lines
+                )
+                pending[article] = (*pending.get(article, ()), *waiting)
+            else:
+                articles[article] = lines
+                # What came before it and was never signed by all has nothing left to change.
+                pending.pop(article, None)
+    corrections = _corrections(live, on)
+    return Text(_in_order(articles, corrections), _in_order(pending, corrections))
+
+
+def own(live: Iterable[Held], on: date) -> Articles:
+    """What the instrument itself states by the day; dated or not, it reads as it does from the first day."""
     reads: dict[tuple[str, str], ClauseLine] = {}
-    lines = [line for held in live for line in _clauses_of(held, on) if line.come != "no"]
-    # The instrument's own text comes before every avenant, whatever is known of its day.
-    for line in sorted(lines, key=lambda line: line.avenant != ""):
-        # An avenant replaces an article as a whole; one text may state several rules in it.
-        for key in [
-            key for key, read in reads.items() if key[0] == line.article and read.avenant != line.avenant
-        ]:
-            del reads[key]
-        reads[line.article, line.about] = line
-    return tuple(sorted(reads.values(), key=lambda line: (article_key(line.article), line.position)))
+    for held in live:
+        fact = held.fact
+        if isinstance(fact, facts.ClauseStated) and may_have_come(held.effective_on, on):
+            line = ClauseLine(
+                fact.article, fact.about, fact.term, "", held.effective_on, "yes", held.position
+            )
+            reads[fact.article, fact.about] = line
+    return _by_article(reads.values())
 
 
-def _clauses_of(held: Held, on: date) -> list[ClauseLine]:
-    fact, come = held.fact, whether_come(held.effective_on, on)
-    match fact:
-        case facts.ClauseStated():
-            stated = [(fact.article, fact.about, fact.term, "")]
-            # The instrument's own text reads as it does from the first day, dated or not.
-            come = "yes" if come == "undetermined" else come
-        case facts.AvenantConcluded():
-            changed = [change for change in fact.changes if isinstance(change, facts.ClauseChanged)]
-            stated = [(change.article, change.about, change.term, fact.number) for change in changed]
-        case _:
-            stated = []
-    return [
-        ClauseLine(article, about, term, avenant, held.effective_on, come, held.position)
-        for article, about, term, avenant in stated
-    ]
+def rewritten(avenant: facts.AvenantConcluded, held: Held, on: date) -> Articles:
+    """The articles that *avenant* changes, each as it reads from then on."""
+    come = whether_come(held.effective_on, on)
+    changed = [change for change in avenant.changes if isinstance(change, facts.ClauseChanged)]
+    reads = {
+        (change.article, change.about): ClauseLine(
+            change.article, change.about, change.term, avenant.number, held.effective_on, come, held.position
+        )
+        for change in changed
+    }
+    return _by_article(reads.values())
+
+
+def side_by_side(in_force: Iterable[ClauseLine], pending: Iterable[ClauseLine]) -> tuple[ClauseLine, ...]:
+    """Both, what waits for a signature after what it would replace."""
+    return tuple(sorted((*in_force, *pending), key=_place))
+
+
+def _by_article(lines: Iterable[ClauseLine]) -> Articles:
+    articles: Articles = {}
+    for line in lines:
+        articles[line.article] = (*articles.get(line.article, ()), line)
+    return articles
+
+
+def _in_order(articles: Articles, corrections: Sequence[tuple[str, Correction]]) -> tuple[ClauseLine, ...]:
+    lines = (_corrected(line, corrections) for lines in articles.values() for line in lines)
+    return tuple(sorted(lines, key=_place))
+
+
+def _place(line: ClauseLine) -> tuple[Any, ...]:
+    return article_key(line.article), line.awaiting != (), line.position
+
+
+# -- slips of the paper
+
+
+def _corrections(live: Iterable[Held], on: date) -> list[tuple[str, Correction]]:
+    found = []
+    for held in live:
+        fact, come = held.fact, whether_come(held.effective_on, on)
+        if isinstance(fact, facts.MaterialErrorCorrected) and come != "no":
+            correction = Correction(
+                fact.reads, fact.should_read, fact.evidence, held.effective_on, come, held.position
+            )
+            found.append((fact.article, correction))
+    return found
+
+
+def _corrected(line: ClauseLine, corrections: Sequence[tuple[str, Correction]]) -> ClauseLine:
+    beside = tuple(
+        correction
+        for article, correction in corrections
+        if is_in(line.article, article)
+        and not (line.avenant and line.effective_on.after(correction.effective_on))
+    )
+    return msgspec.structs.replace(line, corrections=beside) if beside else line
+
+
+# -- articles
 
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)*")
@@ -75,3 +181,8 @@ def article_key(article: str) -> tuple[bool, tuple[int, ...], tuple[str | int, .
     # Words and numbers alternate, so that a word is never compared with a number.
     rest = _DIGITS.split(article[found.end() :])
     return False, number, tuple(int(part) if place % 2 else part for place, part in enumerate(rest))
+
+
+def is_in(article: str, whole: str) -> bool:
+    """Whether *article* is *whole* or an alinéa of it: "7.1, al. 2" is in "7.1"; "7.1" is not in "7"."""
+    return article == whole or article.startswith(f"{whole},")
