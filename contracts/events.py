@@ -166,11 +166,19 @@ class PieceDestroyed(Fact, frozen=True):
     reason: Reason
 
 
+class Addition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Figures that a paper lists, and the total that it states for them, all in the same unit."""
+
+    parts: Annotated[tuple[SignedCents, ...], msgspec.Meta(min_length=1, max_length=60)]
+    stated: SignedCents
+
+
 class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What one source says."""
+    """What one source says; *adds* where it is a sum, to be added up again."""
 
     says: Reason
     source: Source
+    adds: Addition | None = None
 
 
 class ContradictionFound(Fact, frozen=True):
@@ -461,7 +469,8 @@ class DeliberationAdopted(Fact, frozen=True):
     An assembly decides, on its effective day.
 
     *authorises* names the capacity allowed to sign; *key* is how later facts
-    refer to it; *withdrew* lists the members who left the vote, by capacity.
+    refer to it; *withdrew* lists the members who left the vote, by capacity, and
+    *interested* those said to have an interest in it (CGCT L2131-11), withdrawn or not.
     """
 
     TYPE: ClassVar[str] = "convention.deliberation-adopted.v1"
@@ -476,6 +485,7 @@ class DeliberationAdopted(Fact, frozen=True):
     withdrew: tuple[Line, ...] = ()
     authorises: Line | None = None
     avenant: AvenantNumber | None = None
+    interested: tuple[Line, ...] = ()
 
 
 class ActeTransmitted(Fact, frozen=True):
