@@ -278,12 +278,17 @@ class NoPassingOn(Term, frozen=True, tag="no-passing-on"):
 
 
 class ReturnOfSums(Term, frozen=True, tag="return-of-sums"):
-    """What is to be given back at the end: sums not used, sums unduly received."""
+    """
+    What is to be given back at the end: sums not used, sums unduly received.
+
+    *payments_stop*: from a résiliation on, nothing more is paid, and what is paid all the same is undue.
+    """
 
     beneficiary: PartyId
     payer: PartyId
     unused: bool
     undue: bool
+    payments_stop: bool = False
 
 
 # -- what else is owed
@@ -375,7 +380,9 @@ class Termination(Term, frozen=True, tag="termination"):
     Résiliation: by whom, on which grounds, after which cure period.
 
     *opens_on_loss_of_agrement*: losing the agrément is one of the grounds; it opens
-    the right, and ends nothing by itself.
+    the right, and ends nothing by itself. *way*: for a fault, or at the initiative of
+    the entities. *jointly*: whether *by* act all together (True) or each alone (False);
+    absent where the paper does not say.
     """
 
     by: tuple[PartyId, ...]
@@ -383,6 +390,8 @@ class Termination(Term, frozen=True, tag="termination"):
     form: Line
     cure: Delay
     opens_on_loss_of_agrement: bool = False
+    way: Literal["fault", "entities"] | None = None
+    jointly: bool | None = None
 
 
 class Joining(Term, frozen=True, tag="joining"):

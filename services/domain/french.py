@@ -309,6 +309,10 @@ OCCASIONS: Final = {
 }
 """What makes something due, each time (contracts.terms.Happening)."""
 
+TERMINATION_WAYS: Final = {
+    "fault": "résiliation pour faute",
+    "entities": "résiliation à l’initiative des entités",
+}
 PHASES: Final = {
     "inconnu": "Rien n’a encore ouvert ce dossier",
     "projet": "En projet : ni délibération ni signature enregistrée",
@@ -674,7 +678,8 @@ def _term(term: AnyTerm, n: Names) -> str:
             kinds = ["les sommes non utilisées"] if term.unused else []
             kinds += ["les sommes indûment perçues"] if term.undue else []
             what = list_in_words(kinds or ["aucune somme"])
-            return f"restitution {n.to(term.payer)} par {n.the(term.beneficiary)} : {what}"
+            stop = " ; la résiliation interrompt les versements" if term.payments_stop else ""
+            return f"restitution {n.to(term.payer)} par {n.the(term.beneficiary)} : {what}{stop}"
         case Obligation():
             to = f" envers {n.all(term.creditors)}" if term.creditors else ""
             when = f", {_due(term.due)}" if term.due else ""
@@ -699,10 +704,12 @@ def _term(term: AnyTerm, n: Names) -> str:
             return f"dénonciation possible par chaque partie{anniversary}, {how}"
         case Termination():
             who = n.all(term.by) if term.by else "chaque partie"
+            manner = TERMINATION_WAYS[term.way] if term.way else "résiliation"
+            together = {True: ", ensemble", False: ", chacun séparément", None: ""}[term.jointly]
             loss = " ; la perte de l’agrément y ouvre droit" if term.opens_on_loss_of_agrement else ""
             return (
-                f"résiliation possible par {who}, pour : {list_in_words(term.grounds)} ; par {term.form}, "
-                f"{_delay(term.cure)}{loss}"
+                f"{manner} possible par {who}{together}, pour : {list_in_words(term.grounds)} ; "
+                f"par {term.form}, {_delay(term.cure)}{loss}"
             )
         case Joining():
             needed = " ; agrément nécessaire" if term.requires == "agrement" else ""
