@@ -19,7 +19,7 @@ import msgspec
 
 from contracts import dates
 from contracts.dates import PartialDate
-from contracts.envelope import Channel, UnknownTag, decode_fact, encode_fact
+from contracts.envelope import Channel, Instant, UnknownTag, decode_fact, encode_fact
 from contracts.events import Event
 from contracts.institutions import InstitutionId
 
@@ -55,6 +55,22 @@ class Declaration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     principal: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{8,64}$(?!\n)")] | None = None
     correlation_id: Annotated[str, msgspec.Meta(max_length=64)] | None = None
     causation_id: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+
+
+class ClockSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """
+    An operator's request: what is recorded from now on is recorded at *instant*, until the next such request.
+
+    Taken only in a ledger of made-up cases whose registrar was started with a clock that can be set.
+    """
+
+    instant: Instant
+
+
+class ClockSet(msgspec.Struct, frozen=True):
+    """The registrar's clock stands at *instant*."""
+
+    instant: datetime
 
 
 class FieldAtFault(msgspec.Struct, frozen=True):

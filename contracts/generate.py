@@ -28,6 +28,7 @@ REQUESTS: Final = (
     queries.ListQuery,
     queries.EventsQuery,
     queries.TakeOver,
+    commands.ClockSetting,
 )
 ANSWERS: Final = (
     commands.Recording,
@@ -38,6 +39,7 @@ ANSWERS: Final = (
     queries.EventsPage,
     queries.Status,
     queries.Progress,
+    commands.ClockSet,
 )
 
 
@@ -169,6 +171,14 @@ def _channels(event_messages: Schema) -> Schema:
             "messages": messages("Recording", "Unchanged", "Refusal"),
         },
     }
+    channels["admin-registrar-clock"] = {
+        "address": subjects.admin("registrar", "clock"),
+        "messages": messages("ClockSetting"),
+    }
+    channels["admin-registrar-clock-answer"] = {
+        "address": None,
+        "messages": messages("ClockSet", "Refusal"),
+    }
     for verb in _TAKE_OVERS:
         channels[f"admin-projector-{verb}"] = {
             "address": subjects.admin("projector", verb),
@@ -212,6 +222,11 @@ def _operations() -> Schema:
     }
     for view, _, _ in _QUERIES:
         operations[f"ask-{view}"] = _asked(f"query-{view}", f"query-{view}-answer", f"Ask for the {view}.")
+    operations["admin-registrar-clock"] = _asked(
+        "admin-registrar-clock",
+        "admin-registrar-clock-answer",
+        "Set the clock of a ledger of made-up cases; any other refuses.",
+    )
     for verb in _TAKE_OVERS:
         channel = f"admin-projector-{verb}"
         operations[channel] = _asked(channel, f"{channel}-answer", f"Have the read models {verb}.")

@@ -18,6 +18,14 @@ from typing import Final
 LEDGER: Final = "LEDGER"
 """The stream of all events; the sequence of a message is the event's position."""
 
+FICTIONAL_ENDING: Final = ".cas-fictifs"
+"""
+How the name of a ledger of made-up cases ends, and no other's does.
+
+The running digest of a ledger starts from its name, and each event carries it: one that was begun
+without this ending can never have it.
+"""
+
 LEDGER_SUBJECTS: Final = "ledger.>"
 DIGEST_HEADER: Final = "Registre-Digest"
 """The running digest over all bytes up to this event, in lower-case hexadecimal."""
@@ -86,6 +94,11 @@ def query(view: str) -> str:
 def admin(service: str, verb: str) -> str:
     """The subject of an operator's request to one service."""
     return f"admin.{_token(service)}.{_token(verb)}"
+
+
+def is_fictional(origin: str) -> bool:
+    """Whether the ledger of that name tells of made-up cases only: its clock may be set."""
+    return origin.endswith(FICTIONAL_ENDING)
 
 
 def _token(text: str) -> str:

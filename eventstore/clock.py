@@ -48,6 +48,32 @@ def instant_of(microseconds: int) -> datetime:
     return EPOCH + microseconds * MICROSECOND
 
 
+class SettableClock:
+    """
+    A clock for made-up cases: it stands at the instant it was set to last, *at* to begin with.
+
+    As it is moved so does the time pass by it: give its elapsed_seconds together with the
+    clock itself. It may be set back; then nothing is recorded, as with any clock.
+    """
+
+    def __init__(self, at: datetime) -> None:
+        self.set(at)
+
+    def __call__(self) -> datetime:
+        """The instant it stands at."""
+        return self._at
+
+    def set(self, at: datetime) -> None:
+        """Stand at the aware instant *at*. Raises ValueError where it has no time zone, or is before 1970."""
+        if microseconds(at) < 0:
+            raise ValueError(f"{at.isoformat()} is before 1970: no store counts so far back")
+        self._at = at.astimezone(UTC)
+
+    def elapsed_seconds(self) -> float:
+        """Seconds that passed by this clock, from an origin of its own."""
+        return microseconds(self._at) / 1_000_000
+
+
 class Instants:
     """Gives the instant of each commit, never before *last*, that of the last event (None if none)."""
 

@@ -8,6 +8,7 @@ with the same bytes records nothing twice and tells what became of the first.
 import os
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -15,7 +16,15 @@ import msgspec
 from nats.aio.client import Client
 
 from contracts import dates, envelope, subjects
-from contracts.commands import Declaration, Declared, Recording, Refusal, Unchanged
+from contracts.commands import (
+    ClockSet,
+    ClockSetting,
+    Declaration,
+    Declared,
+    Recording,
+    Refusal,
+    Unchanged,
+)
 from contracts.dates import PartialDate
 from contracts.envelope import Channel
 from contracts.events import Event
@@ -135,6 +144,26 @@ async def origin(bus: Client) -> str:
         raise NoRegistrar(_INFO) from error
     assert isinstance(answer, bytes), answer
     return msgspec.json.decode(answer, type=_Info).metadata[subjects.ORIGIN_HEADER]
+
+
+async def set_clock(bus: Client, instant: datetime) -> datetime:
+    """
+    Have a registrar of made-up cases record at *instant* from now on: where its clock stands.
+
+    Raises RefusedByRegistrar where the ledger is none of these, NoRegistrar, and
+    OutcomeUnknown where no answer comes: asking again does no harm.
+    """
+    subject = subjects.admin("registrar", "clock")
+    request = msgspec.json.encode(ClockSetting(instant))
+    try:
+        answer = await runtime.ask(bus, subject, request)
+    except runtime.NobodyAnswers as error:
+        raise NoRegistrar(subject) from error
+    except runtime.NoAnswerInTime as error:
+        raise OutcomeUnknown(subject, cause="no answer came in time") from error
+    if isinstance(answer, Refusal):
+        raise RefusedByRegistrar(answer)
+    return msgspec.json.decode(answer, type=ClockSet).instant
 
 
 def _decode(answer: bytes) -> Recording | Unchanged:

@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable
+from functools import partial
 from typing import Final
 
 from contracts import subjects
+from eventstore.clock import SettableClock
 from eventstore.store import EventStore, StoreError
 from services import runtime
+from services.registrar import made_up_time
 from services.registrar.ledger_guard import LedgerGuard
 from services.registrar.registrar import Registrar
 
@@ -16,22 +19,32 @@ AT_ONCE_MAX: Final = 256
 """Commands in hand; more wait their turn. Four times the clients that one group commit was measured with."""
 
 
-async def attend(store: EventStore, bus: runtime.Bus, stopping: asyncio.Event) -> None:
+async def attend(
+    store: EventStore, bus: runtime.Bus, stopping: asyncio.Event, *, clock: SettableClock | None = None
+) -> None:
     """
     Answer commands from *store* on *bus* until *stopping* is set; what is in hand is answered first.
 
+    *clock*, where the store was given one, is what an operator may set in a ledger of made-up cases.
     Raises the StoreError for which the process must end, once everybody in hand was told.
     """
     guard = LedgerGuard(store, bus)
     appended = asyncio.Event()
     registrar = Registrar(store, bar=guard.reason, is_clear=guard.is_clear, appended=appended.set)
-    endpoint = runtime.Endpoint(
-        name="command",
-        subject=subjects.COMMANDS,
-        handler=registrar.handle,
-        begin=registrar.begin,
-        at_once_max=AT_ONCE_MAX,
-    )
+    endpoints = [
+        runtime.Endpoint(
+            name="command",
+            subject=subjects.COMMANDS,
+            handler=registrar.handle,
+            begin=registrar.begin,
+            at_once_max=AT_ONCE_MAX,
+        ),
+        runtime.Endpoint(
+            name=made_up_time.VERB,
+            subject=subjects.admin(NAME, made_up_time.VERB),
+            handler=partial(made_up_time.set_clock, store.origin, clock),
+        ),
+    ]
     async with asyncio.TaskGroup() as tasks:
         beside = [tasks.create_task(guard.watch()), tasks.create_task(_nudge(bus, appended))]
         try:
@@ -39,7 +52,7 @@ async def attend(store: EventStore, bus: runtime.Bus, stopping: asyncio.Event) -
                 bus,
                 name=NAME,
                 description="Takes declarations of facts, and records them or says why not.",
-                endpoints=[endpoint],
+                endpoints=endpoints,
                 metadata={subjects.ORIGIN_HEADER: store.origin},
             ):
                 broken = await _until(stopping, registrar.broken, store.failed())

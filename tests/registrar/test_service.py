@@ -81,8 +81,9 @@ async def test_it_is_found_and_tells_its_figures(registrar: EventStore, bus: Cli
         json.loads((await bus.request(f"$SRV.{verb}.registrar")).data) for verb in ("PING", "INFO", "STATS")
     ]
     assert {ping["name"], info["name"], stats["name"]} == {"registrar"}
-    assert [endpoint["subject"] for endpoint in info["endpoints"]] == [subjects.COMMANDS]
-    [endpoint] = stats["endpoints"]
+    clock = subjects.admin("registrar", "clock")
+    assert [endpoint["subject"] for endpoint in info["endpoints"]] == [subjects.COMMANDS, clock]
+    endpoint, _ = stats["endpoints"]
     assert (endpoint["num_requests"], endpoint["num_errors"], endpoint["last_error"]) == (2, 1, "malformed")
 
 
