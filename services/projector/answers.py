@@ -2,14 +2,15 @@
 Questions answered from a file of read models: the reading side.
 
 Each answer is read in one transaction of a connection of its own, so it is
-about one position, which it names, and never waits for the writer. The day and
-the instant come with the question: nothing here knows what today is.
+about one position, which it names, and never waits for the writer. What a
+statement takes from other streams is read there too, up to the same position.
+The day and the instant come with the question: nothing here knows what today is.
 
 Blocking, for one thread.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -31,12 +32,15 @@ from contracts.queries import (
     StatementAnswer,
     StatementQuery,
 )
-from services.domain import statement
+from services.domain import convention, known, statement, streams
 from services.projector.projection import microseconds
 from services.projector.recent import Recent
 from services.projector.trouble import ViewsUnfit
 
 STATEMENT_BYTES_KEPT_MAX: Final = 16 * 1024 * 1024
+STATE_EVENTS_KEPT_MAX: Final = 20_000
+"""Events in the folded streams at hand; one weighs some 2 kB."""
+
 _NAMES_OF_CONVENTIONS: Final = ("convention/", "convention0")
 """Between these two lie the names of all conventions, and of nothing else: '0' comes after '/'."""
 
@@ -71,13 +75,27 @@ class NotAStream(NoAnswer):
         super().__init__("malformed", detail, field=field)
 
 
+class _At(msgspec.Struct, frozen=True):
+    """A stream as it was at a position: its version then, and where its last event stands."""
+
+    stream: str
+    stream_id: int
+    version: int
+    position: int
+
+
+_Key = tuple[int, int]
+"""A stream's id and version: its events up to there never change."""
+
+
 class Answers:
     """A file of read models, open for reading. It must be a projection's, of this version."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
         self._connection = connection
-        self._statements: Recent[tuple[int, int, date], bytes] = Recent(STATEMENT_BYTES_KEPT_MAX)
+        self._statements: Recent[tuple[tuple[_Key, ...], date], bytes] = Recent(STATEMENT_BYTES_KEPT_MAX)
+        self._states: Recent[_Key, streams.State] = Recent(STATE_EVENTS_KEPT_MAX)
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -101,19 +119,19 @@ class Answers:
         with self._snapshot() as last:
             known_at = query.known_at
             position = last if known_at is None else self._position_at(microseconds(known_at), last)
-            found = self._connection.execute(
-                "SELECT stream, max(version) FROM events "
-                "WHERE stream = (SELECT id FROM streams WHERE name = ?) AND position <= ?",
-                (query.stream, position),
-            ).fetchone()
-            stream_id, version = found
-            if version is None:
+            found = self._at([query.stream], position)
+            if not found:
                 raise UnknownStream(query.stream, position=position)
-            made = self._statements.get((stream_id, version, on))
+            [one] = found
+            state = self._state(one)
+            beside = self._beside(state, position)
+            key = (tuple((each.stream_id, each.version) for each in (one, *beside)), on)
+            made = self._statements.get(key)
             if made is None:
-                entries = self._entries(stream_id, version)
-                made = statement.encode(statement.of(entries, stream=query.stream, on=on))
-                self._statements.put((stream_id, version, on), made, weight=len(made))
+                others = [self._state(each) for each in beside]
+                shown = statement.of_state(state, on=on, position=one.position, beside=others)
+                made = statement.encode(shown)
+                self._statements.put(key, made, weight=len(made))
         return _encode(
             StatementAnswer(statement=msgspec.Raw(made), position=position, known_at=query.known_at, on=on)
         )
@@ -188,6 +206,46 @@ class Answers:
                 self._connection.execute("ROLLBACK")
         except sqlite3.Error as error:
             raise ViewsUnfit(self.path, f"it cannot be read ({error})") from error
+
+    def _at(self, names: Iterable[str], position: int) -> list[_At]:
+        """Those of *names* of which something is recorded up to *position*, by name."""
+        rows = self._connection.execute(
+            "SELECT name, id, version, position FROM streams JOIN events ON stream = id AND version = "
+            "(SELECT max(version) FROM events WHERE stream = id AND position <= ?) "
+            "WHERE name IN (SELECT value FROM json_each(?)) ORDER BY name",
+            (position, msgspec.json.encode(list(names))),
+        )
+        return [_At(*row) for row in rows]
+
+    def _beside(self, state: streams.State, position: int) -> list[_At]:
+        """The streams that a statement of *state* looks at besides its own, as they were at *position*."""
+        if not isinstance(state, convention.State):
+            return []
+        return self._at({*known.leans_on(state), *self._aiding(state, position)}, position)
+
+    def _aiding(self, state: convention.State, position: int) -> Iterator[str]:
+        """The other conventions where a payer of this one gave the same beneficiary something: the last."""
+        pairs = known.aided(state)
+        if not pairs:
+            return
+        rows = self._connection.execute(
+            "SELECT name FROM aids JOIN streams ON stream = id WHERE position <= ? AND name <> ? "
+            "AND (payer, beneficiary) IN "
+            "(SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)) "
+            "GROUP BY name ORDER BY min(position) DESC LIMIT ?",
+            (position, state.stream, msgspec.json.encode(pairs), known.AIDING_MAX),
+        )
+        for (name,) in rows:
+            yield name
+
+    def _state(self, at: _At) -> streams.State:
+        """The stream folded up to its version then. Raises ViewsUnfit."""
+        key = (at.stream_id, at.version)
+        state = self._states.get(key)
+        if state is None:
+            state = statement.folded(at.stream, self._entries(*key))
+            self._states.put(key, state, weight=at.version)
+        return state
 
     def _entries(self, stream_id: int, version: int) -> list[Entry]:
         """The events of a stream up to a version. Raises ViewsUnfit for one that is not what was taken in."""

@@ -28,7 +28,7 @@ import msgspec
 
 from contracts import dates, envelope, subjects
 from contracts.envelope import Entry
-from services.domain import statement, streams
+from services.domain import known, statement, streams
 from services.projector.recent import Recent
 from services.projector.trouble import (
     DigestDiffers,
@@ -43,7 +43,7 @@ from services.projector.trouble import (
 )
 
 NAME: Final = "statements"
-VERSION: Final = f"1-{statement.RULES_VERSION}"
+VERSION: Final = f"2-{statement.RULES_VERSION}"
 """Raised with the tables; and new rules make other rows of the same events."""
 
 BACKLOG_EVENTS: Final = 1_000
@@ -51,6 +51,9 @@ BACKLOG_EVENTS: Final = 1_000
 
 STREAMS_KNOWN_MAX: Final = 50_000
 """Streams whose id and version are at hand; with more, all are forgotten and asked for again."""
+
+AIDS_KNOWN_MAX: Final = 50_000
+"""Pairs of a payer and a beneficiary, by stream, that are in the file for certain."""
 
 STATE_EVENTS_MAX: Final = 50_000
 """Events in the states held; one weighs some 2 kB."""
@@ -136,7 +139,9 @@ class Projection:
         self._whole = (position, self.digest, recorded_at)
         self._new_streams: list[tuple[int, str]] = []
         self._new_events: list[tuple[int, int, int, int, bytes]] = []
+        self._new_aids: list[tuple[str, str, int, int]] = []
         self._known: dict[str, tuple[int, int]] = {}
+        self._aids: set[tuple[known.Aid, int]] = set()
         self._states: Recent[int, streams.State] = Recent(STATE_EVENTS_MAX)
         self._next_id: int = connection.execute("SELECT coalesce(max(id), 0) FROM streams").fetchone()[0]
         self._knows_all = self._next_id == 0
@@ -311,6 +316,10 @@ class Projection:
         if meta.version == 1:
             self._new_streams.append((stream_id, meta.stream))
         self._new_events.append((meta.position, stream_id, meta.version, arrived.recorded_at, arrived.body))
+        for aid in known.aids(arrived.entry.fact):
+            if (aid, stream_id) not in self._aids:
+                self._aids.add((aid, stream_id))
+                self._new_aids.append((*aid, stream_id, meta.position))
         self._stale[stream_id] = meta.stream
         state = self._states.pop(stream_id)
         if state is None and meta.version == 1:
@@ -325,6 +334,11 @@ class Projection:
             self._connection.execute("BEGIN IMMEDIATE")
             self._insert("streams (id, name)", self._new_streams)
             self._insert("events (position, stream, version, recorded_at, body)", self._new_events)
+            self._connection.executemany(
+                "INSERT INTO aids (payer, beneficiary, stream, position) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT DO NOTHING",
+                self._new_aids,
+            )
             if refresh:
                 self._refresh()
             listed = position if refresh else self.listed
@@ -342,6 +356,9 @@ class Projection:
         self.position, self.digest, self.listed = position, digest, listed
         self._new_streams.clear()
         self._new_events.clear()
+        self._new_aids.clear()
+        if len(self._aids) > AIDS_KNOWN_MAX:
+            self._aids.clear()
 
     def _insert(self, table: str, rows: Sequence[tuple[object, ...]]) -> None:
         """*rows* into *table*, which is named with its columns."""

@@ -41,3 +41,12 @@ CREATE TABLE memberships (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX members_of_a_convention ON memberships (stream);
+
+-- In which streams one gives to another, and since which position: never taken back, for any past to be asked.
+CREATE TABLE aids (
+    payer TEXT NOT NULL,
+    beneficiary TEXT NOT NULL,
+    stream INTEGER NOT NULL REFERENCES streams (id),
+    position INTEGER NOT NULL,
+    PRIMARY KEY (payer, beneficiary, stream)
+) STRICT, WITHOUT ROWID;

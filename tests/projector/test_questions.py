@@ -340,7 +340,7 @@ async def test_the_status_tells_the_lag_and_the_digest(working: None, bus: Clien
     status = await questions.status(bus)
     assert (status.position, status.ledger_position, status.lag_events, status.lag_seconds) == (3, 3, 0, 0.0)
     assert status.digest == ledger.digest_at(3)
-    assert status.projection == f"statements 1-{statement.RULES_VERSION}"
+    assert status.projection == f"statements 2-{statement.RULES_VERSION}"
 
     # The beginning of a command is in LEDGER, and not shown.
     ledger.open_convention("b")
