@@ -471,6 +471,7 @@ class DeliberationAdopted(Fact, frozen=True):
     *authorises* names the capacity allowed to sign; *key* is how later facts
     refer to it; *withdrew* lists the members who left the vote, by capacity, and
     *interested* those said to have an interest in it (CGCT L2131-11), withdrawn or not.
+    *authorises_exit*: it decides whether the institution may leave by that way.
     """
 
     TYPE: ClassVar[str] = "convention.deliberation-adopted.v1"
@@ -486,6 +487,7 @@ class DeliberationAdopted(Fact, frozen=True):
     authorises: Line | None = None
     avenant: AvenantNumber | None = None
     interested: tuple[Line, ...] = ()
+    authorises_exit: Literal["denonciation", "resiliation"] | None = None
 
 
 class ActeTransmitted(Fact, frozen=True):

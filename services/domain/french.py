@@ -309,6 +309,10 @@ OCCASIONS: Final = {
 }
 """What makes something due, each time (contracts.terms.Happening)."""
 
+EXIT_QUESTIONS: Final = {
+    "denonciation": "porte sur la dénonciation",
+    "resiliation": "porte sur la résiliation",
+}
 TERMINATION_WAYS: Final = {
     "fault": "résiliation pour faute",
     "entities": "résiliation à l’initiative des entités",
@@ -1360,6 +1364,7 @@ def _deliberation(fact: DeliberationAdopted, n: Names) -> str:
     more += [f" ; intérêt à l’affaire : {list_in_words(fact.interested)}"] if fact.interested else []
     more += [f" ; n’a pas pris part au vote : {list_in_words(fact.withdrew)}"] if fact.withdrew else []
     more += [f" ; signature autorisée : {fact.authorises}"] if fact.authorises else []
+    more += [f" ; {EXIT_QUESTIONS[fact.authorises_exit]}"] if fact.authorises_exit else []
     more += [f" ; {avenant_in_words(fact.avenant)}"] if fact.avenant is not None else []
     decided = f"délibération{_reference(fact.reference)} {OUTCOMES[fact.outcome]}"
     return f"{decided}, {fact.organ} {n.of(fact.institution)} : {fact.about}{''.join(more)}"
