@@ -218,7 +218,7 @@ class Life(msgspec.Struct, frozen=True):
 
     def awaited(self, avenant: str, on: PartialDate | date) -> tuple[str, ...] | None:
         """
-        Who is bound by *avenant* and has not signed it for certain by a day; None where nobody is told to have.
+        Whom *avenant* binds and has not signed it for certain by a day; None where nobody is told to have.
 
         Many a paper cites an avenant and no signature: it is taken as concluded, at the
         word of whoever recorded it so. From the first signature on, all must have signed:

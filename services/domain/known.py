@@ -17,8 +17,8 @@ from contracts import events as facts
 from contracts.events import Event, Fact
 from contracts.subjects import parse_stream
 from contracts.terms import Condition
-from services.domain import agrement, convention, institution, text
-from services.domain.book import Held, in_order
+from services.domain import agrement, convention, french, institution, text
+from services.domain.book import Held, in_order, may_have_come
 from services.domain.convention import Life
 from services.domain.streams import State
 from services.domain.text import ClauseLine
@@ -97,6 +97,18 @@ def of(state: convention.State, on: date, others: Iterable[State] = ()) -> Known
                 institutions[slug] = other
     read = text.of(live, state.life, on)
     return Known(on, state, live, read.in_force, agrements, conventions, institutions, read.pending)
+
+
+def names(known: Known) -> dict[str, str]:
+    """
+    What to call whom on the day, for a sentence in French (french.sentence takes it).
+
+    Institutions by their own name where it is known, or else as the papers of the day write it.
+    """
+    told = (held for held in known.live if may_have_come(held.effective_on, known.on))
+    written = french.names_from((known.state.stream, held.effective_on, held.fact) for held in told)
+    own = ((slug, institution.name_on(state.book, known.on)) for slug, state in known.institutions.items())
+    return written | {slug: name for slug, name in own if name is not None}
 
 
 def leans_on(state: convention.State) -> tuple[str, ...]:

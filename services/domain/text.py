@@ -62,7 +62,7 @@ Articles = dict[str, tuple[ClauseLine, ...]]
 
 
 class Text(msgspec.Struct, frozen=True):
-    """The clauses in force on a day, and those of avenants that wait for a signature; in the paper's order."""
+    """The clauses in force on a day, and those of avenants that wait for a signature."""
 
     in_force: tuple[ClauseLine, ...] = ()
     pending: tuple[ClauseLine, ...] = ()
