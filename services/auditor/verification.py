@@ -24,9 +24,10 @@ from nats.aio.msg import Msg
 from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from contracts import envelope, subjects
+from contracts.envelope import Entry
 from eventstore.sqlite import SqliteReader
 from eventstore.store import Head, Recorded, StoreCorrupted
-from services.domain import statement
+from services.domain import convention, known, statement, streams
 
 PAGE_EVENTS: Final = 1_000
 MESSAGE_SECONDS_MAX: Final = 10.0
@@ -179,18 +180,23 @@ def _compare(event: Recorded, message: Msg, *, origin: str) -> None:
 
 
 async def statements(reader: SqliteReader, ask: Ask, *, head: Head, on: date) -> AsyncIterator[Step]:
-    """Fold every stream anew and compare with what *ask* brings, on the day *on*. Raises Difference."""
-    names: dict[str, None] = {}
-    position = 0
-    while position < head.position:
-        page = await reader.read_all(after=position, events_max=PAGE_EVENTS)
-        names |= dict.fromkeys(event.stream for event in page)
-        position = page[-1].position
+    """
+    Fold every stream anew and compare with what *ask* brings, on the day *on*. Raises Difference.
+
+    What a statement takes from other streams is folded anew too, up to the answer's position.
+    """
+    told = _Told()
+    await told.read(reader, to=head.position)
+    names = tuple(told.streams)
     for done, stream in enumerate(names, 1):
         answered = await ask(stream, on, head.position)
-        events = [event for event in await reader.read(stream) if event.position <= answered.position]
-        entries = [envelope.decode(event.body) for event in events]
-        anew = statement.encode(statement.of(entries, stream=stream, on=on))
+        await told.read(reader, to=answered.position)
+        entries = await _entries(reader, stream, answered.position)
+        beside = {}
+        for name in told.beside(statement.folded(stream, entries), answered.position):
+            if others := await _entries(reader, name, answered.position):
+                beside[name] = others
+        anew = statement.encode(statement.of(entries, stream=stream, on=on, beside=beside))
         if anew != answered.statement:
             expected, found = _first_difference(anew, answered.statement)
             raise Difference(
@@ -203,6 +209,43 @@ async def statements(reader: SqliteReader, ask: Ask, *, head: Head, on: date) ->
             )
         yield Step(done, len(names))
         await asyncio.sleep(0)
+
+
+class _Told:
+    """What the ledger tells up to *position*: its streams, and since when who gives to whom in which."""
+
+    def __init__(self) -> None:
+        self.position = 0
+        self.streams: dict[str, None] = {}
+        self._aids: dict[known.Aid, dict[str, int]] = {}
+
+    async def read(self, reader: SqliteReader, *, to: int) -> None:
+        """Read on, as far as *to*."""
+        while self.position < to:
+            page = await reader.read_all(after=self.position, events_max=PAGE_EVENTS)
+            for event in page:
+                self.streams[event.stream] = None
+                for aid in known.aids(envelope.decode(event.body).fact):
+                    self._aids.setdefault(aid, {}).setdefault(event.stream, event.position)
+            self.position = page[-1].position
+
+    def beside(self, state: streams.State, position: int) -> list[str]:
+        """The streams that a statement of *state* looks at, as they were at *position*, by name."""
+        if not isinstance(state, convention.State):
+            return []
+        first: dict[str, int] = {}
+        for aid in known.aided(state):
+            for stream, since in self._aids.get(aid, {}).items():
+                first[stream] = min(since, first.get(stream, since))
+        aiding = [name for name in first if first[name] <= position and name != state.stream]
+        last = sorted(aiding, key=first.__getitem__, reverse=True)[: known.AIDING_MAX]
+        return sorted({*known.leans_on(state), *last})
+
+
+async def _entries(reader: SqliteReader, stream: str, position: int) -> list[Entry]:
+    """The events of *stream* up to *position*, none where it began later or never."""
+    events = await reader.read(stream)
+    return [envelope.decode(event.body) for event in events if event.position <= position]
 
 
 def _first_difference(expected: bytes, found: bytes) -> tuple[str, str]:

@@ -15,13 +15,12 @@ from uuid import UUID
 import pytest
 from typer.testing import CliRunner, Result
 
-from contracts import envelope
+from contracts.queries import StatementQuery
 from eventstore import sqlite
 from eventstore.store import Command, Recorded
-from services import runtime
+from services import questions, runtime
 from services.auditor import verification
 from services.cli import app
-from services.domain import statement
 from services.registrar.service import attend
 from tests.cli.conftest import Demo, registre
 from tests.conftest import NatsServer
@@ -369,12 +368,15 @@ async def test_verify_tells_when_ledger_has_more_than_the_store(
 
 async def test_verify_names_the_statement_that_is_not_the_replays(demo: Demo) -> None:
     today = datetime.now(UTC).date()
-    async with sqlite.reading(demo.data / "ledger.db") as reader:
+    async with (
+        sqlite.reading(demo.data / "ledger.db") as reader,
+        runtime.connected(demo.url, "auditor") as bus,
+    ):
         head = await reader.head()
 
         async def answers(stream: str, on: date, position: int) -> verification.Answered:
-            entries = [envelope.decode(event.body) for event in await reader.read(stream)]
-            body = statement.encode(statement.of(entries, stream=stream, on=on))
+            query = StatementQuery(stream, on=on, at_least_position=position)
+            body = bytes((await questions.statement_answer(bus, query)).statement)
             if stream == f"convention/{NOTE}":
                 body = body.replace(b'"phase":"projet"', b'"phase":"en-vigueur"')
             return verification.Answered(body, position)

@@ -16,7 +16,7 @@ from contracts.dates import parse
 from contracts.events import AgrementGranted, InstitutionRegistered
 from contracts.queries import EventsQuery, ListPage, ListQuery, StatementQuery
 from services import questions, runtime
-from services.domain import statement
+from services.domain import convention, known, statement
 from services.projector import answers, projector
 from services.questions import NotAnswered
 from tests.cli.conftest import registre
@@ -34,10 +34,17 @@ async def working(nats_server: NatsServer, bus: Client, tmp_path: Path) -> Async
 
 
 def expected(ledger: Ledger, stream: str, *, on: date = TODAY, position: int | None = None) -> bytes:
-    """The statement that the domain makes of the bytes up to *position*."""
-    entries = [envelope.decode(message.body) for message in ledger.messages[:position]]
-    ours = [entry for entry in entries if entry.envelope.stream == stream]
-    return statement.encode(statement.of(ours, stream=stream, on=on))
+    """The statement that the domain makes of the bytes up to *position*, beside what it leans on."""
+    told: dict[str, list[envelope.Entry]] = {}
+    for message in ledger.messages[:position]:
+        entry = envelope.decode(message.body)
+        told.setdefault(entry.envelope.stream, []).append(entry)
+    state = statement.folded(stream, told[stream])
+    pairs = set(known.aided(state))
+    aiding = [name for name in told if any(pairs & {*known.aids(entry.fact)} for entry in told[name])]
+    leaning = known.leans_on(state) if isinstance(state, convention.State) else ()
+    beside = {name: told[name] for name in {*leaning, *aiding} - {stream} if name in told}
+    return statement.encode(statement.of(told[stream], stream=stream, on=on, beside=beside))
 
 
 async def test_what_is_recorded_shows_to_whoever_knows_its_position(working: None, bus: Client) -> None:
