@@ -12,7 +12,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -29,7 +29,7 @@ from rich.text import Text
 from contracts import dates, envelope
 from contracts.commands import Recording, Refusal, Unchanged
 from contracts.queries import EventsQuery, ListQuery, StatementAnswer, StatementQuery
-from contracts.subjects import parse_stream
+from contracts.subjects import is_fictional, parse_stream
 from eventstore import sqlite
 from eventstore.store import StoreError
 from services import asking, dossiers, embedded_nats, pages, processes, questions, runtime
@@ -507,8 +507,7 @@ async def _import(url: str, files: Sequence[Path], *, as_json: bool) -> int:
     refused = False
     async with _bus(url) as bus:
         await _check_origin(bus, read)
-        for dossier in read:
-            outcomes = await _bring_in(bus, dossier)
+        async for dossier, outcomes in _brought_in(bus, read):
             refused = refused or any(one.outcome == "refused" for one in outcomes)
             if as_json:
                 _print_bytes(*map(msgspec.json.encode, outcomes))
@@ -528,20 +527,50 @@ async def _check_origin(bus: Client, read: Sequence[dossiers.Dossier]) -> None:
             )
 
 
-async def _bring_in(bus: Client, dossier: dossiers.Dossier) -> list[Outcome]:
-    outcomes: list[Outcome] = []
+async def _brought_in(
+    bus: Client, read: Sequence[dossiers.Dossier]
+) -> AsyncIterator[tuple[dossiers.Dossier, list[Outcome]]]:
+    """Each dossier with what became of its commands: one file after the other, made-up lives all together."""
+    timed = any(command.sent_at for dossier in read for command in dossier.commands)
+    for together in [read] if timed else [[dossier] for dossier in read]:
+        for told in zip(together, await _bring_in(bus, together), strict=True):
+            yield told
+
+
+async def _bring_in(bus: Client, read: Sequence[dossiers.Dossier]) -> list[list[Outcome]]:
+    """What became of the commands of each dossier, sent in the order of their time; up to a refusal in it."""
+    outcomes: dict[str, list[Outcome]] = {dossier.file: [] for dossier in read}
+    positions: dict[str, dict[tuple[str, int], int]] = {dossier.file: {} for dossier in read}
+    clock: datetime | None = None
     with _progress("commands") as progress:
-        for command in progress.track(dossier.commands, description=dossier.name):
-            outcome = await _bring_in_one(bus, dossier.file, command)
-            outcomes.append(outcome)
-            if outcome.outcome == "refused":
-                break
-    return outcomes
+        name = ", ".join(dossier.name for dossier in read)
+        for dossier, command in progress.track(dossiers.in_order(read), description=name):
+            told = outcomes[dossier.file]
+            if told and told[-1].outcome == "refused":
+                continue
+            if command.sent_at is not None and command.sent_at != clock:
+                clock = await asking.set_clock(bus, command.sent_at)
+            told.append(await _bring_in_one(bus, dossier.file, command, positions[dossier.file]))
+            positions[dossier.file].update(_positions(command, told[-1]))
+    return [outcomes[dossier.file] for dossier in read]
 
 
-async def _bring_in_one(bus: Client, file: str, command: dossiers.Command) -> Outcome:
+def _positions(command: dossiers.Command, outcome: Outcome) -> dict[tuple[str, int], int]:
+    """Where each fact of *command* stands; nothing where that cannot be told: some were known before."""
+    first, last = outcome.first_position, outcome.last_position
+    if first is None or last is None or last - first + 1 != command.facts:
+        return {}
+    return {(command.key, number): first + number - 1 for number in range(1, command.facts + 1)}
+
+
+async def _bring_in_one(
+    bus: Client, file: str, command: dossiers.Command, positions: Mapping[tuple[str, int], int]
+) -> Outcome:
     try:
-        answer = await _asked(bus, command)
+        request = command.asking(positions)
+        answer = await _asked(bus, command, request)
+    except dossiers.EntryUnknown as error:
+        return Outcome(file, command.line, command.key, command.stream, "refused", message=str(error))
     except asking.RefusedByRegistrar as error:
         path = error.refusal.fields[0].path if error.refusal.fields else "$"
         line = command.line_of(path)
@@ -568,11 +597,11 @@ def _without_internals(refusal: Refusal) -> str:
     return f"{refusal.message} ({refusal.code})"
 
 
-async def _asked(bus: Client, command: dossiers.Command) -> Recording | Unchanged:
+async def _asked(bus: Client, command: dossiers.Command, request: bytes) -> Recording | Unchanged:
     """The registrar's answer; asked again with the same id where the outcome is unknown."""
     for attempt in range(1, ATTEMPTS_MAX + 1):
         try:
-            return await asking.ask(bus, command.recorded_by, command.stream, command.request)
+            return await asking.ask(bus, command.recorded_by, command.stream, request)
         except asking.OutcomeUnknown:
             if attempt == ATTEMPTS_MAX:
                 raise
@@ -852,6 +881,7 @@ async def _demo(data: Path, folder: Path, port: int, *, once: bool) -> None:
             "REGISTRE_VIEWS": str(data / "views"),
             "REGISTRE_ORIGIN": read[0].origin,
             "REGISTRE_NATS_URL": url,
+            **_made_up_time(read),
         }
         services = processes.running(processes.SERVICES, environment, ready=_answers(url), logs=data / "logs")
         await stack.enter_async_context(services)
@@ -860,6 +890,14 @@ async def _demo(data: Path, folder: Path, port: int, *, once: bool) -> None:
         if not once:
             _tell_where(url, data)
             await asyncio.Event().wait()
+
+
+def _made_up_time(read: Sequence[dossiers.Dossier]) -> dict[str, str]:
+    """Where the clock of a ledger of made-up cases stands at first; nothing for any other."""
+    if not is_fictional(read[0].origin):
+        return {}
+    sent = [command.sent_at for dossier in read for command in dossier.commands if command.sent_at]
+    return {"REGISTRE_CLOCK": min(sent).isoformat()}
 
 
 def _demo_dossiers(folder: Path) -> list[dossiers.Dossier]:
@@ -878,8 +916,7 @@ def _demo_dossiers(folder: Path) -> list[dossiers.Dossier]:
 async def _demonstrate(url: str, read: Sequence[dossiers.Dossier]) -> None:
     async with _bus(url) as bus:
         position = 0
-        for dossier in read:
-            outcomes = await _bring_in(bus, dossier)
+        async for dossier, outcomes in _brought_in(bus, read):
             _tell_outcomes(dossier, outcomes)
             if any(one.outcome == "refused" for one in outcomes):
                 raise Complaint(f"{dossier.file} was refused")

@@ -9,6 +9,11 @@ false are booleans, and all else is text. No date, float or null is guessed.
 Each command of a dossier has an id made from the dossier's instant, its name
 and the command's key: importing the file again asks the same, and records
 nothing twice. Changing a command that was recorded is refused by the registrar.
+
+A fact about an entry names the command and the fact of this file that made it:
+at which position it stands is known once it is recorded. A cas fictif says when
+each command is sent, for whoever sets the clock of its ledger; no command carries
+that, and a dossier of a real ledger may not say it.
 """
 
 import difflib
@@ -80,8 +85,32 @@ class DossierWrong(Exception):
         self.problems = tuple(problems)
 
 
+class EntryUnknown(Exception):
+    """Raised when a command speaks of an entry that this file's own commands did not record."""
+
+    def __init__(self, entry: "EntryNamed") -> None:
+        super().__init__(
+            f"fact {entry.number} of the command {entry.command!r} has no position of this file's making: it "
+            "was refused, or recorded before by another command"
+        )
+        self.entry = entry
+
+
+class EntryNamed(msgspec.Struct, frozen=True):
+    """The fact at *index* of a command speaks of the entry that fact *number* (from 1) of *command* made."""
+
+    index: int
+    command: str
+    number: int
+
+
 class Command(msgspec.Struct, frozen=True):
-    """One declaration: who asks, in which stream, the bytes to send, and where the file says it."""
+    """
+    One declaration: who asks, in which stream, and where the file says it.
+
+    *request* has the bytes to send, but for the entries it speaks of; *sent_at*
+    is when, in a cas fictif.
+    """
 
     key: str
     stream: str
@@ -90,6 +119,33 @@ class Command(msgspec.Struct, frozen=True):
     request: bytes
     line: int
     lines: Mapping[str, int]
+    sent_at: datetime | None = None
+    entries: tuple[EntryNamed, ...] = ()
+
+    @property
+    def facts(self) -> int:
+        """How many facts it declares."""
+        return len(_decode_declaration(self.request).facts)
+
+    def asking(self, positions: Mapping[tuple[str, int], int]) -> bytes:
+        """
+        The bytes to send, once *positions* tells where facts of earlier commands stand, by key and number.
+
+        Raises EntryUnknown.
+        """
+        if not self.entries:
+            return self.request
+        declaration = _decode_declaration(self.request)
+        facts = list(declaration.facts)
+        for entry in self.entries:
+            position = positions.get((entry.command, entry.number))
+            if position is None:
+                raise EntryUnknown(entry)
+            data = {**msgspec.json.decode(facts[entry.index].data), "entry": position}
+            facts[entry.index] = msgspec.structs.replace(
+                facts[entry.index], data=msgspec.Raw(msgspec.json.encode(data))
+            )
+        return _encode_declaration(msgspec.structs.replace(declaration, facts=tuple(facts)))
 
     def line_of(self, path: str) -> int:
         """The line of the field that a refusal names ('$.facts[0].data.party'), or of what holds it."""
@@ -108,10 +164,11 @@ class Dossier(msgspec.Struct, frozen=True):
     @property
     def facts(self) -> int:
         """How many facts it declares."""
-        return sum(len(_decode_declaration(command.request).facts) for command in self.commands)
+        return sum(command.facts for command in self.commands)
 
 
 _decode_declaration = msgspec.json.Decoder(Declaration, dec_hook=dates.decode).decode
+_encode_declaration = msgspec.json.Encoder(enc_hook=dates.encode).encode
 
 
 def read(path: Path) -> Dossier:
@@ -126,23 +183,38 @@ def check(paths: Sequence[Path]) -> tuple[list[Dossier], list[Problem]]:
     """
     Everything that is wrong with the files at *paths*, and the dossiers in which nothing is.
 
-    They are judged in order by the rules of the ledger, as if each were recorded
-    in an empty one of its origin: a file may go on from those before it.
+    They are judged in the order of sending by the rules of the ledger, as if each
+    were recorded in an empty one of its origin: a file may go on from those before it.
     Nothing is sent and nothing written.
     """
     ledgers: dict[str, _Rehearsal] = {}
-    sound: list[Dossier] = []
+    files = [_read(path) for path in paths]
+    to_play = [
+        (dossier, place, command)
+        for place, (dossier, rehearsed, _) in enumerate(files)
+        if dossier is not None
+        for command in rehearsed
+    ]
+    for dossier, place, rehearsed in sorted(to_play, key=lambda one: _when(one[2].command)):
+        ledger = ledgers.setdefault(dossier.origin, _Rehearsal(dossier.origin))
+        files[place][2].extend(ledger.play(dossier.file, rehearsed))
     problems: list[Problem] = []
-    for path in paths:
-        dossier, rehearsed, found = _read(path)
-        if dossier is not None:
-            ledger = ledgers.setdefault(dossier.origin, _Rehearsal(dossier.origin))
-            for command in rehearsed:
-                found += ledger.play(dossier.file, command)
-            if not found:
-                sound.append(dossier)
+    for _, _, found in files:
         problems += sorted(set(found))[: PROBLEMS_MAX - len(problems)]
-    return sound, problems
+    return [dossier for dossier, _, found in files if dossier is not None and not found], problems
+
+
+def in_order(read: Sequence[Dossier]) -> list[tuple[Dossier, Command]]:
+    """The commands in the order to send them: file after file, but cas fictifs as their time goes."""
+    commands = [(dossier, command) for dossier in read for command in dossier.commands]
+    return sorted(commands, key=lambda one: _when(one[1]))
+
+
+def _when(command: Command) -> datetime:
+    return command.sent_at or _BEFORE_ALL
+
+
+_BEFORE_ALL: Final = datetime.min.replace(tzinfo=UTC)
 
 
 # -- what the file says
@@ -153,6 +225,7 @@ class _CommandInFile(msgspec.Struct, forbid_unknown_fields=True):
     stream: str
     facts: Annotated[list[dict[str, Any]], msgspec.Meta(min_length=1, max_length=FACTS_MAX)]
     recorded_by: InstitutionId | None = None
+    sent_at: Instant | None = None
 
 
 class _DossierInFile(msgspec.Struct, forbid_unknown_fields=True):
@@ -185,6 +258,8 @@ def _read(path: Path) -> tuple[Dossier | None, list[_Rehearsed], list[Problem]]:
     if written is None:
         return None, [], problems
     keys: dict[str, int] = {}
+    numbers: dict[str, int] = {}
+    sent_at: datetime | None = None
     rehearsed = []
     for index, value in enumerate(written.commands):
         root = f"$.commands[{index}]"
@@ -197,24 +272,72 @@ def _read(path: Path) -> tuple[Dossier | None, list[_Rehearsed], list[Problem]]:
             line = tree.line_of(f"{root}.key")
             problems.append(Problem(file, line, message, "a key is used once in a dossier"))
         keys.setdefault(command.key, tree.line_of(root))
-        made, found = _command(file, tree, written, command, root)
+        untimely = _untimely(written, command, sent_at)
+        if untimely is not None:
+            problems.append(Problem(file, tree.line_of(f"{root}.sent_at"), *untimely))
+        sent_at = command.sent_at or sent_at
+        made, found = _command(file, tree, written, command, root, sent_at, numbers)
         problems += found
+        numbers.setdefault(command.key, len(command.facts))
         if made is not None:
             rehearsed.append(made)
     commands = tuple(each.command for each in rehearsed)
     return Dossier(file, written.dossier, written.title, written.origin, commands), rehearsed, problems
 
 
+def _untimely(
+    written: _DossierInFile, command: _CommandInFile, earlier: datetime | None
+) -> tuple[str, str] | None:
+    """What is wrong with when a command is sent, after those sent by *earlier*, and against which rule."""
+    if not subjects.is_fictional(written.origin):
+        if command.sent_at is None:
+            return None
+        return (
+            f"the ledger {written.origin} records when it is really told: leave sent_at out",
+            f"only a cas fictif, whose ledger's name ends in {subjects.FICTIONAL_ENDING}, says when",
+        )
+    if command.sent_at is None and earlier is None:
+        return (
+            "the first command of a cas fictif says when it is sent: sent_at: 2026-01-05T09:00:00Z",
+            "the clock of its ledger stands where it is set",
+        )
+    if command.sent_at is not None and earlier is not None and command.sent_at < earlier:
+        message = (
+            f"this command is sent at {command.sent_at.isoformat()}, and one before it at "
+            f"{earlier.isoformat()}: put it in its place"
+        )
+        return message, "time runs forward only"
+    return None
+
+
 def _command(
-    file: str, tree: "_Tree", written: _DossierInFile, command: _CommandInFile, root: str
+    file: str,
+    tree: "_Tree",
+    written: _DossierInFile,
+    command: _CommandInFile,
+    root: str,
+    sent_at: datetime | None,
+    earlier: Mapping[str, int],
 ) -> tuple[_Rehearsed | None, list[Problem]]:
+    """One command, *earlier* being the number of facts of those before it, by key."""
     problems: list[Problem] = []
     facts: list[Declared] = []
+    entries: list[EntryNamed] = []
     proposed: list[tuple[int, Proposed]] = []
     for place, value in enumerate(command.facts):
-        declared, fact, faults = _fact(value)
+        declared, fact, named, faults = _fact(value)
+        if named is not None and named.command not in earlier:
+            message = f"no command before this one has the key {named.command!r}"
+            faults.append(FieldAtFault("$.entry_of", message))
+        elif named is not None and named.fact > earlier[named.command]:
+            message = (
+                f"the command {named.command!r} has {earlier[named.command]} facts: none is fact {named.fact}"
+            )
+            faults.append(FieldAtFault("$.entry_of", message))
         problems += (_problem(file, tree, fault, f"{root}.facts[{place}]") for fault in faults)
         if declared is not None and fact is not None and not faults:
+            if named is not None:
+                entries.append(EntryNamed(len(facts), named.command, named.fact))
             facts.append(declared)
             proposed.append((place, Proposed(fact, declared.effective_on, declared.on_behalf_of)))
     try:
@@ -227,8 +350,7 @@ def _command(
     if not facts:
         return None, problems
     command_id = _command_id(written, command.key)
-    declaration = Declaration(command_id=command_id, facts=tuple(facts), channel="import")
-    request = msgspec.json.encode(declaration, enc_hook=dates.encode)
+    request = _encode_declaration(Declaration(command_id=command_id, facts=tuple(facts), channel="import"))
     line = tree.line_of(root)
     if len(request) > REQUEST_BYTES_MAX:
         message = f"the command {command.key!r} has {len(request)} bytes: split it in two"
@@ -241,6 +363,8 @@ def _command(
         request=request,
         line=line,
         lines=tree.under(root),
+        sent_at=sent_at,
+        entries=tuple(entries),
     )
     return _Rehearsed(made, written.prepared_at, tuple(proposed)), problems
 
@@ -255,9 +379,11 @@ def _command_id(written: _DossierInFile, key: str) -> str:
     return str(UUID(int=high << 64 | low))
 
 
-def _fact(value: dict[str, Any]) -> tuple[Declared | None, Any, list[FieldAtFault]]:
-    """One fact of a command, decoded by the contracts, and every fault in it."""
+def _fact(value: dict[str, Any]) -> tuple[Declared | None, Any, "_EntryInFile | None", list[FieldAtFault]]:
+    """One fact of a command, decoded by the contracts; the entry that it names; and every fault in it."""
     data = value.get("data", {})
+    if "entry_of" in value and isinstance(data, dict):
+        data = {"entry": _TO_BE_KNOWN, **data}
     convert = partial(msgspec.convert, type=_DeclaredInFile, dec_hook=dates.decode)
     written, faults = _decoded(convert, value)
     tag = value.get("type")
@@ -269,10 +395,22 @@ def _fact(value: dict[str, Any]) -> tuple[Declared | None, Any, list[FieldAtFaul
         except UnknownTag:
             faults.append(FieldAtFault("$.type", _unknown_tag(tag)))
     if written is None or fact is None:
-        return None, None, faults
+        return None, None, None, faults
     # As the file has it: a fact in an old shape keeps its old tag, and the registrar reads it in today's.
     raw = msgspec.Raw(msgspec.json.encode(data))
-    return Declared(written.type, written.effective_on, raw, written.on_behalf_of), fact, faults
+    declared = Declared(written.type, written.effective_on, raw, written.on_behalf_of)
+    return declared, fact, written.entry_of, faults
+
+
+_TO_BE_KNOWN: Final = 1
+"""In place of a position, until the entry that is named has one."""
+
+
+class _EntryInFile(msgspec.Struct, forbid_unknown_fields=True):
+    """Which entry: the one that fact number *fact*, from 1, of the command with that key made."""
+
+    command: Key
+    fact: Annotated[int, msgspec.Meta(ge=1)] = 1
 
 
 class _DeclaredInFile(msgspec.Struct, forbid_unknown_fields=True):
@@ -282,6 +420,7 @@ class _DeclaredInFile(msgspec.Struct, forbid_unknown_fields=True):
     effective_on: dates.PartialDate
     data: dict[str, Any] = {}
     on_behalf_of: InstitutionId | None = None
+    entry_of: _EntryInFile | None = None
 
 
 def _unknown_tag(tag: str) -> str:
@@ -428,12 +567,24 @@ class _Rehearsal:
         self._origin = origin
         self._position = 0
         self._states: dict[str, streams.State] = {}
+        self._positions: dict[str, dict[tuple[str, int], int]] = {}
 
     def play(self, file: str, rehearsed: _Rehearsed) -> Iterator[Problem]:
         """The problems of one command. What is refused is left out, and the rest is judged without it."""
         command = rehearsed.command
         state = self._states.get(command.stream) or streams.initial(command.stream)
-        left = list(rehearsed.proposed)
+        positions = self._positions.setdefault(file, {})
+        found = dict(enumerate(rehearsed.proposed))
+        for named in command.entries:
+            place, one = found.pop(named.index)
+            position = positions.get((named.command, named.number))
+            if position is None:
+                line = command.line_of(f"$.facts[{place}].entry_of")
+                yield Problem(file, line, str(EntryUnknown(named)), "an entry is one that this file made")
+                continue
+            fact = msgspec.structs.replace(one.fact, entry=position)
+            found[named.index] = (place, msgspec.structs.replace(one, fact=fact))
+        left = [found[index] for index in sorted(found)]
         decided: Sequence[Proposed] = ()
         while left:
             try:
@@ -447,10 +598,11 @@ class _Rehearsal:
                 break
         for ordinal, one in enumerate(decided, 1):
             self._position += 1
+            place = next(place for place, other in left if other is one)
+            positions[command.key, place + 1] = self._position
             entry = self._entry(rehearsed, state, one, ordinal=ordinal, count=len(decided))
             size_bytes = len(encode(entry.envelope))
             if size_bytes > EVENT_BYTES_MAX:
-                place = next(place for place, other in left if other is one)
                 message = f"this fact makes an event of {size_bytes} bytes: say it in several facts"
                 rule = f"an event has at most {EVENT_BYTES_MAX} bytes"
                 yield Problem(file, command.line_of(f"$.facts[{place}]"), message, rule)
