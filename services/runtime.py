@@ -38,6 +38,7 @@ from nats.errors import MaxPayloadError, NoRespondersError
 from nats.micro.request import ERROR_CODE_HEADER, ERROR_HEADER
 from nats.micro.request import Request as MicroRequest
 from nats.micro.service import EndpointStats
+from nats.protocol.parser import Parser
 
 from contracts.commands import Refusal
 
@@ -370,6 +371,53 @@ Says whether it took it; else it goes the library's way. It must neither wait no
 """
 
 
+class _Frames(Parser):
+    """
+    The library's parser, handed one whole frame at a time, and none of those that are taken.
+
+    It looks for each kind of frame in turn, and moves all that is still to come for each it has
+    read: three quarters of its time.
+    """
+
+    def __init__(self, bus: "Bus", takers: Mapping[bytes, Taker]) -> None:
+        super().__init__(bus)
+        self._takers = takers
+
+    async def parse(self, data: bytes = b"") -> None:
+        """Take in what the connection read; what has not come whole waits. Raises ProtocolError."""
+        data = bytes(self.buf) + data
+        self.buf.clear()
+        at = 0
+        while (line := data.find(b"\r\n", at)) >= 0:
+            # (H)MSG subject subscription [reply] [bytes of headers] bytes, and those; others are a line.
+            words = data[at:line].split(b" ")
+            end, take = line, None
+            if len(words) >= _MESSAGES.get(words[0], sys.maxsize) and words[-1].isdigit():
+                end = line + 2 + int(words[-1])
+                if len(data) < end + 2:
+                    break
+                take = self._takers.get(words[2])
+            if take is None or not take(*_message(words, data[line + 2 : end])):
+                await super().parse(data[at : end + 2])
+            at = end + 2
+        self.buf += data[at:]
+
+
+_MESSAGES: Final = {b"MSG": 4, b"HMSG": 5}
+"""How many words the first line has of each that says no reply subject."""
+
+
+def _message(words: Sequence[bytes], content: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+    """What a taker is shown of a frame."""
+    headers_bytes = int(words[-2]) if words[0] == b"HMSG" else 0
+    reply = words[3] if len(words) > _MESSAGES[words[0]] else b""
+    return words[1], reply, content[headers_bytes:], content[:headers_bytes]
+
+
+def _number(subscription: int) -> bytes:
+    return str(subscription).encode()
+
+
 class Bus(Client):
     """
     The library's client, and a shorter way in for messages that come by the thousand.
@@ -381,7 +429,8 @@ class Bus(Client):
 
     def __init__(self) -> None:
         super().__init__()
-        self._takers: dict[int, Taker] = {}
+        self._takers: dict[bytes, Taker] = {}
+        self._ps = _Frames(self, self._takers)
 
     @contextlib.asynccontextmanager
     async def tapped(self, subject: str, take: Taker) -> AsyncIterator[None]:
@@ -396,15 +445,10 @@ class Bus(Client):
 
     def tap(self, subject: str, take: Taker) -> None:
         """Show every message of the subscriptions to *subject* to *take* first, as long as they last."""
-        self._takers |= {sid: take for sid, found in self._subs.items() if found.subject == subject}
-
-    async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
-        take = self._takers.get(sid)
-        if take is None or not take(subject, reply, data, headers or b""):
-            await super()._process_msg(sid, subject, reply, data, headers)
+        self._takers |= {_number(sid): take for sid, sub in self._subs.items() if sub.subject == subject}
 
     def _remove_sub(self, sid: int, max_msgs: int = 0) -> None:
-        self._takers.pop(sid, None)
+        self._takers.pop(_number(sid), None)
         super()._remove_sub(sid, max_msgs)
 
 

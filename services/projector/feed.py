@@ -53,8 +53,6 @@ _FROM_A_STREAM: Final = b"$JS.ACK."
 _STATUS: Final = b"NATS/1.0 "
 _HEARTBEAT: Final = b"100"
 _PENDING: Final = b"\r\nNats-Pending-Messages:"
-_DIGEST: Final = f"\r\n{subjects.DIGEST_HEADER}:".encode()
-_ORIGIN: Final = f"\r\n{subjects.ORIGIN_HEADER}:".encode()
 
 log = structlog.get_logger()
 
@@ -237,9 +235,9 @@ class _Consumer:
         if status == _HEARTBEAT:
             return
         # A request has ended: at its time, with its bytes, or for good.
-        pending = _header(headers, _PENDING)
-        if pending:
-            self._asked -= int(pending)
+        _, is_told, rest = headers.partition(_PENDING)
+        if is_told:
+            self._asked -= int(rest.partition(b"\r\n")[0])
         elif self._doubt is None:
             self._doubt = description.decode() or f"status {status.decode()}"
 
@@ -257,16 +255,7 @@ class _Consumer:
         self._next = sequence + 1
         self.ledger_position = sequence + pending
         self._arrived_bytes += len(body)
-        self._arrived.append(Published(sequence, body, _header(headers, _DIGEST), _header(headers, _ORIGIN)))
-
-
-def _header(headers: bytes, start: bytes) -> str:
-    """The value of the header whose line begins with *start*, '' where there is none."""
-    at = headers.find(start)
-    if at < 0:
-        return ""
-    at += len(start)
-    return headers[at : headers.find(b"\r\n", at)].strip().decode(errors="replace")
+        self._arrived.append(Published(sequence, body, headers))
 
 
 def _place(reply: bytes) -> tuple[int, int]:

@@ -75,12 +75,26 @@ _encode_summary = msgspec.json.Encoder(enc_hook=dates.encode, order="sorted").en
 
 
 class Published(msgspec.Struct, frozen=True, gc=False):
-    """A message of LEDGER: its sequence, its bytes, and the digest and origin in its headers, or ''."""
+    """A message of LEDGER: its sequence, its bytes, and its headers as they came."""
 
     sequence: int
     body: bytes
-    digest: str
-    origin: str
+    headers: bytes
+
+    @property
+    def digest(self) -> str:
+        """The running digest that was published with it, '' for none."""
+        return _header(self.headers, subjects.DIGEST_HEADER)
+
+    @property
+    def origin(self) -> str:
+        """The ledger it was published for, '' for none."""
+        return _header(self.headers, subjects.ORIGIN_HEADER)
+
+
+def _header(headers: bytes, name: str) -> str:
+    _, found, rest = headers.partition(f"\r\n{name}:".encode())
+    return rest.partition(b"\r\n")[0].strip().decode(errors="replace") if found else ""
 
 
 class Interrupted(Exception):
@@ -129,7 +143,7 @@ class Projection:
         self.position: int = position
         self.listed: int = listed
         self.digest: bytes = digest or b""
-        self.origin: str | None = origin
+        self._belong(origin)
         # What was checked, which is ahead of what is whole by the beginning of a command.
         self._read_position: int = position
         self._read_digest: bytes = self.digest
@@ -260,19 +274,35 @@ class Projection:
 
     def _linked(self, message: Published) -> bytes:
         """The running digest after *message*."""
+        if self.origin is None:
+            return self._read_in_full(message)
+        digest = sha256(self._read_digest + message.body)
+        # The relay's own writing of both is looked for; who wrote anything else is asked what it says.
+        labelled = f"\r\n{subjects.DIGEST_HEADER}: {digest.hexdigest()}\r\n".encode() in message.headers
+        if labelled and self._origin_line in message.headers:
+            return digest.digest()
+        return self._read_in_full(message)
+
+    def _read_in_full(self, message: Published) -> bytes:
+        """The running digest after *message*, the first of all or one that is labelled in another way."""
         position = message.sequence
         if not message.digest or not message.origin:
             missing = subjects.ORIGIN_HEADER if message.digest else subjects.DIGEST_HEADER
             raise Unlabelled(position, header=missing)
         if self.origin is None:
-            self.origin = message.origin
+            self._belong(message.origin)
             self._read_digest = genesis(message.origin)
         if message.origin != self.origin:
-            raise OtherLedger(position, origin=self.origin, found=message.origin)
+            raise OtherLedger(position, origin=str(self.origin), found=message.origin)
         digest = sha256(self._read_digest + message.body)
         if digest.hexdigest() != message.digest:
             raise DigestDiffers(position, computed=digest.hexdigest(), published=message.digest)
         return digest.digest()
+
+    def _belong(self, origin: str | None) -> None:
+        """Be of the ledger *origin* from now on; None before its first event."""
+        self.origin = origin
+        self._origin_line = f"\r\n{subjects.ORIGIN_HEADER}: {origin}\r\n".encode()
 
     def _versioned(self, meta: envelope.Envelope) -> int:
         """The id of the event's stream, now at the event's version."""

@@ -35,9 +35,16 @@ from tests.projector.ledgers import TODAY, Ledger, Message, payment
 
 def published(messages: Iterable[Message], *, after: int = 0) -> list[Published]:
     return [
-        Published(after + number, message.body, message.digest, message.origin)
+        Published(after + number, message.body, headers(message))
         for number, message in enumerate(messages, 1)
     ]
+
+
+def headers(message: Message) -> bytes:
+    """As they stand on the wire; those that are '' are absent."""
+    labels = {"Registre-Digest": message.digest, "Registre-Origin": message.origin}
+    lines = [f"{name}: {value}\r\n" for name, value in labels.items() if value]
+    return f"NATS/1.0\r\n{''.join(lines)}\r\n".encode()
 
 
 def dump(path: Path) -> dict[str, list[Any]]:

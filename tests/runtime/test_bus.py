@@ -3,16 +3,22 @@ The bus, with a real server: a connection that waits, comes back and drains; que
 """
 
 import asyncio
+import itertools
 import json
 import signal
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from os import kill
+from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from nats.aio.msg import Msg
+from nats.errors import ProtocolError
+from nats.protocol.parser import Parser
 from structlog.testing import capture_logs
 
 from contracts.commands import FieldAtFault, Refusal
@@ -140,6 +146,74 @@ async def test_what_is_tapped_comes_as_it_was_sent_and_past_a_restart_of_the_ser
         await bus.publish("tapped", b"three")
         await there_and_back(bus)
         assert len(taken) == many
+
+
+@given(st.data())
+def test_what_is_tapped_and_what_is_not_come_as_the_library_reads_them_however_it_is_cut(
+    data: st.DataObject,
+) -> None:
+    """The oracle is the library's own parser, given the same bytes whole."""
+    frames = data.draw(st.lists(FRAMES, max_size=12))
+    sent = b"".join(frames)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(sent)), max_size=8)))
+    pieces = [sent[start:end] for start, end in itertools.pairwise([0, *cuts, len(sent)])]
+    alone, tapping = Heard(), Heard()
+    asyncio.run(Parser(alone).parse(sent))
+    parser = runtime._Frames(tapping, {b"7": tapping.take})  # type: ignore[arg-type]
+    for piece in pieces:
+        asyncio.run(parser.parse(piece))
+    assert tapping.messages == alone.messages
+    assert tapping.taken == [message for message in alone.messages if message[0] == 7]
+    assert tapping.pings == alone.pings
+    assert not parser.buf
+
+
+class Heard:
+    """What a parser tells its client: every message, which of them were taken, and the PINGs."""
+
+    def __init__(self) -> None:
+        self.messages = list[tuple[Any, ...]]()
+        self.taken = list[tuple[Any, ...]]()
+        self.pings = 0
+
+    def take(self, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> bool:
+        message = (7, subject, reply, data, headers)
+        self.messages.append(message)
+        self.taken.append(message)
+        return True
+
+    async def _process_msg(
+        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None
+    ) -> None:
+        self.messages.append((sid, subject, reply, data, headers or b""))
+
+    async def _process_ping(self) -> None:
+        self.pings += 1
+
+
+def _frame(subscription: int, reply: str, headers: str, body: bytes) -> bytes:
+    head = f"NATS/1.0\r\n{headers}\r\n".encode() if headers else b""
+    sizes = f"{len(head)} {len(head) + len(body)}" if head else str(len(body))
+    line = f"{'H' if head else ''}MSG a.subject {subscription} {reply and reply + ' '}{sizes}\r\n"
+    return line.encode() + head + body + b"\r\n"
+
+
+FRAMES = st.one_of(
+    st.builds(
+        _frame,
+        st.sampled_from([7, 8, 77]),
+        st.sampled_from(["", "a.reply"]),
+        st.sampled_from(["", "Key: value\r\n"]),
+        st.binary(max_size=40) | st.sampled_from([b"\r\n", b"MSG a.subject 7 2\r\n", b"PING\r\n"]),
+    ),
+    st.sampled_from([b"PING\r\n", b"+OK\r\n"]),
+)
+
+
+async def test_a_line_of_no_protocol_is_an_error_of_the_protocol() -> None:
+    for line in (b"MSG 5\r\n", b"MSG a 7 x\r\n", b"HELLO\r\n"):
+        with pytest.raises(ProtocolError):
+            await runtime._Frames(Heard(), {}).parse(line)  # type: ignore[arg-type]
 
 
 async def there_and_back(bus: Bus) -> None:
