@@ -1,28 +1,18 @@
 """
-A statement, a list, an event, as lines for a terminal, a file or a printer.
-
-Pure: what to show comes in, lines of styled text come out; nothing here knows
-whether there is a terminal. Lines are broken here and not by the terminal's
-library, which breaks at no-break spaces too and would cut an amount in two.
-
-States are words, never a colour alone: without colours nothing is lost.
+The page of a statement: of a convention, an agrément or an institution.
 """
 
 import re
-import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime
-from itertools import zip_longest
-from typing import Final, Literal
+from datetime import datetime
+from typing import Final
 
 from contracts import envelope
-from contracts.dates import PartialDate
-from contracts.queries import ListRow
 from contracts.terms import AdvancePlan, InstalmentPlan, LumpSum, NoPeriod, PeriodFrom, PeriodOf
 from services.domain import french
 from services.domain.book import Come
-from services.domain.french import Names, date_in_words, euros, typeset
+from services.domain.french import euros, typeset
 from services.domain.money import MoneyLine
 from services.domain.statement import (
     AgrementStatement,
@@ -37,28 +27,24 @@ from services.domain.statement import (
     Statement,
 )
 from services.domain.text import ClauseLine
-
-Style = Literal["", "title", "heading", "label", "good", "open", "bad", "soft"]
-Segment = tuple[str, Style]
-Line = tuple[Segment, ...]
-Cell = tuple[str, Style, int]
-"""A text, its style, and the width it is wrapped to."""
-
-WIDTH_MIN: Final = 60
-WIDTH_MAX: Final = 110
-"""Longer lines are no easier to read, however wide the window."""
+from services.pages.layout import (
+    DASH,
+    EMPTY,
+    PHASE_STYLES,
+    Line,
+    Page,
+    Segment,
+    Style,
+    cited,
+    clocks,
+    entries,
+    instant,
+    on_day,
+    trimmed,
+)
 
 PAYING: Final = (InstalmentPlan, AdvancePlan, LumpSum)
 MONEY_TABLE_WIDTH: Final = 92
-EMPTY: Line = ()
-DASH: Final = "–"
-
-PHASE_STYLES: Final[dict[str, Style]] = {
-    "en-vigueur": "good",
-    "signe": "good",
-    "resilie": "bad",
-    "denonce": "bad",
-}
 FACTS_UNDER: Final[tuple[tuple[Section, str], ...]] = (
     ("documents", "Documents, assurances et contrôles"),
     ("reunions", "Réunions"),
@@ -100,115 +86,25 @@ def statement(
 
     *full* false leaves out the clauses and the journal: what remains fits a screen or two.
     """
-    page = _Page(names, max(WIDTH_MIN, min(width, WIDTH_MAX)))
-    clocks = _clocks(shown.on, known_at, position)
+    page = _Statement(names, width)
+    told = clocks(shown.on, known_at, position)
     match shown:
         case ConventionStatement():
-            yield from page.convention(shown, clocks, full=full)
+            yield from page.convention(shown, told, full=full)
         case AgrementStatement():
-            yield from page.agrement(shown, clocks)
+            yield from page.agrement(shown, told)
         case InstitutionStatement():
-            yield from page.institution(shown, clocks)
+            yield from page.institution(shown, told)
 
 
-def conventions(rows: Iterable[ListRow], *, names: Mapping[str, str], on: date, width: int) -> Iterator[Line]:
-    """A list of conventions: title, state, term, parties."""
-    page = _Page(names, max(WIDTH_MIN, min(width, WIDTH_MAX)))
-    yield ((f"Conventions, telles qu’en vigueur le {_day(on)}", "title"),)
-    none = True
-    for row in rows:
-        none = False
-        yield EMPTY
-        yield from page.paragraph(row.title, "heading")
-        state = typeset(french.PHASES[row.phase])
-        nature = french.capitalised(french.NATURES.get(row.nature, row.nature))
-        yield from page.row("Nature", nature)
-        yield from page.row("État", state, PHASE_STYLES.get(row.phase, "open"))
-        if row.ends_on is not None:
-            yield from page.row("Terme", date_in_words(row.ends_on))
-        yield from page.row("Parties", ", ".join(page.names.bare(party) for party in row.parties) or DASH)
-        yield from page.row("Référence", row.stream, "soft")
-    if none:
-        yield EMPTY
-        yield (("Aucune convention.", ""),)
-
-
-def event(entry: envelope.Entry, *, names: Mapping[str, str], width: int) -> Iterator[Line]:
-    """One event: its position, its day, what it says, and who recorded it when."""
-    page = _Page(names, max(WIDTH_MIN, min(width, WIDTH_MAX)))
-    recorded = _instant(entry.recorded_at)
-    who = page.names.bare(entry.envelope.actor)
-    whose = entry.envelope.on_behalf_of
-    behalf = f", pour {page.names.bare(whose)}" if whose else ""
-    yield from page.told(
-        entry.position,
-        entry.effective_on,
-        french.sentence(entry.fact, names),
-        [f"{entry.envelope.stream}, enregistré le {recorded} par {who}{behalf}"],
-    )
-
-
-def _clocks(on: date, known_at: datetime | None, position: int) -> str:
-    known = "à ce jour" if known_at is None else f"le {_instant(known_at)}"
-    return typeset(f"Telle qu’en vigueur le {_day(on)}, telle que connue {known} (position n° {position})")
-
-
-def _day(day: date) -> str:
-    return date_in_words(PartialDate.of(day))
-
-
-def _instant(instant: datetime) -> str:
-    return f"{_day(instant.date())} à {instant:%H}\N{NO-BREAK SPACE}h\N{NO-BREAK SPACE}{instant:%M} (UTC)"
-
-
-class _Page:
-    """The blocks of a page of one width."""
-
-    def __init__(self, names: Mapping[str, str], width: int) -> None:
-        self.mapping = names
-        self.names = Names(names)
-        self.width = width
-
-    # -- blocks
-
-    def paragraph(self, text: str, style: Style = "", *, indent: int = 0) -> Iterator[Line]:
-        for line in _wrapped(text, self.width - indent):
-            yield ((" " * indent + line, style),)
-
-    def heading(self, text: str) -> Iterator[Line]:
-        yield EMPTY
-        yield ((text.upper(), "heading"),)
-
-    def row(self, label: str, text: str, style: Style = "", *, label_width: int = 14) -> Iterator[Line]:
-        """A label, and a text beside it."""
-        yield from self.cells((label, "label", label_width), (text, style, self.width - label_width - 4))
-
-    def cells(self, *cells: Cell, indent: int = 2) -> Iterator[Line]:
-        """Texts side by side, each wrapped to its own width."""
-        columns = [_wrapped(text, width) for text, _, width in cells]
-        for parts in zip_longest(*columns, fillvalue=""):
-            segments: list[Segment] = [(" " * indent, "")]
-            for part, (_, style, width) in zip(parts, cells, strict=True):
-                segments += [(part, style), (" " * (width - len(part) + 2), "")]
-            yield _trimmed(segments)
-
-    def told(
-        self, position: int, when: PartialDate, sentence: str, notes: Sequence[str], style: Style = ""
-    ) -> Iterator[Line]:
-        """A fact of a journal: its number, its day, its sentence, and small print below."""
-        number = f"n°\N{NO-BREAK SPACE}{position}"
-        day = "date inconnue" if when.precision == "unknown" else date_in_words(when)
-        rest = self.width - 32
-        yield from self.cells((number, "soft", 7), (day, "", 17), (sentence, style, rest))
-        for note in notes:
-            for line in _wrapped(note, rest):
-                yield ((" " * 30 + line, "soft"),)
+class _Statement(Page):
+    """The sections of the page of a statement."""
 
     # -- a convention
 
-    def convention(self, shown: ConventionStatement, clocks: str, *, full: bool) -> Iterator[Line]:
+    def convention(self, shown: ConventionStatement, told: str, *, full: bool) -> Iterator[Line]:
         yield from self.paragraph(shown.title or shown.stream, "title")
-        yield from self.paragraph(clocks, "soft")
+        yield from self.paragraph(told, "soft")
         yield EMPTY
         yield from self.identity(shown)
         yield from self.parties(shown.parties)
@@ -261,15 +157,15 @@ class _Page:
             )
 
     def duration(self, shown: ConventionStatement) -> str:
-        cited = shown.duration_article
-        where = "" if cited is None else f" ({_cited(cited)})"
+        article = shown.duration_article
+        where = "" if article is None else f" ({cited(article)})"
         if shown.starts_on and shown.ends_on:
             return f"{french.period_in_words(shown.starts_on, shown.ends_on)}{where}"
         if shown.ends_on:
             return f"{french.until_in_words(shown.ends_on)}{where}"
         for clause in shown.clauses:
             # The paper counts from a day that is not known: its words are all there is to say.
-            if clause.article == cited and isinstance(clause.term, PeriodFrom | PeriodOf | NoPeriod):
+            if clause.article == article and isinstance(clause.term, PeriodFrom | PeriodOf | NoPeriod):
                 words = french.term_in_words(clause.term, self.mapping)
                 return french.capitalised(words.removeprefix(typeset("Durée : "))) + where
         if shown.starts_on:
@@ -289,7 +185,7 @@ class _Page:
             if party.is_party == "no":
                 answer, style = "n’est pas partie ce jour-là", "soft"
             elif party.until is not None:
-                answer = f"{answer}, retrait {_on(party.until)}"
+                answer = f"{answer}, retrait {on_day(party.until)}"
             title = f"{name}, {french.ROLES[party.role]}"
             yield from self.cells((title, "", left), (answer, style, self.width - left - 4))
             if any(line.signed_on for line in party.signatories):
@@ -356,7 +252,7 @@ class _Page:
             yield EMPTY
             head: list[Segment] = [(f"  {'exercice':<10}", "label")]
             head += [(f"{name:>{column}}", "label") for name, _ in MONEY_COLUMNS]
-            yield _trimmed(head)
+            yield trimmed(head)
         for payer, beneficiary in dict.fromkeys((line.payer, line.beneficiary) for line in lines):
             whom = f"{french.capitalised(self.names.the(payer))} {self._to(beneficiary)}"
             yield from self.paragraph(whom, indent=2)
@@ -399,7 +295,7 @@ class _Page:
             yield from self.heading("Avenants")
         for avenant in avenants:
             name = french.capitalised(french.avenant_in_words(avenant.number))
-            title = f"{name}, effet {_on(avenant.effective_on)}{_COMES[avenant.come]}"
+            title = f"{name}, effet {on_day(avenant.effective_on)}{_COMES[avenant.come]}"
             yield from self.paragraph(typeset(title), indent=2)
             for change in avenant.changes:
                 words = french.capitalised(french.change_in_words(change, self.mapping))
@@ -457,7 +353,7 @@ class _Page:
             yield from self.heading("Ce que les intéressés n’ont pas confirmé")
         for verb, words, style in (("contesté", contested, "bad"), ("non confirmé", awaited, "open")):
             for who, positions in words.items():
-                text = typeset(f"{verb} par {self.names.the(who)} : {_entries(positions)}")
+                text = typeset(f"{verb} par {self.names.the(who)} : {entries(positions)}")
                 yield from self.paragraph(french.capitalised(text), _style(style), indent=2)
         if shown.cancelled:
             yield from self.heading("Saisies annulées ou remplacées")
@@ -478,7 +374,7 @@ class _Page:
             yield from self.paragraph(typeset(f"Tous enregistrés par {who}."), "soft", indent=2)
         for line in lines:
             fact = envelope.decode_fact(line.type, line.fact)
-            recorded = f"enregistré le {_instant(line.recorded_at)}" if line.recorded_at else "enregistré"
+            recorded = f"enregistré le {instant(line.recorded_at)}" if line.recorded_at else "enregistré"
             whose = f", pour {self.names.bare(line.on_behalf_of)}" if line.on_behalf_of else ""
             notes = _come_notes(line)
             if fact.source is not None:
@@ -498,11 +394,11 @@ class _Page:
 
     # -- agréments and institutions
 
-    def agrement(self, shown: AgrementStatement, clocks: str) -> Iterator[Line]:
+    def agrement(self, shown: AgrementStatement, told: str) -> Iterator[Line]:
         slug = shown.stream.partition("/")[2]
         yield from self.paragraph(f"Agrément {self.names.of(slug)}", "title")
         yield from self.paragraph(
-            clocks.replace("Telle ", "Tel ").replace("telle que connue", "tel que connu"), "soft"
+            told.replace("Telle ", "Tel ").replace("telle que connue", "tel que connu"), "soft"
         )
         yield EMPTY
         style: Style = "good" if shown.standing == "granted" else "open"
@@ -517,9 +413,9 @@ class _Page:
         yield from self.papers_and_words(shown)
         yield from self.journal(shown.journal)
 
-    def institution(self, shown: InstitutionStatement, clocks: str) -> Iterator[Line]:
+    def institution(self, shown: InstitutionStatement, told: str) -> Iterator[Line]:
         yield from self.paragraph(shown.name or shown.stream, "title")
-        yield from self.paragraph(clocks, "soft")
+        yield from self.paragraph(told, "soft")
         yield EMPTY
         if shown.kind:
             kind = french.capitalised(french.INSTITUTION_KINDS[shown.kind])
@@ -550,54 +446,15 @@ def _in_order(clause: ClauseLine) -> tuple[tuple[int, ...], int]:
     return tuple(int(part) for part in number[0].split(".") if part) if number else (), clause.position
 
 
-def _cited(article: str) -> str:
-    word, _, number = article.partition(" ")
-    return (
-        french.avenant_in_words(number) if word == "avenant" and number else french.article_in_words(article)
-    )
-
-
 def _style(style: str) -> Style:
     return "bad" if style == "bad" else "open"
-
-
-def _on(when: PartialDate) -> str:
-    return "à une date inconnue" if when.precision == "unknown" else french.day_in_words(when)
 
 
 def _come_notes(line: JournalLine) -> list[str]:
     return ["à venir"] if line.come == "no" else []
 
 
-def _entries(positions: Sequence[int]) -> str:
-    """Positions as a register cites them: fait n° 3, faits n° 3 à 7 et 12."""
-    runs: list[list[int]] = []
-    for position in sorted(positions):
-        if runs and position == runs[-1][-1] + 1:
-            runs[-1].append(position)
-        else:
-            runs.append([position])
-    parts = []
-    for run in runs:
-        parts += [f"{run[0]} à {run[-1]}"] if len(run) > 2 else [str(one) for one in run]
-    return f"fait{'s' if len(positions) > 1 else ''} n° {french.list_in_words(parts)}"
-
-
 def _amount(line: MoneyLine, field: str, column: int) -> Segment:
     cents = getattr(line, field)
     text = euros(cents).removesuffix("\N{NO-BREAK SPACE}€") if cents else DASH
     return f"{text:>{column}}", "" if cents else "soft"
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, max(width, 12), break_on_hyphens=False) or [""]
-
-
-def _trimmed(segments: list[Segment]) -> Line:
-    """*segments* without the spaces at the end of the line."""
-    while segments and not segments[-1][0].rstrip(" "):
-        segments.pop()
-    if segments:
-        text, style = segments[-1]
-        segments[-1] = (text.rstrip(" "), style)
-    return tuple(segments)
