@@ -32,7 +32,7 @@ from contracts.institutions import (
     parse_acte,
 )
 from contracts.subjects import SLUG
-from contracts.terms import AnyTerm, Cents, Count, Exercice, Key, Line
+from contracts.terms import AnyTerm, Cents, Count, Exercice, Key, Line, Service
 
 Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
 Number = Annotated[str, msgspec.Meta(min_length=1, max_length=60)]
@@ -269,9 +269,6 @@ class RepresentativeChanged(Fact, frozen=True):
 
 
 # -- agrement/<institution>: the agrément of a centre social
-
-Service = Annotated[str, msgspec.Meta(pattern=r"^[A-Z][A-Z0-9-]{1,19}$(?!\n)")]
-"""AGC, ACF, EVS, and what comes after 2027: reference data, not an enumeration in code."""
 
 
 class AgrementRequested(Fact, frozen=True):

@@ -31,6 +31,9 @@ Exercice = Annotated[int, msgspec.Meta(ge=1900, le=2200)]
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 
+Service = Annotated[str, msgspec.Meta(pattern=r"^[A-Z][A-Z0-9-]{1,19}$(?!\n)")]
+"""AGC, ACF, EVS, and what comes after 2027: reference data, not an enumeration in code."""
+
 
 class Term(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="kind"):
     """One rule of an instrument."""
@@ -355,12 +358,17 @@ class Meetings(Term, frozen=True, tag="meetings"):
 
 
 class Condition(Term, frozen=True, tag="condition"):
-    """What the partnership, a payment or a membership depends on, outside the parties' hands."""
+    """
+    What the partnership, a payment or a membership depends on, outside the parties' hands.
+
+    *services*: of an agrément, the types that do, any one of them; any type where the paper names none.
+    """
 
     of: Literal["partnership", "payments", "membership"]
     requires: Literal["agrement", "instrument", "deliberation", "documents"]
     holder: InstitutionId
     words: Line
+    services: tuple[Service, ...] = ()
 
 
 # -- how it ends, who may join

@@ -13,9 +13,9 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from contracts.dates import PartialDate
-from contracts.events import EVENTS, AgrementGranted, Event, Fact, Service
+from contracts.events import EVENTS, AgrementGranted, Event, Fact
 from contracts.institutions import InstitutionId
-from contracts.terms import Line
+from contracts.terms import Line, Service
 
 
 class AgrementGrantedV1(Fact, frozen=True):

@@ -116,24 +116,46 @@ def _check_decision(state: State, proposed: Proposed, fact: int) -> None:
 
 def covers(book: Book) -> tuple[Cover, ...]:
     """The periods granted, by their first day."""
-    found = [
-        Cover(
-            held.fact.services,
-            held.fact.granted_by,
+    return course(book).covers
+
+
+class Course(msgspec.Struct, frozen=True):
+    """An agrément for questions about many days: its periods by their first day, and what befell it."""
+
+    covers: tuple[Cover, ...] = ()
+    events: tuple[Held, ...] = ()
+
+
+def course(book: Book) -> Course:
+    """The course that the live facts of *book* tell."""
+    found: list[Cover] = []
+    events: list[Held] = []
+    for held in book.live():
+        fact = held.fact
+        if not isinstance(fact, facts.AgrementGranted | facts.AgrementRenewed):
+            events.append(held)
+            continue
+        cover = Cover(
+            fact.services,
+            fact.granted_by,
             held.effective_on,
-            held.fact.starts_on,
-            held.fact.ends_on,
+            fact.starts_on,
+            fact.ends_on,
             held.position,
-            isinstance(held.fact, facts.AgrementRenewed),
-            held.fact.reference,
+            isinstance(fact, facts.AgrementRenewed),
+            fact.reference,
         )
-        for held in book.live()
-        if isinstance(held.fact, facts.AgrementGranted | facts.AgrementRenewed)
-    ]
-    return tuple(sorted(found, key=lambda cover: (cover.starts_on.sort_key, cover.position)))
+        found.append(cover)
+    found.sort(key=lambda cover: (cover.starts_on.sort_key, cover.position))
+    return Course(tuple(found), tuple(events))
 
 
 def standing(book: Book, on: date) -> Standing:
+    """Whether the centre holds its agrément on *on*, as its book tells (standing_in)."""
+    return standing_in(course(book), on)
+
+
+def standing_in(told: Course, on: date) -> Standing:
     """
     Whether the centre holds its agrément on *on*, judged at the facts' effective dates.
 
@@ -142,44 +164,49 @@ def standing(book: Book, on: date) -> Standing:
     begun: what was granted before stays suspended until then, and a period decided
     before a suspension is suspended with the rest.
     """
-    withdrawn = _stands(book, facts.AgrementWithdrawn, on)
+    withdrawn = _stands(told, facts.AgrementWithdrawn, on)
     if withdrawn:
         return "withdrawn"
-    inside = [_inside(cover, on) for cover in covers(book)]
+    inside = [_inside(cover, on) for cover in told.covers]
     if True in inside:
-        suspended = _stands(book, facts.AgrementSuspended, on)
+        suspended = _stands(told, facts.AgrementSuspended, on)
         if withdrawn is None or suspended is None:
             return "undetermined"
         return "suspended" if suspended else "granted"
-    if _stands(book, facts.AgrementLapsed, on):
+    if has_lapsed(told, on):
         return "lapsed"
     if None in inside:
         return "undetermined"
-    if inside and any(cover.ends_on.before(on) for cover in covers(book)):
+    if any(cover.ends_on.before(on) for cover in told.covers):
         return "lapsed"
-    requested = _stands(book, facts.AgrementRequested, on)
+    requested = _stands(told, facts.AgrementRequested, on)
     return "undetermined" if requested is None else "requested" if requested else "none"
+
+
+def has_lapsed(told: Course, on: date) -> Answer:
+    """Whether a lapse is recorded that no later period has made good."""
+    return _stands(told, facts.AgrementLapsed, on)
 
 
 def _inside(cover: Cover, on: date) -> Answer:
     return _all((cover.starts_on.reached(on), _not(cover.ends_on.before(on))))
 
 
-def _stands(book: Book, kind: type[facts.Event], on: date) -> Answer:
+def _stands(told: Course, kind: type[facts.Event], on: date) -> Answer:
     """Whether a fact of *kind* has come by *on* and nothing has ended it."""
     return _any(
-        _all((held.effective_on.reached(on), _not(_ended(book, held, on))))
-        for held in book.live()
+        _all((held.effective_on.reached(on), _not(_ended(told, held, on))))
+        for held in told.events
         if isinstance(held.fact, kind)
     )
 
 
-def _ended(book: Book, ended: Held, on: date) -> Answer:
+def _ended(told: Course, ended: Held, on: date) -> Answer:
     """Whether a lifting, or a later grant whose period has begun, has put an end to *ended* by *on*."""
-    grants = [_all((_begun(cover, on), _decided(cover).after(ended.effective_on))) for cover in covers(book)]
+    grants = [_all((_begun(cover, on), decided_on(cover).after(ended.effective_on))) for cover in told.covers]
     lifted = [
         held.effective_on.reached(on)
-        for held in book.live()
+        for held in told.events
         if isinstance(ended.fact, facts.AgrementSuspended)
         and isinstance(held.fact, facts.AgrementSuspensionLifted)
         # Nobody lifts what is not suspended: where the dates do not tell, the suspension came before.
@@ -189,11 +216,11 @@ def _ended(book: Book, ended: Held, on: date) -> Answer:
 
 
 def _begun(cover: Cover, on: date) -> Answer:
-    return _all((cover.starts_on.reached(on), _decided(cover).reached(on)))
+    return _all((cover.starts_on.reached(on), decided_on(cover).reached(on)))
 
 
-def _decided(cover: Cover) -> PartialDate:
-    # Where the paper leaves the day of the decision open, the period begins no earlier than it.
+def decided_on(cover: Cover) -> PartialDate:
+    """The day of the decision; where the paper leaves it open, the period begins no earlier than it."""
     return cover.starts_on if cover.effective_on.precision == "unknown" else cover.effective_on
 
 

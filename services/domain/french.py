@@ -346,6 +346,16 @@ STANDINGS: Final = {
     "lapsed": "Agrément arrivé à son terme",
     "undetermined": "Indéterminé : il manque des dates pour le dire",
 }
+GAPS: Final = {
+    "never-granted": "aucun agrément enregistré",
+    "before": "avant la première période accordée",
+    "between": "entre deux périodes accordées",
+    "after": "après la dernière période accordée",
+    "suspended": "agrément suspendu",
+    "withdrawn": "agrément retiré",
+    "lapsed": "agrément échu, non renouvelé",
+    "uncertain": "indéterminé : il manque des dates pour le dire",
+}
 PAPERS: Final = {
     "jointe": "pièce jointe",
     "annoncee": "pièce annoncée",
@@ -667,7 +677,7 @@ def _term(term: AnyTerm, n: Names) -> str:
                 if term.requires_instrument
                 else ""
             )
-            amount = f"{_share(term.share, n)}, {_due(term.due)}"
+            amount = f"{_share(term.share, n)}, {due_in_words(term.due)}"
             return f"avance versée par {n.the(term.payer)} : {amount}{condition}"
         case LumpSum():
             condition = f", sous condition : {term.conditional_on}" if term.conditional_on else ""
@@ -686,7 +696,7 @@ def _term(term: AnyTerm, n: Names) -> str:
             return f"restitution {n.to(term.payer)} par {n.the(term.beneficiary)} : {what}{stop}"
         case Obligation():
             to = f" envers {n.all(term.creditors)}" if term.creditors else ""
-            when = f", {_due(term.due)}" if term.due else ""
+            when = f", {due_in_words(term.due)}" if term.due else ""
             gate = " ; les versements en dépendent" if term.gates_payments else ""
             gate += f" ; vaut {LEGAL_DUTIES[term.legal]}" if term.legal else ""
             often = RECURRENCES[term.recurrence]
@@ -699,8 +709,7 @@ def _term(term: AnyTerm, n: Names) -> str:
         case Meetings():
             return _meetings(term, n)
         case Condition():
-            what = f"{CONDITION_MEANS[term.requires]} ({n.bare(term.holder)})"
-            return f"condition pour {CONDITION_OBJECTS[term.of]} : {what} ; {term.words}"
+            return _condition(term, n)
         case Denunciation():
             anniversary = " à chaque échéance anniversaire" if term.at_anniversary else ""
             addressees = " à toutes les autres parties" if term.to_all_others else ""
@@ -733,6 +742,12 @@ def _term(term: AnyTerm, n: Names) -> str:
             assert_never(term)
 
 
+def _condition(term: Condition, n: Names) -> str:
+    what = f"{CONDITION_MEANS[term.requires]} ({n.bare(term.holder)})"
+    types = f", {list_in_words(term.services)}" if term.services else ""
+    return f"condition pour {CONDITION_OBJECTS[term.of]} : {what}{types} ; {term.words}"
+
+
 def _meetings(term: Meetings, n: Names) -> str:
     most = term.at_most_per_year
     if most is None:
@@ -759,7 +774,7 @@ def _instalment(instalment: Instalment, n: Names) -> str:
     )
     other = instalment.other_reading
     reading = f" ({other.label} : {_share(other.share, n)})" if other else ""
-    return f"{instalment.label}, {_due(instalment.due)} : {amount}{fallback}{reading}"
+    return f"{instalment.label}, {due_in_words(instalment.due)} : {amount}{fallback}{reading}"
 
 
 def _share(share: Share, n: Names) -> str:
@@ -783,7 +798,8 @@ def _fraction(numerator: int, denominator: int) -> str:
     return f"{numerator}/{denominator}"
 
 
-def _due(due: Due) -> str:
+def due_in_words(due: Due) -> str:
+    """When something is due, as the paper says it: avant le 30 août de l’exercice précédent, sans délai."""
     if due.on is not None:
         return day_in_words(due.on)
     if due.each_year is not None:
