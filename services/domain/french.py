@@ -337,6 +337,67 @@ DOUBTS: Final = {
     "debut-imprecis": "le début n’est pas connu au jour près",
     "deliberation-non-datee": "la délibération n’est pas datée",
 }
+INSTALMENT_KINDS: Final = {
+    "instalment": "part de la subvention",
+    "advance": "avance",
+    "lump-sum": "forfait",
+}
+INSTALMENT_STATES: Final = {
+    "not-computable": "pas encore calculable",
+    "to-come": "à venir",
+    "without-date": "sans date",
+    "due": "à payer",
+    "paid-in-part": "payé en partie",
+    "paid": "payé",
+    "nothing-due": "rien à payer",
+    "overpaid": "trop payé",
+    "blocked": "bloqué",
+    "suspended": "suspendu",
+    "stopped": "arrêté",
+    "overdue": "en retard",
+}
+OBLIGATION_STATES: Final = {
+    "to-come": "à venir",
+    "due": "à faire",
+    "met": "fait",
+    "met-late": "fait en retard",
+    "overdue": "en retard",
+    "waived": "dispense",
+    "undetermined": "indéterminé",
+    "without-date": "sans date",
+    "continuous": "en continu",
+    "uncovered": "non couvert",
+}
+MEETING_STATES: Final = {
+    "to-come": "à venir",
+    "due": "à tenir",
+    "met": "tenu",
+    "missing": "il en manque",
+    "too-many": "il y en a trop",
+    "undetermined": "indéterminé",
+    "on-demand": "sur demande",
+}
+EXITS: Final = {
+    "denonciation": "dénonciation",
+    "resiliation-faute": "résiliation pour faute",
+    "resiliation-entites": "résiliation à l’initiative des entités",
+    "resiliation": "résiliation",
+}
+NOTICE_STATES: Final = {
+    "running": "délai en cours",
+    "satisfied": "suivie d’effet",
+    "unheeded": "restée sans effet",
+    "run-out": "délai écoulé",
+    "undetermined": "indéterminé",
+}
+ENDS: Final = {
+    "resiliation": "résiliation",
+    "denonciation": "dénonciation",
+    "expiry": "terme",
+    "closing": "clôture du dossier",
+    "renewal": "renouvellement",
+    "prorogation": "prorogation",
+}
 STANDINGS: Final = {
     "none": "Aucun agrément enregistré",
     "requested": "Demande en cours",

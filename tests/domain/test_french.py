@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 import pytest
@@ -38,7 +38,7 @@ from contracts.terms import (
     NoPassingOn,
     Share,
 )
-from services.domain import agrement, french, phase
+from services.domain import agrement, exits, french, obligations, phase, schedule
 
 NBSP = "\N{NO-BREAK SPACE}"
 THIN = "\N{NARROW NO-BREAK SPACE}"
@@ -173,12 +173,24 @@ def test_a_sentence_says_the_name_and_not_the_slug() -> None:
         assert SLUG not in french.sentence(fact, ALL_NAMES)
 
 
+def hint(kind: type, field: str) -> Any:
+    """The words that a field of a struct may be."""
+    return get_type_hints(kind)[field]
+
+
 @pytest.mark.parametrize(
     "table, words",
     [
         (french.PHASES, phase.Phase),
         (french.STANDINGS, agrement.Standing),
         (french.PRECISIONS, dates.Precision),
+        (french.INSTALMENT_KINDS, hint(schedule.InstalmentLine, "kind")),
+        (french.INSTALMENT_STATES, schedule.InstalmentState),
+        (french.OBLIGATION_STATES, obligations.ObligationState),
+        (french.MEETING_STATES, hint(obligations.MeetingsLine, "state")),
+        (french.EXITS, hint(exits.ExitWay, "kind")),
+        (french.NOTICE_STATES, hint(exits.NoticeCourse, "state")),
+        (french.ENDS, hint(exits.EndLine, "kind")),
     ],
 )
 def test_every_word_of_the_program_has_its_french(table: dict[str, str], words: Any) -> None:
