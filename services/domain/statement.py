@@ -31,7 +31,7 @@ from contracts.dates import PartialDate
 from contracts.envelope import Entry, encode_fact
 from contracts.events import Event
 from contracts.queries import ListRow
-from services.domain import agrement, amendments, convention, institution, known, streams
+from services.domain import agrement, amendments, convention, institution, known, obligations, streams
 from services.domain.amendments import Amendment
 from services.domain.book import Book, Come, Held, in_order, may_have_come, whether_come
 from services.domain.convention import Life, Membership, Signed
@@ -367,6 +367,7 @@ def _convention(view: Known, position: int) -> ConventionStatement:
         papers=_papers(told),
         journal=tuple(_line(book, held, on) for held in live),
         cancelled=_cancelled(book, on),
+        duties=obligations.of(view),
         amendments=amendments.of(view),
     )
 

@@ -48,6 +48,15 @@ def delay(count: int, unit: str, **more: object) -> Delay:
         ("notice before the anniversary", delay(3, "month", direction="before"), "2024-10-02", "2024-07-02"),
         ("a year from a leap day", delay(1, "year"), "2024-02-29", "2025-02-28"),
         (
+            "five clear days before a session on a Friday",
+            delay(5, "day", direction="before", franc=True),
+            "2026-11-20",
+            "2026-11-14",
+        ),
+        ("a notice of two years", delay(2, "year"), "2023-10-02", "2025-10-02"),
+        ("a month from the 31st, in a leap year", delay(1, "month"), "2028-01-31", "2028-02-29"),
+        ("no day at all", delay(0, "day"), "2026-11-20", "2026-11-20"),
+        (
             "a limit counted backwards never moves",
             delay(1, "day", direction="before", extended=True),
             "2026-11-16",
@@ -67,24 +76,90 @@ def test_each_answer_names_the_rules_it_was_counted_by() -> None:
     assert limit.rules == (time_limits.MONTHS_RULE, time_limits.FRANC_RULE, time_limits.EXTENSION_RULE)
     plain = time_limits.counted(delay(2, "day"), PartialDate("2026-11-16"))
     assert plain == Limit(date(2026, 11, 18), (time_limits.DAYS_RULE,))
+    clear = time_limits.counted(delay(5, "day", direction="before", franc=True), PartialDate("2026-11-20"))
+    assert isinstance(clear, Limit)
+    assert clear.rules == (
+        time_limits.DAYS_RULE,
+        time_limits.CLEAR_DAYS_RULE,
+        time_limits.BACKWARD_RULE,
+    )
     back = time_limits.counted(delay(2, "calendar-day", direction="before"), PartialDate("2026-11-16"))
     assert back == Limit(date(2026, 11, 14), (time_limits.DAYS_RULE, time_limits.BACKWARD_RULE))
 
 
 @pytest.mark.parametrize(
-    ("anchor", "because"),
+    ("anchor", "because", "sentence"),
     [
-        (None, "anchor-missing"),
-        ("XXXX", "anchor-missing"),
-        ("2026-11", "anchor-imprecise"),
-        ("2026", "anchor-imprecise"),
+        (
+            None,
+            "anchor-missing",
+            "pas encore calculable : date inconnue à ce jour (« l'événement »)",
+        ),
+        (
+            "XXXX",
+            "anchor-missing",
+            "pas encore calculable : date inconnue à ce jour (« l'événement »)",
+        ),
+        (
+            "2026-11",
+            "anchor-imprecise",
+            "pas encore calculable : date connue sans le jour (« l'événement » : novembre 2026)",
+        ),
+        (
+            "2014-36",
+            "anchor-imprecise",
+            "pas encore calculable : date connue sans le jour (« l'événement » : 4e trimestre 2014)",
+        ),
+        (
+            "2026",
+            "anchor-imprecise",
+            "pas encore calculable : date connue sans le jour (« l'événement » : 2026)",
+        ),
+        ("9999-12-31", "beyond-calendar", "pas calculable : au-delà du calendrier (« l'événement »)"),
     ],
 )
 def test_a_date_that_is_not_known_to_the_day_gives_the_reason_and_no_guess(
-    anchor: str | None, because: str
+    anchor: str | None, because: str, sentence: str
 ) -> None:
-    given_anchor = PartialDate(anchor) if anchor else None
-    assert time_limits.counted(delay(1, "day"), given_anchor) == NotComputable(because, "l'événement")  # type: ignore[arg-type]
+    answer = time_limits.counted(delay(1, "day"), PartialDate(anchor) if anchor else None)
+    assert isinstance(answer, NotComputable)
+    assert (answer.because, answer.anchor, answer.sentence) == (because, "l'événement", sentence)
+
+
+def test_where_the_paper_does_not_say_from_when_the_reason_says_so() -> None:
+    assert NotComputable("anchor-unstated", "mise en demeure").sentence == (
+        "pas calculable : le texte ne dit pas de quel jour part le délai (« mise en demeure »)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "limit"),
+    [
+        ("2025-01-30", Limit(date(2025, 1, 30), (time_limits.UNTIL_RULE,))),
+        ("2026-01", Limit(date(2026, 1, 31), (time_limits.UNTIL_RULE,), date(2026, 1, 1))),
+        ("2014-36", Limit(date(2014, 12, 31), (time_limits.UNTIL_RULE,), date(2014, 10, 1))),
+        ("2016", Limit(date(2016, 12, 31), (time_limits.UNTIL_RULE,), date(2016, 1, 1))),
+        ("XXXX", NotComputable("anchor-missing", "le bilan")),
+    ],
+)
+def test_a_date_named_by_the_paper_lasts_to_its_end(said: str, limit: Limit | NotComputable) -> None:
+    assert time_limits.on_date(PartialDate(said), "le bilan") == limit
+
+
+@pytest.mark.parametrize(
+    ("start", "months", "end"),
+    [
+        ("2023-10-02", 24, "2025-10-01"),
+        ("2026-01-01", 12, "2026-12-31"),
+        ("2024-01-31", 1, "2024-02-29"),
+        ("2023-01-30", 1, "2023-02-28"),
+        ("2024-03-31", 1, "2024-04-30"),
+    ],
+)
+def test_a_period_ends_on_the_eve_of_its_quantieme_or_with_a_month_too_short_for_it(
+    start: str, months: int, end: str
+) -> None:
+    assert time_limits.period_end(date.fromisoformat(start), months) == date.fromisoformat(end)
 
 
 @pytest.mark.parametrize(
@@ -98,6 +173,26 @@ def test_a_date_that_is_not_known_to_the_day_gives_the_reason_and_no_guess(
         (EachYear(7, 15), 2026, Limit(date(2026, 7, 15), (time_limits.UNTIL_RULE,))),
         (EachYear(2), 2028, Limit(date(2028, 2, 29), (time_limits.UNTIL_RULE,), date(2028, 2, 1))),
         (EachYear(2, 29), 2027, Limit(date(2027, 2, 28), (time_limits.UNTIL_RULE,))),
+        (EachYear(8, inclusive=False), 2026, Limit(date(2026, 7, 31), (time_limits.BEFORE_RULE,))),
+        (EachYear(1, 1, inclusive=False), 2026, Limit(date(2025, 12, 31), (time_limits.BEFORE_RULE,))),
+        (
+            # 15 August 2026 is a holiday and a Saturday.
+            EachYear(8, 15, extended=True),
+            2026,
+            Limit(date(2026, 8, 17), (time_limits.UNTIL_RULE, time_limits.EXTENSION_RULE)),
+        ),
+        (
+            # "Avant le" Sunday 30 August, extended: Saturday is the last day in time, and moves to Monday.
+            EachYear(8, 30, inclusive=False, extended=True),
+            2026,
+            Limit(date(2026, 8, 31), (time_limits.BEFORE_RULE, time_limits.EXTENSION_RULE)),
+        ),
+        (EachYear(12, 26, extended=True), 2029, Limit(date(2029, 12, 26), (time_limits.UNTIL_RULE,))),
+        (
+            EachYear(12, 26, extended=True, holidays="alsace-moselle"),
+            2029,
+            Limit(date(2029, 12, 27), (time_limits.UNTIL_RULE, time_limits.EXTENSION_RULE)),
+        ),
         (EachYear(7, 15, of_exercice=1), 2026, Limit(date(2027, 7, 15), (time_limits.UNTIL_RULE,))),
     ],
 )
@@ -175,7 +270,8 @@ def test_a_limit_that_ends_on_saint_etienne_moves_in_metz_only() -> None:
     one_day = delay(1, "day", extended=True)
     christmas = PartialDate("2029-12-25")
     here = time_limits.counted(one_day, christmas)
-    there = time_limits.counted(one_day, christmas, region="alsace-moselle")
+    in_metz = delay(1, "day", extended=True, holidays="alsace-moselle")
+    there = time_limits.counted(in_metz, christmas)
     assert isinstance(here, Limit)
     assert isinstance(there, Limit)
     assert (here.last_day, there.last_day) == (date(2029, 12, 26), date(2029, 12, 27))
