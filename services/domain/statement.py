@@ -31,7 +31,16 @@ from contracts.dates import PartialDate
 from contracts.envelope import Entry, encode_fact
 from contracts.events import Event
 from contracts.queries import ListRow
-from services.domain import agrement, amendments, convention, institution, known, obligations, streams
+from services.domain import (
+    agrement,
+    amendments,
+    convention,
+    coverage,
+    institution,
+    known,
+    obligations,
+    streams,
+)
 from services.domain.amendments import Amendment
 from services.domain.book import Book, Come, Held, in_order, may_have_come, whether_come
 from services.domain.convention import Life, Membership, Signed
@@ -368,6 +377,7 @@ def _convention(view: Known, position: int) -> ConventionStatement:
         journal=tuple(_line(book, held, on) for held in live),
         cancelled=_cancelled(book, on),
         duties=obligations.of(view),
+        coverage=coverage.of(view),
         amendments=amendments.of(view),
     )
 
