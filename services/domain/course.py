@@ -1,0 +1,128 @@
+"""
+A convention's life as told by a day: what has come of it, by kind, and nothing of what is to come.
+
+Pure. The rules on leaving look at few kinds of fact, so they are sorted once. A
+fact dated after the day is not there; an undated one may have come, and each
+rule says what that leaves open.
+"""
+
+from datetime import date
+from typing import Final, TypeVar
+
+import msgspec
+
+from contracts import events as facts
+from contracts.dates import PartialDate
+from contracts.events import Event, Fact
+from contracts.terms import Delay
+from services.domain import convention, french, text, time_limits
+from services.domain.book import Held, may_have_come
+from services.domain.convention import Life
+from services.domain.known import Known
+from services.domain.phase import Phase, phase_on
+from services.domain.text import ClauseLine
+from services.domain.time_limits import Limit
+
+Kind = TypeVar("Kind", bound=Fact)
+
+OVER: Final = frozenset({"echu", "denonce", "resilie", "clos"})
+"""The phases in which nothing is left to leave."""
+
+_THE_TEXT: Final = (
+    facts.InstrumentOpened,
+    facts.PartyListed,
+    facts.ClauseStated,
+    facts.EntryIntoForceNoted,
+)
+"""The instrument's own words, and who is in it from the start: they read alike on every day."""
+
+
+class Course(msgspec.Struct, frozen=True):
+    """
+    A convention: its facts that have come or may have, by kind, and its life as they tell it.
+
+    *phase* and *doubts* are those of the day.
+    """
+
+    known: Known
+    life: Life
+    phase: Phase
+    doubts: tuple[str, ...]
+    facts: dict[type[Event], list[Held]]
+
+    @property
+    def on(self) -> date:
+        """The day."""
+        return self.known.on
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """The last day of a délai and the rules that gave it; or None, and in French because of what."""
+
+    last_day: date | None
+    rules: tuple[str, ...] = ()
+    because: tuple[str, ...] = ()
+
+
+OUT_OF_CALENDAR: Final = Counted(
+    None, because=(french.typeset("pas calculable : le délai sort du calendrier"),)
+)
+"""A count is at most 10 000 years, and a calendar has 9999."""
+
+
+def of(known: Known) -> Course:
+    """The course of a convention up to the day of *known*."""
+    told: dict[type[Event], list[Held]] = {}
+    life = Life(known.state.stream)
+    for held in known.live:
+        come = may_have_come(held.effective_on, known.on)
+        if come:
+            told.setdefault(type(held.fact), []).append(held)
+        if come or isinstance(held.fact, _THE_TEXT):
+            life = convention.lived(life, held)
+    phase, doubts = phase_on(life, known.on)
+    return Course(known, life, phase, doubts, told)
+
+
+def told(course: Course, kind: type[Kind]) -> list[tuple[Held, Kind]]:
+    """The facts of *kind* that have come by the day or may have, in order, each with what it says."""
+    return [(held, held.fact) for held in course.facts.get(kind, ()) if isinstance(held.fact, kind)]
+
+
+def come(course: Course, kind: type[Kind]) -> list[tuple[Held, Kind]]:
+    """Those that have come for certain."""
+    return [(held, fact) for held, fact in told(course, kind) if held.effective_on.reached(course.on)]
+
+
+def clauses_on(course: Course, when: PartialDate) -> tuple[ClauseLine, ...]:
+    """The text in force on the day *when*; the statement's own where that is not known to the day."""
+    rewritten = any(
+        isinstance(change, facts.ClauseChanged)
+        for _, avenant in told(course, facts.AvenantConcluded)
+        for change in avenant.changes
+    )
+    if when.day is None or not rewritten:
+        return course.known.clauses
+    return text.of(course.known.live, course.life, when.day).in_force
+
+
+def parties_on(course: Course, when: PartialDate | date) -> tuple[str, ...]:
+    """Who is a party on that day, or may be, in the order they came."""
+    life = course.life
+    return tuple(party for party in life.parties if life.is_party(party, when) is not False)
+
+
+def counted(delay: Delay, anchor: PartialDate | None) -> Counted:
+    """The last day of *delay* from the day of *anchor*."""
+    try:
+        limit = time_limits.counted(delay, anchor)
+    except (OverflowError, ValueError):
+        return OUT_OF_CALENDAR
+    if isinstance(limit, Limit):
+        return Counted(limit.last_day, limit.rules)
+    return Counted(None, because=(french.typeset(limit.sentence),))
+
+
+def day_in_words(day: date) -> str:
+    """A day in French: le 4 décembre 2025."""
+    return french.day_in_words(PartialDate.of(day))

@@ -1,0 +1,361 @@
+"""
+What ended a convention by a day, or will: résiliation, dénonciation, term, closing; what follows it.
+
+Pure. Each line tells when, by which article, by whom, whether the day is reached,
+and what stops being paid. Whether a résiliation was regular is told beside it and
+changes nothing: it stands until whoever may says otherwise.
+"""
+
+from datetime import date
+from typing import Literal
+
+import msgspec
+
+from contracts.dates import PartialDate
+from contracts.events import (
+    AvenantConcluded,
+    DenunciationTookEffect,
+    InstrumentClosed,
+    InstrumentExpired,
+    RenewalDecided,
+    ResiliationPronounced,
+    ResiliationTookEffect,
+)
+from contracts.terms import PeriodFrom, PeriodOf, ReturnOfSums
+from services.domain import course as courses
+from services.domain import exit_ways, french, notices
+from services.domain.book import Held
+from services.domain.convention import Span
+from services.domain.course import Course
+from services.domain.denunciations import DenunciationLine
+from services.domain.exit_ways import Deliberated
+from services.domain.notices import NoticeCourse
+from services.domain.text import ClauseLine
+
+EndKind = Literal["resiliation", "denonciation", "expiry", "closing", "renewal", "prorogation"]
+UNKNOWN = PartialDate("XXXX")
+
+
+class EndLine(msgspec.Struct, frozen=True):
+    """
+    What ended the convention or will: how, when, by which article, and what stops being paid then.
+
+    *on* is the first day without it, but for an *expiry*, whose *on* is the last day with it; *reached*:
+    whether it is so on the statement's day, None where the dates do not tell. *says* in French.
+    *irregular*: in French, what a résiliation lacks. *remaining*: who stays after a dénonciation.
+    *old_end* and *new_end*: the last day before and after a prorogation, None where there was none.
+    """
+
+    kind: EndKind
+    on: PartialDate
+    reached: bool | None
+    article: str | None
+    by: tuple[str, ...]
+    says: str
+    positions: tuple[int, ...]
+    payments_stop_on: PartialDate | None = None
+    payments_article: str | None = None
+    authorised_by: tuple[Deliberated, ...] = ()
+    irregular: tuple[str, ...] = ()
+    remaining: tuple[str, ...] = ()
+    old_end: PartialDate | None = None
+    new_end: PartialDate | None = None
+    successor: str | None = None
+
+
+def of(
+    course: Course, sent: tuple[NoticeCourse, ...], served: tuple[DenunciationLine, ...]
+) -> tuple[EndLine, ...]:
+    """All of them by their day; *sent* and *served* are the mises en demeure and dénonciations of the day."""
+    lines = [
+        *_prorogations(course),
+        *_terminations(course, sent),
+        *_departures(course, served),
+        *_renewals(course),
+        *_closings(course),
+    ]
+    lines += _expiry(course, lines)
+    return tuple(sorted(lines, key=lambda line: (line.on.sort_key, line.positions)))
+
+
+def _line(course: Course, kind: EndKind, held: Held, says: str) -> EndLine:
+    on = held.effective_on
+    return EndLine(kind, on, on.reached(course.on), None, (), french.typeset(says), (held.position,))
+
+
+# -- résiliation
+
+
+def _terminations(course: Course, sent: tuple[NoticeCourse, ...]) -> list[EndLine]:
+    noted = [held for held, _ in courses.told(course, ResiliationTookEffect)]
+    pronounced = courses.told(course, ResiliationPronounced)
+    if not pronounced:
+        return [
+            _stopping(course, _line(course, "resiliation", held, "prise d’effet d’une résiliation"))
+            for held in noted
+        ]
+    lines = [_termination(course, held, fact, sent) for held, fact in pronounced]
+    # What was noted to take effect is what was pronounced last before it.
+    last = lines[-1]
+    for held in noted:
+        last = msgspec.structs.replace(last, positions=(*last.positions, held.position))
+        earlier = last.on.day is None or held.effective_on.before(last.on)
+        if earlier and held.effective_on.first is not None:
+            on = held.effective_on
+            last = _stopping(course, msgspec.structs.replace(last, on=on, reached=on.reached(course.on)))
+    return [*lines[:-1], last]
+
+
+def _termination(
+    course: Course, held: Held, fact: ResiliationPronounced, sent: tuple[NoticeCourse, ...]
+) -> EndLine:
+    on = fact.takes_effect_on
+    says = (
+        f"résiliation prononcée {french.day_in_words(held.effective_on)} "
+        f"({french.article_in_words(fact.article)}), effet {french.day_in_words(on)} : {fact.ground}"
+    )
+    line = _line(course, "resiliation", held, says)
+    authorised = exit_ways.authorised(course, fact.by, "resiliation", held.effective_on)
+    return _stopping(
+        course,
+        msgspec.structs.replace(
+            line,
+            on=on,
+            reached=on.reached(course.on),
+            article=fact.article,
+            by=fact.by,
+            authorised_by=authorised,
+            irregular=_irregular(course, held, fact, sent, authorised),
+        ),
+    )
+
+
+def _stopping(course: Course, line: EndLine) -> EndLine:
+    """*line* with what stops being paid: what a clause says of it, and nothing where none does."""
+    clause = stopping_clause(course)
+    if clause is None:
+        return line
+    return msgspec.structs.replace(line, payments_stop_on=line.on, payments_article=clause.article)
+
+
+def stopping_clause(course: Course) -> ClauseLine | None:
+    """The clause by which a résiliation interrupts the payments."""
+    return next(
+        (
+            clause
+            for clause in course.known.clauses
+            if isinstance(clause.term, ReturnOfSums) and clause.term.payments_stop
+        ),
+        None,
+    )
+
+
+def _irregular(
+    course: Course,
+    held: Held,
+    fact: ResiliationPronounced,
+    sent: tuple[NoticeCourse, ...],
+    authorised: tuple[Deliberated, ...],
+) -> tuple[str, ...]:
+    """What it lacks of what its article and the law want, as far as the dates tell."""
+    lacks = []
+    article = french.article_in_words(fact.article)
+    found = notices.clause_of(courses.clauses_on(course, held.effective_on), fact.article)
+    if found is None:
+        lacks.append(f"{article} ne prévoit pas de résiliation")
+    else:
+        may = exit_ways.entitled(found[1], course, held.effective_on)
+        if not set(fact.by) <= set(may):
+            lacks.append(f"prononcée par qui n’y a pas droit ({article})")
+        if found[1].jointly and set(may) - set(fact.by):
+            lacks.append(f"prononcée sans tous ceux qui doivent le faire ensemble ({article})")
+        lacks += _notice_lacking(held, fact, sent)
+    if any(one.required and one.state == "no" for one in authorised):
+        lacks.append("prononcée sans délibération enregistrée qui l’autorise")
+    return tuple(french.typeset(lack) for lack in lacks)
+
+
+def _notice_lacking(held: Held, fact: ResiliationPronounced, sent: tuple[NoticeCourse, ...]) -> list[str]:
+    notice = next((one for one in sent if one.key == fact.notice), None)
+    if notice is None:
+        return ["aucune mise en demeure n’est citée"]
+    if notice.state == "satisfied":
+        return ["la mise en demeure a été suivie d’effet"]
+    if notice.ends_on is not None and held.effective_on.after(notice.ends_on) is False:
+        ends_on = courses.day_in_words(notice.ends_on)
+        return [f"prononcée avant la fin du délai de la mise en demeure ({ends_on})"]
+    return []
+
+
+# -- dénonciation
+
+
+def _departures(course: Course, served: tuple[DenunciationLine, ...]) -> list[EndLine]:
+    lines = [
+        _departure(course, held.effective_on, fact.by, (held.position,), "départ par dénonciation", served)
+        for held, fact in courses.told(course, DenunciationTookEffect)
+    ]
+    return lines + _departures_to_come(course, served)
+
+
+def _departures_to_come(course: Course, served: tuple[DenunciationLine, ...]) -> list[EndLine]:
+    """Who told all it had to in time for a true anniversary leaves then; until noted, it is expected to."""
+    groups: dict[tuple[str, PartialDate], list[DenunciationLine]] = {}
+    for line in served:
+        groups.setdefault((line.by, line.anniversary), []).append(line)
+    return [
+        _departure(
+            course,
+            anniversary,
+            by,
+            tuple(line.position for line in lines if line.position),
+            "départ par dénonciation, qui n’est pas encore constaté",
+            served,
+        )
+        for (by, anniversary), lines in groups.items()
+        if all(line.in_time and line.is_anniversary is not False and not line.took_effect for line in lines)
+    ]
+
+
+def _departure(
+    course: Course,
+    on: PartialDate,
+    by: str,
+    positions: tuple[int, ...],
+    what: str,
+    served: tuple[DenunciationLine, ...],
+) -> EndLine:
+    remaining = tuple(party for party in courses.parties_on(course, on) if party != by)
+    if len(remaining) > 1:
+        left = f"la convention continue entre {len(remaining)} parties"
+    else:
+        left = "il ne reste pas deux parties : la convention prend fin"
+    mine = [line for line in served if line.by == by]
+    # The assembly decides before the letter goes, and where no letter is told, before its effect.
+    decided_by = next((line.served_on for line in mine if line.served_on), on)
+    return EndLine(
+        kind="denonciation",
+        on=on,
+        reached=on.reached(course.on),
+        article=next((line.article for line in mine), None),
+        by=(by,),
+        says=french.typeset(f"{what} ; {left}"),
+        positions=positions,
+        authorised_by=exit_ways.authorised(course, (by,), "denonciation", decided_by),
+        remaining=remaining,
+    )
+
+
+# -- the term, what moves it, what comes after
+
+
+def _prorogations(course: Course) -> list[EndLine]:
+    life = course.life
+    spans = sorted(life.spans, key=lambda one: (one.avenant is not None, one.said_on.sort_key, one.position))
+    binds = {fact.number: fact.binds for _, fact in courses.told(course, AvenantConcluded)}
+    return [
+        _prorogation(course, span, tuple(spans[:place]), binds.get(span.avenant, ()))
+        for place, span in enumerate(spans)
+        if span.avenant is not None
+    ]
+
+
+def _prorogation(course: Course, span: Span, before: tuple[Span, ...], binds: tuple[str, ...]) -> EndLine:
+    assert span.avenant is not None
+    life = course.life
+    old = msgspec.structs.replace(life, spans=before).ends_on(course.on)
+    new = msgspec.structs.replace(life, spans=(span,)).ends_on(course.on)
+    awaited = life.awaited(span.avenant, course.on)
+    reached = False if awaited else span.said_on.reached(course.on)
+    says = f"{_moved(old, new)} ({french.avenant_in_words(span.avenant)})"
+    if awaited:
+        says += ", sans effet tant que toutes les parties qu’il lie n’ont pas signé"
+    return EndLine(
+        kind="prorogation",
+        on=span.said_on,
+        reached=reached,
+        article=span.article,
+        by=binds,
+        says=french.typeset(says),
+        positions=(span.position,),
+        old_end=old,
+        new_end=new,
+    )
+
+
+def _moved(old: PartialDate | None, new: PartialDate | None) -> str:
+    if new is None:
+        return "durée changée, sans terme daté"
+    if old is None:
+        return f"terme fixé : {french.date_in_words(new)} inclus"
+    return f"terme {'avancé' if new.before(old) else 'reporté'} {french.period_in_words(old, new)}"
+
+
+def _expiry(course: Course, others: list[EndLine]) -> list[EndLine]:
+    """The term, unless something else ended the convention before."""
+    end, span = course.life.ends_on(course.on), course.life.span(course.on)
+    noted = courses.told(course, InstrumentExpired)
+    positions = ((span.position,) if span else ()) + tuple(held.position for held, _ in noted)
+    if end is None:
+        return _undated_expiry(course, span, noted, positions)
+    if any(_ended_before(line, end) for line in others):
+        return []
+    noted_on = [held.effective_on for held, _ in noted if held.effective_on.reached(course.on)]
+    reached = True if noted_on else end.before(course.on)
+    says = f"terme : {french.date_in_words(end)} inclus"
+    says += f", atteint selon un constat ({french.date_in_words(noted_on[0])})" if noted_on else ""
+    article = span.article if span else None
+    return [EndLine("expiry", end, reached, article, (), french.typeset(says), positions)]
+
+
+def _undated_expiry(
+    course: Course,
+    span: Span | None,
+    noted: list[tuple[Held, InstrumentExpired]],
+    positions: tuple[int, ...],
+) -> list[EndLine]:
+    if noted:
+        line = _line(course, "expiry", noted[0][0], "terme atteint, selon un constat")
+        return [msgspec.structs.replace(line, positions=positions, article=span.article if span else None)]
+    match span.term if span else None:
+        case PeriodFrom(anchor=anchor):
+            why = (
+                f"le terme se compte depuis {french.PERIOD_ANCHORS[anchor]}, qui n’est pas datée au jour près"
+            )
+        case PeriodOf(something=something):
+            why = f"le terme est lié à : {something}"
+        case _:
+            return []
+    assert span is not None
+    return [EndLine("expiry", UNKNOWN, None, span.article, (), french.typeset(why), positions)]
+
+
+def _ended_before(line: EndLine, end: PartialDate) -> bool:
+    if line.kind == "denonciation" and len(line.remaining) > 1:
+        return False
+    ends = line.kind in ("resiliation", "denonciation", "closing") and line.reached
+    return bool(ends and not line.on.after(end))
+
+
+def _renewals(course: Course) -> list[EndLine]:
+    lines = []
+    for held, fact in courses.told(course, RenewalDecided):
+        other = course.known.conventions.get(fact.successor)
+        opened = other.life.opened if other else None
+        title = f"« {opened.title} » prend la suite" if opened else "un autre acte prend la suite"
+        line = _line(course, "renewal", held, f"renouvellement : {title}")
+        lines.append(msgspec.structs.replace(line, successor=fact.successor))
+    return lines
+
+
+def _closings(course: Course) -> list[EndLine]:
+    return [
+        _line(course, "closing", held, "dossier clos" + (f" : {fact.reason}" if fact.reason else ""))
+        for held, fact in courses.told(course, InstrumentClosed)
+    ]
+
+
+def first_stop(lines: tuple[EndLine, ...], on: date) -> EndLine | None:
+    """The first résiliation in effect by the day that interrupts the payments."""
+    stops = (line for line in lines if line.payments_stop_on is not None and line.on.reached(on))
+    return min(stops, key=lambda line: line.on.sort_key, default=None)
