@@ -413,7 +413,8 @@ class PartyListed(Fact, frozen=True):
             raise ValueError(f"two signatories of {self.institution} have one key")
         if self.quorum is not None and self.signatories and self.quorum > len(keys):
             raise ValueError(
-                f"quorum of {self.quorum} for {self.institution}, which has {len(keys)} signatories"
+                f"quorum of {self.quorum} for {self.institution}, which has {len(keys)} signatories: "
+                f"lower it, or list the others"
             )
 
 

@@ -67,6 +67,10 @@ class PeriodOf(Term, frozen=True, tag="period-of"):
     starts_on: PartialDate | None = None
     ends_on: PartialDate | None = None
 
+    def __post_init__(self) -> None:
+        if self.starts_on and self.ends_on and self.ends_on.before(self.starts_on):
+            raise ValueError(f"the period ends on {self.ends_on}, before it starts on {self.starts_on}")
+
 
 class NoPeriod(Term, frozen=True, tag="no-period"):
     """The paper states no duration."""

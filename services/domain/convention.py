@@ -22,6 +22,7 @@ from contracts.dates import PartialDate
 from contracts.events import AvenantConcluded, Basis, Event, InstrumentOpened, Signatory
 from contracts.terms import AnyTerm, FixedPeriod, NoPeriod, PeriodFrom, PeriodOf
 from services.domain import book as books
+from services.domain import consistency
 from services.domain.book import AlreadyRecorded, Book, Held, NothingCalled, Proposed
 from services.domain.refusals import Refused
 
@@ -375,6 +376,22 @@ class AlreadyAParty(Refused):
     code: ClassVar[str] = "already_a_party"
 
 
+class SecondClause(Refused):
+    """Raised when the text of an instrument is given two clauses with one number."""
+
+    code: ClassVar[str] = "second_clause"
+
+    def __init__(self, article: str, *, stream: str, fact: int) -> None:
+        super().__init__(
+            f"the clause {article} is recorded already in {stream}: number each by its paragraph "
+            f"(“{article}, al. 1”), cancel the first if it was a mistake of entry, or record the avenant if "
+            f"the parties changed it",
+            fact=fact,
+            field="data.article",
+            rule="an instrument states an article once",
+        )
+
+
 class AfterTheEnd(Refused):
     """Raised when an avenant is dated after the instrument it changes has ended."""
 
@@ -531,6 +548,7 @@ def _line(fact: facts.SignatureAffixed | facts.SignatureContested) -> str:
 _INTRODUCES: dict[type[Event], Callable[[Any], tuple[str, str]]] = {
     facts.SignatureAffixed: lambda fact: ("signature", _line(fact)),
     AvenantConcluded: lambda fact: ("avenant", fact.number),
+    facts.ClauseStated: lambda fact: ("clause", fact.article),
     facts.DeliberationAdopted: lambda fact: ("deliberation", f"{fact.institution}/{fact.key}"),
     facts.AppealLodged: lambda fact: ("appeal", fact.key),
     facts.PaymentMade: lambda fact: ("payment", f"{fact.payer}/{fact.key}"),
@@ -587,6 +605,7 @@ def decide(state: State, *, actor: str, proposed: Proposed, fact: int) -> bool:
     _check_parties(state, proposed, fact)
     _check_names(state, declared, fact)
     books.check_names(state.book, proposed, stream=state.stream, fact=fact)
+    consistency.check(state.book, declared, stream=state.stream, fact=fact)
     if isinstance(declared, AvenantConcluded):
         _check_end(state.life, declared, proposed.effective_on, fact)
     return True
@@ -671,6 +690,8 @@ _WORDS = {
 def _check_names(state: State, declared: Event, fact: int) -> None:
     name = introduces(declared)
     if name is not None and name in state.spent:
+        if name[0] == "clause":
+            raise SecondClause(name[1], stream=state.stream, fact=fact)
         what = _WORDS[name[0]].format(name=name[1])
         raise AlreadyRecorded(what, stream=state.stream, fact=fact)
     reference = refers(declared)

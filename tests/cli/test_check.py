@@ -53,6 +53,41 @@ VOTED = """\
           amount_cents: 81_000_00
 """
 
+PLAN = """\
+      - type: convention.clause-stated.v1
+        effective_on: 2026-01-01
+        data:
+          article: "5"
+          about: versements
+          term:
+            kind: instalment-plan
+            payer: ville
+            beneficiary: mjc
+            exercices: [2026]
+            instalments:
+              - {key: acompte, label: acompte, due: {each_year: {month: 2}}}
+              - key: solde
+                label: solde
+                due: {each_year: {month: 8}}
+                share:
+                  {numerator: 1, denominator: 2, minus: [acompte]}
+"""
+
+NOTICE = """\
+      - type: convention.clause-stated.v1
+        effective_on: 2026-01-01
+        data:
+          article: "6"
+          about: dénonciation
+          term:
+            kind: denunciation
+            form: lettre recommandée
+            at_anniversary: true
+            to_all_others: true
+            notice:  # here
+              {count: 13, unit: month, anchor: date anniversaire, direction: before}
+"""
+
 BAD = {
     "an unknown field": (
         OPENED + VOTED.replace("exercice: 2026\n", "exercice: 2026\n          couleur: rouge  # here\n"),
@@ -116,6 +151,59 @@ BAD = {
           changes: [{kind: prorogation, ends_on: 2028-12-31}]
 """,
         None,
+    ),
+    "a formula that refers to itself": (
+        OPENED
+        + PLAN.replace("minus: [acompte]", "minus: [solde]").replace("key: solde", "key: solde  # here"),
+        None,
+    ),
+    "a formula that refers to an exercice that nothing states": (
+        OPENED + PLAN.replace("minus: [acompte]", "exercice_offset: -1").replace("share:", "share:  # here"),
+        (
+            "in convention/essai, the instalment solde of article 5 is a share of the subsidy of 2025, "
+            "which no fact states, and the instrument lasts from 2026-01-01 to 2026-12-31 (article 2): "
+            "record that subsidy first, or leave the exercices of the plan out (the clauses of a text hold "
+            "together)"
+        ),
+    ),
+    "a plan for an exercice after the end": (
+        OPENED + PLAN.replace("exercices: [2026]", "exercices: [2027]  # here"),
+        (
+            "in convention/essai, the plan of article 5 is for the exercice 2027, but the instrument lasts "
+            "from 2026-01-01 to 2026-12-31 (article 2): correct the exercices of the plan, or the period "
+            "(the clauses of a text hold together)"
+        ),
+    ),
+    "a period that ends before it starts": (
+        OPENED.replace("ends_on: 2026-12-31}}}", "ends_on: 2025-12-31}}}  # here"),
+        "the period ends on 2025-12-31, before it starts on 2026-01-01 (contracts/schemas)",
+    ),
+    "a quorum larger than the persons": (
+        OPENED.replace("capacity: la Maire}]}}", "capacity: la Maire}], quorum: 2}}  # here"),
+        ("quorum of 2 for ville, which has 1 signatories: lower it, or list the others (contracts/schemas)"),
+    ),
+    "a notice longer than the term": (
+        OPENED + NOTICE,
+        (
+            "in convention/essai, the notice of article 6, 13 months, is longer than the term, 365 days at "
+            "most (article 2): nobody could give it in time; correct the notice, or the period (the "
+            "clauses of a text hold together)"
+        ),
+    ),
+    "two clauses with one number": (
+        OPENED
+        + """\
+      - type: convention.clause-stated.v1
+        effective_on: 2026-01-01
+        data:
+          about: reconduction
+          article: "2"  # here
+""",
+        (
+            "the clause 2 is recorded already in convention/essai: number each by its paragraph (“2, al. "
+            "1”), cancel the first if it was a mistake of entry, or record the avenant if the parties "
+            "changed it (an instrument states an article once)"
+        ),
     ),
     "an unknown type of fact": (
         OPENED + VOTED.replace("subsidy-voted.v1", "subsidy-votd.v1  # here"),
@@ -205,6 +293,7 @@ def test_each_fault_is_told_with_file_line_and_rule(tmp_path: Path, name: str) -
     "name, words",
     [
         ("a second signature of the same person for a party", "recorded already"),
+        ("a formula that refers to itself", "instalment solde: its formula refers to itself"),
         ("an avenant dated after the end", "after convention/essai ended on 2026-12-31"),
         ("a field given twice", "the field 'payer' stands at line"),
         ("an event over 60 000 bytes", "at most 60000 bytes"),

@@ -15,6 +15,7 @@ from contracts.terms import (
     InstalmentPlan,
     Meetings,
     OtherReading,
+    PeriodOf,
     Share,
 )
 
@@ -44,6 +45,10 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
         "the period ends on 2025-12-31, before it starts on 2026-01-01",
     ),
     (lambda: FixedPeriod(D("2026"), D("2025")), "the period ends on 2025, before it starts on 2026"),
+    (
+        lambda: PeriodOf("COG", D("2026-06"), D("2026-05-31")),
+        "the period ends on 2026-05-31, before it starts on 2026-06",
+    ),
     (lambda: EachYear(month=2, day=30), "day 30 of month 2 never comes"),
     (lambda: EachYear(month=4, day=31), "day 31 of month 4 never comes"),
     (Due, "exactly one of: on, each_year, delay, words"),
@@ -114,6 +119,8 @@ TAKEN: list[Callable[[], object]] = [
     lambda: FixedPeriod(D("2026-01-01"), D("2026-01-01")),
     lambda: FixedPeriod(D("2026-06"), D("2026")),
     lambda: FixedPeriod(D("XXXX"), D("2026")),
+    lambda: PeriodOf("COG", D("2026"), D("2026")),
+    lambda: PeriodOf("COG", ends_on=D("2026")),
     lambda: EachYear(month=2, day=29),
     lambda: EachYear(month=4),
     lambda: Due(each_year=EachYear(month=4)),

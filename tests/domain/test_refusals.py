@@ -15,12 +15,13 @@ from contracts.terms import (
     FixedPeriod,
     Instalment,
     InstalmentPlan,
+    LumpSum,
     NoPeriod,
     Obligation,
     Share,
     Termination,
 )
-from services.domain import agrement, convention, institution, streams
+from services.domain import agrement, consistency, convention, institution, streams
 from services.domain.book import (
     UNRECORDED,
     AlreadyRecorded,
@@ -553,6 +554,28 @@ REFUSALS = [
             ("the suspension s-1", suspended(), suspended()),
             ("the contradiction c-1", contradicted(), contradicted()),
         )
+    ),
+    Row(
+        "a clause with the number of another",
+        SIGNED,
+        on(facts.ClauseStated(article="10", about="durée")),
+        convention.SecondClause,
+        "data.article",
+        "the clause 10 is recorded already",
+    ),
+    Row(
+        "a clause that cannot hold beside another",
+        SIGNED,
+        on(
+            facts.ClauseStated(
+                article="5",
+                about="versement",
+                term=LumpSum(payer="ville", per="an", amount_cents=1, from_exercice=2030),
+            )
+        ),
+        consistency.TermsDisagree,
+        "data.term.from_exercice",
+        "from the exercice 2030, but the instrument lasts from 2026-01-01 to 2029-12-31 (article 10)",
     ),
     *(
         Row(
