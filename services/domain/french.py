@@ -344,6 +344,7 @@ INSTALMENT_KINDS: Final = {
 }
 INSTALMENT_STATES: Final = {
     "not-computable": "pas encore calculable",
+    "promised": "promis, sans engagement",
     "to-come": "à venir",
     "without-date": "sans date",
     "due": "à payer",
@@ -398,6 +399,8 @@ ENDS: Final = {
     "renewal": "renouvellement",
     "prorogation": "prorogation",
 }
+FINDING_NATURES: Final = {"ecart": "écart", "attention": "point d’attention"}
+FINDING_SEVERITIES: Final = {"minor": "mineur", "notable": "notable", "serious": "sérieux"}
 STANDINGS: Final = {
     "none": "Aucun agrément enregistré",
     "requested": "Demande en cours",

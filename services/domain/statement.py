@@ -36,9 +36,11 @@ from services.domain import (
     amendments,
     convention,
     coverage,
+    exits,
     institution,
     known,
     obligations,
+    schedule,
     streams,
 )
 from services.domain.amendments import Amendment
@@ -346,6 +348,7 @@ def _convention(view: Known, position: int) -> ConventionStatement:
     renewed = [held.fact.successor for held in told if isinstance(held.fact, facts.RenewalDecided)]
     order = {held.position: place for place, held in enumerate(live)}
     parties = sorted(life.memberships(), key=lambda party: order[party.position])
+    duties = obligations.of(view)
     return ConventionStatement(
         stream=state.stream,
         on=on,
@@ -376,8 +379,10 @@ def _convention(view: Known, position: int) -> ConventionStatement:
         papers=_papers(told),
         journal=tuple(_line(book, held, on) for held in live),
         cancelled=_cancelled(book, on),
-        duties=obligations.of(view),
+        calendar=schedule.of(view, duties),
+        duties=duties,
         coverage=coverage.of(view),
+        exits=exits.of(view),
         amendments=amendments.of(view),
     )
 
