@@ -169,7 +169,8 @@ def _irregular(
             lacks.append(f"prononcée par qui n’y a pas droit ({article})")
         if found[1].jointly and set(may) - set(fact.by):
             lacks.append(f"prononcée sans tous ceux qui doivent le faire ensemble ({article})")
-        lacks += _notice_lacking(held, fact, sent)
+        if found[1].cure.count:
+            lacks += _notice_lacking(held, fact, sent)
     if any(one.required and one.state == "no" for one in authorised):
         lacks.append("prononcée sans délibération enregistrée qui l’autorise")
     return tuple(french.typeset(lack) for lack in lacks)

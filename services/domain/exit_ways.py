@@ -50,13 +50,13 @@ _KINDS: Final[dict[str | None, WayKind]] = {
 
 class Deliberated(msgspec.Struct, frozen=True):
     """
-    Whether the assembly of *institution* authorised an exit, and at which position.
+    Whether the assembly of *institution* authorised an exit, and in which entry.
 
     *required*: whether it must, by *source*; None where the kind of institution is not recorded.
     """
 
     institution: str
-    by: int | None
+    position: int | None
     state: Come = "no"
     required: bool | None = True
     source: str = ""

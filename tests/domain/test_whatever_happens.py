@@ -48,14 +48,17 @@ def told(lines: Sequence[Line], on: date, stream: str = CONVENTION) -> statement
 # -- the order of arrival
 
 
+PLACES = {
+    *("position", "positions", "cancelled_by", "last_position", "followed_by", "settled"),
+    *("met_by", "waived_at", "refused_at", "held", "payments", "derogations", "recorded_at"),
+}
+"""The fields that name entries by their place in the ledger, or the instant they came."""
+
+
 def timeless(one: Any) -> Any:
     """A statement without the places and instants of recording, which the order of arrival decides."""
     if isinstance(one, dict):
-        return {
-            name: timeless(value)
-            for name, value in one.items()
-            if name not in {"position", "recorded_at", "cancelled_by", "last_position"}
-        }
+        return {name: timeless(value) for name, value in one.items() if name not in PLACES}
     return [timeless(value) for value in one] if isinstance(one, list) else one
 
 
