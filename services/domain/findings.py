@@ -1,14 +1,30 @@
 """
 Where the facts depart from the terms, and what else deserves a look.
 
-Pure.
+Pure. Every rule of the catalogue (findings_catalogue) goes over the facts of the day
+laid out once (findings_view). A fact of a day to come raises and clears nothing.
+
+A derogation that the creditor granted waives the écarts of that party from that
+article: they stay in the list, with the position of the derogation. A contradiction
+that somebody settled gives none: the statement shows which reading is retained.
 """
 
-from typing import Literal
+from datetime import date
+from typing import Final
 
 import msgspec
 
-Severity = Literal["minor", "notable", "serious"]
+from contracts import events as facts
+from services.domain import findings_view as views
+from services.domain import french
+from services.domain.amendments import Amendment
+from services.domain.coverage import Coverage
+from services.domain.exits import Exits
+from services.domain.findings_catalogue import CATALOGUE, Entry, Nature
+from services.domain.findings_view import Raised, Severity, View
+from services.domain.known import Known
+from services.domain.obligations import Duties
+from services.domain.schedule import Calendar
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -22,7 +38,7 @@ class Finding(msgspec.Struct, frozen=True):
 
     code: str
     severity: Severity
-    nature: Literal["ecart", "attention"]
+    nature: Nature
     says: str
     article: str | None
     source: str | None
@@ -30,3 +46,75 @@ class Finding(msgspec.Struct, frozen=True):
     cleared_by: str
     about: str = ""
     settled: int | None = None
+
+
+_GRAVITY: Final[dict[Severity, int]] = {"serious": 0, "notable": 1, "minor": 2}
+
+
+def of(
+    known: Known,
+    calendar: Calendar,
+    duties: Duties,
+    coverage: tuple[Coverage, ...],
+    exits: Exits,
+    amendments: tuple[Amendment, ...],
+) -> tuple[Finding, ...]:
+    """What departs from the terms on the day: the gravest first, then by code, then by the facts."""
+    view = views.of(known, calendar, duties, coverage, exits, amendments)
+    waivers = _waivers(view)
+    found = [
+        _finding(code, entry, raised, waivers)
+        for code, entry in CATALOGUE.items()
+        for raised in entry.rule(view)
+    ]
+    return tuple(sorted(found, key=lambda one: (_GRAVITY[one.severity], one.code, one.positions, one.says)))
+
+
+class Waiver(msgspec.Struct, frozen=True):
+    """A derogation: for departures up to which day, and where it is recorded."""
+
+    until: date
+    position: int
+
+
+Waivers = dict[tuple[str, str], Waiver]
+"""By who may depart, and from which article."""
+
+
+def _finding(code: str, entry: Entry, raised: Raised, waivers: Waivers) -> Finding:
+    return Finding(
+        code=code,
+        severity=raised.severity or entry.severity,
+        nature=entry.nature,
+        says=french.typeset(french.capitalised(raised.says)),
+        article=raised.article,
+        source=raised.source or entry.source,
+        positions=raised.positions,
+        cleared_by=french.typeset(entry.cleared_by),
+        about=raised.about,
+        settled=_waived(raised, waivers) if entry.nature == "ecart" else None,
+    )
+
+
+def _waivers(view: View) -> Waivers:
+    """The derogation that reaches furthest, for each party and article."""
+    found: Waivers = {}
+    for held, fact in view.come(facts.DerogationGranted):
+        until = (fact.until.last if fact.until else None) or date.max
+        before = found.get((fact.to, fact.article))
+        if before is None or before.until < until:
+            found[fact.to, fact.article] = Waiver(until, held.position)
+    return found
+
+
+def _waived(raised: Raised, waivers: Waivers) -> int | None:
+    """The derogation that waives it: of the party that departed, from that article or one that holds it."""
+    if raised.article is None or not waivers:
+        return None
+    parts = raised.article.split(",")
+    holding = (",".join(parts[:count]) for count in range(len(parts), 0, -1))
+    for article in holding:
+        waiver = waivers.get((raised.who, article))
+        if waiver is not None and (raised.on is None or raised.on <= waiver.until):
+            return waiver.position
+    return None
