@@ -88,7 +88,8 @@ class ExerciceLine(msgspec.Struct, frozen=True):
     """
     One exercice of one plan: what was voted, what the instalments sum to, and the difference, in cents.
 
-    *overpaid_cents* is what was paid, or set off, above the vote, whatever was returned since.
+    *set_off_cents* is what an advance, paid for itself, counts for. *overpaid_cents* is what was
+    paid, or set off, above the vote, whatever was returned since.
     """
 
     payer: str
@@ -99,6 +100,7 @@ class ExerciceLine(msgspec.Struct, frozen=True):
     difference_cents: int | None
     paid_cents: int
     overpaid_cents: int
+    set_off_cents: int = 0
     returned_cents: int = 0
     purpose: str = "fonctionnement"
 

@@ -123,6 +123,13 @@ def of(known: Known) -> tuple[Coverage, ...]:
     return tuple(_coverage(clause, term, span, known) for clause, term in conditions)
 
 
+def standing(known: Known, term: Condition) -> Standing:
+    """Whether *term*, a condition on an agrément, is met on the day."""
+    state = known.agrements.get(term.holder)
+    course = agrement.course(state.book) if state is not None else Course()
+    return _told(course, term.services, known.on).standing(known.on)
+
+
 def _coverage(clause: ClauseLine, term: Condition, span: Span | None, known: Known) -> Coverage:
     state = known.agrements.get(term.holder)
     course = agrement.course(state.book) if state is not None else Course()

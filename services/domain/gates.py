@@ -14,8 +14,8 @@ import msgspec
 
 from contracts import events as facts
 from contracts.dates import PartialDate
-from contracts.terms import Condition
-from services.domain import agrement, french
+from contracts.terms import Condition, ReturnOfSums
+from services.domain import agrement, coverage, french
 from services.domain.book import Held
 from services.domain.known import Known
 from services.domain.obligations import Duties, ObligationLine
@@ -51,8 +51,10 @@ class Gates(msgspec.Struct, frozen=True):
     """
     All that may hold a payment back on the day, whatever the payment.
 
-    *late* are the documents owed and not received. *suspensions* are by payer and key,
-    *derogations* by position. *owned* are the articles of the plans: a condition within
+    *late* are the documents owed and not received. *standing*: of the agrément that a condition
+    wants, by the position of its clause, and who can bring it back. *suspensions* are by payer
+    and key, *derogations* by position. *stopping*: the articles by which a résiliation interrupts
+    payments, by payer and beneficiary. *owned* are the articles of the plans: a condition within
     one of them holds for that plan alone.
     """
 
@@ -63,12 +65,13 @@ class Gates(msgspec.Struct, frozen=True):
     starts_on: PartialDate | None
     binding: bool
     conditions: tuple[tuple[ClauseLine, Condition], ...]
-    standing: Mapping[str, tuple[agrement.Standing, tuple[str, ...]]]
+    standing: Mapping[int, tuple[agrement.Standing, tuple[str, ...]]]
     decided: frozenset[str]
     late: tuple[ObligationLine, ...]
     suspensions: tuple[tuple[str, str], ...]
     derogations: tuple[tuple[int, facts.DerogationGranted], ...]
     endings: tuple["End", ...]
+    stopping: Mapping[tuple[str, str], str]
     owned: tuple[str, ...]
 
 
@@ -80,6 +83,7 @@ class End(msgspec.Struct, frozen=True):
     article: str
     position: int
     who: str | None = None
+    resiliation: bool = False
 
 
 class Holding(msgspec.Struct, frozen=True):
@@ -114,8 +118,8 @@ def of(known: Known, duties: Duties, owned: Iterable[str]) -> Gates:
         binding=life.opened is None or life.opened.force != "promesse",
         conditions=conditions,
         standing={
-            term.holder: _standing(known.agrements.get(term.holder), term.holder, on)
-            for _, term in conditions
+            clause.position: (coverage.standing(known, term), _grantors(known, term.holder))
+            for clause, term in conditions
             if term.requires == "agrement"
         },
         decided=frozenset(
@@ -125,6 +129,11 @@ def of(known: Known, duties: Duties, owned: Iterable[str]) -> Gates:
         suspensions=_suspensions(known),
         derogations=tuple((held.position, fact) for held, fact in known.come(facts.DerogationGranted)),
         endings=tuple(_endings(known)),
+        stopping={
+            (clause.term.payer, clause.term.beneficiary): clause.article
+            for clause in known.clauses
+            if isinstance(clause.term, ReturnOfSums) and clause.term.payments_stop
+        },
         owned=tuple(owned),
     )
 
@@ -180,11 +189,20 @@ def holding(
     )
 
 
-def ended(gates: Gates, *, payer: str, beneficiary: str, day: date | None) -> Block | None:
-    """What stops a payment that opens on *day*: the end of the instrument, or of a party's time in it."""
+def ended(gates: Gates, *, payer: str, beneficiary: str, day: date) -> Block | None:
+    """
+    What stops a payment that opens on *day*: the end of the instrument, or of a party's time in it.
+
+    Where a clause says that a résiliation interrupts the payments, it stops those due before it too.
+    """
+    clause = gates.stopping.get((payer, beneficiary))
     for end in gates.endings:
-        if end.who in (None, payer, beneficiary) and day is not None and end.since.reached(day):
-            return Block("ended", end.what, end.article, (), (end.position,))
+        if end.who not in (None, payer, beneficiary):
+            continue
+        interrupts = clause is not None and end.resiliation and end.since.reached(gates.on)
+        if interrupts or end.since.reached(day):
+            article = clause if interrupts and clause else end.article
+            return Block("ended", end.what, article, (), (end.position,))
     return None
 
 
@@ -219,7 +237,7 @@ def _is_his(term: Condition) -> bool:
 def _conditioned(gates: Gates, clause: ClauseLine, term: Condition) -> Iterable[Block]:
     match term.requires:
         case "agrement":
-            standing, who = gates.standing[term.holder]
+            standing, who = gates.standing[clause.position]
             if standing != "granted":
                 what = f"{term.words} : {_STANDINGS[standing]}"
                 yield Block("agrement", what, clause.article, who, (clause.position,))
@@ -255,14 +273,17 @@ def _missing(line: ObligationLine) -> Block:
     return Block("document", f"{line.what}{of}{due}{refused}", line.article, who, positions)
 
 
-def _standing(
-    state: agrement.State | None, holder: str, on: date
-) -> tuple[agrement.Standing, tuple[str, ...]]:
-    if state is None:
-        return "none", (holder,)
-    granted = [cover.granted_by for cover in agrement.covers(state.book)]
-    asked = [held.fact.to for held in state.book.live() if isinstance(held.fact, facts.AgrementRequested)]
-    return agrement.standing(state.book, on), tuple(dict.fromkeys((*granted, *asked, holder)))
+def _grantors(known: Known, holder: str) -> tuple[str, ...]:
+    """Who can bring an agrément back: whoever granted it or was asked to, and its holder."""
+    state = known.agrements.get(holder)
+    live = tuple(state.book.live()) if state is not None else ()
+    granted = [
+        held.fact.granted_by
+        for held in live
+        if isinstance(held.fact, facts.AgrementGranted | facts.AgrementRenewed)
+    ]
+    asked = [held.fact.to for held in live if isinstance(held.fact, facts.AgrementRequested)]
+    return tuple(dict.fromkeys((*granted, *asked, holder)))
 
 
 _STANDINGS: Final[dict[str, str]] = {
@@ -284,29 +305,31 @@ def _suspensions(known: Known) -> tuple[tuple[str, str], ...]:
 
 def _endings(known: Known) -> Iterable[End]:
     for held in known.live:
-        if not held.effective_on.reached(known.on):
-            continue
-        found = _ending(held)
-        if found is not None:
-            yield found
+        if held.effective_on.reached(known.on):
+            yield from _ending(held)
 
 
-def _ending(held: Held) -> End | None:
-    fact, at = held.fact, held.position
+def _ending(held: Held) -> Iterable[End]:
+    fact, at, on = held.fact, held.position, held.effective_on
     match fact:
         case facts.ResiliationPronounced():
             since = fact.takes_effect_on
-            return End(since, f"résiliation {french.from_in_words(since)}", fact.article, at)
+            what = f"résiliation {french.from_in_words(since)}"
+            yield End(since, what, fact.article, at, resiliation=True)
         case facts.ResiliationTookEffect():
-            return End(held.effective_on, "résiliation", "", at)
+            yield End(on, f"résiliation {french.from_in_words(on)}", "", at, resiliation=True)
         case facts.InstrumentClosed():
-            return End(held.effective_on, "clôture de la convention", "", at)
+            yield End(on, f"clôture {french.day_in_words(on)}", "", at)
         case facts.DenunciationTookEffect():
-            return End(held.effective_on, "dénonciation", "", at, fact.by)
+            yield End(on, f"dénonciation, avec effet {french.day_in_words(on)}", "", at, fact.by)
         case facts.PartyWithdrew():
-            return End(held.effective_on, "départ d’une partie", "", at, fact.party)
+            yield End(on, f"départ {french.day_in_words(on)}", "", at, fact.party)
+        case facts.AvenantConcluded():
+            for change in fact.changes:
+                if isinstance(change, facts.Withdrawal):
+                    yield End(on, f"départ {french.day_in_words(on)}", "", at, change.party)
         case _:
-            return None
+            return
 
 
 def _lasts(derogation: facts.DerogationGranted, on: date) -> bool:

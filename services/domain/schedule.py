@@ -49,7 +49,8 @@ def of(known: Known, duties: Duties | None = None) -> Calendar:
     left = dict(paid.paid)
     lines: list[InstalmentLine] = []
     for clause, advance in grounds.reads(known.clauses, AdvancePlan):
-        for account, line, taken in advances.of(told, clause, advance, paid):
+        now = msgspec.structs.replace(paid, paid=left)
+        for account, line, taken in advances.of(told, clause, advance, now):
             left[account] = paying.left_by(taken, left.get(account, ()))
             lines.append(line)
     for number, (clause, lump) in enumerate(grounds.reads(known.clauses, LumpSum), start=1):
@@ -250,5 +251,6 @@ def _sum(account: Account, plan: InstalmentPlan, rows: Sequence[Row], voted: int
         difference_cents=None if voted is None or total is None else voted - total,
         paid_cents=sum(one.cents for row in rows for one in row.taken if not one.set_off),
         overpaid_cents=0 if voted is None else max(0, counted - voted),
+        set_off_cents=sum(one.cents for row in rows for one in row.taken if one.set_off),
         purpose=plan.purpose,
     )
