@@ -88,15 +88,17 @@ def _lasting(known: Known) -> Lasting:
         if isinstance(term, PeriodFrom):
             starts += [signed_on] if term.anchor == "last-signature" else []
             missing.append(
-                f"durée comptée de {french.PERIOD_ANCHORS[term.anchor]}, dont le jour n'est pas connu "
+                f"durée comptée de {french.PERIOD_ANCHORS[term.anchor]}, dont le jour n’est pas connu "
                 f"({french.article_in_words(line.article)})"
             )
         elif line.avenant == "" and (said := getattr(term, "starts_on", None)) is not None:
             starts.append(said.first)
     start = min((day for day in starts if day is not None), default=None)
     if start is None:
-        because = missing or ["le début de l'instrument n'est pas connu"]
-        return Lasting(None, None, signed_on, tuple(f"pas encore calculable : {why}" for why in because))
+        because = missing or ["le début de l’instrument n’est pas connu"]
+        return Lasting(
+            None, None, signed_on, tuple(french.typeset(f"pas encore calculable : {why}") for why in because)
+        )
     over = ("resiliation", "expiry", "closing")
     ends = [one.on.last for one in life.endings if one.kind in over and one.on.reached(on)]
     term_ends = life.ends_on(on)

@@ -40,7 +40,7 @@ def happenings(kind: Happening, term: Obligation, view: View) -> list[Occasion]:
                     held.fact.meeting_on,
                 )
                 for held in view.of(facts.MinutesSent)
-                if held.fact.body == term.body and term.debtor in (*held.fact.to, term.debtor)
+                if held.fact.body == term.body and (not held.fact.to or term.debtor in held.fact.to)
             ]
         case "document-requested":
             return [
@@ -66,7 +66,7 @@ def happenings(kind: Happening, term: Obligation, view: View) -> list[Occasion]:
         case "signed":
             return _on("signature par toutes les parties", [lasting.signed_on])
         case "took-effect":
-            return _on("prise d'effet", [lasting.start])
+            return _on("prise d’effet", [lasting.start])
         case "anniversary":
             return _on("date anniversaire", _anniversaries(view))
 

@@ -17,7 +17,7 @@ from contracts.terms import Meetings
 from services.domain import time_limits
 from services.domain.duties_view import Stated, View
 
-FROM_THE_START: Final = "« par an » : de date à date depuis le début de l'instrument (CPC art. 641 al. 2)"
+FROM_THE_START: Final = "« par an » : de date à date depuis le début de l’instrument (CPC art. 641 al. 2)"
 
 
 class MeetingsLine(msgspec.Struct, frozen=True):

@@ -112,8 +112,8 @@ def of(known: Known) -> Duties:
 
 
 def _by_day(line: ObligationLine) -> tuple[Any, ...]:
-    exercice, occasion = line.exercice or 0, line.occasion or ""
-    return line.due_on or date.max, article_key(line.article), line.position, exercice, occasion
+    # Lines that are alike in these are made in the order of their occasions, and stay in it.
+    return line.due_on or date.max, article_key(line.article), line.position, line.exercice or 0
 
 
 def _by_year(line: MeetingsLine) -> tuple[Any, ...]:
@@ -167,7 +167,7 @@ def _standing(term: Obligation, words: str | None) -> _Owed:
     """What nobody asked for yet, or no event has made due: the paper's words on when it would be."""
     said = [words] if words else []
     said += [french.due_in_words(term.due)] if term.due else []
-    return _Owed(due_words=", ".join(said) or None)
+    return _Owed(due_words=french.typeset(", ".join(said)) or None)
 
 
 def _once(term: Obligation, view: View) -> _Owed:
@@ -273,7 +273,7 @@ def _unstated(delay: Delay, occasion: Occasion, owed: _Owed) -> _Owed:
         for day in (occasion.when.first or limit.last_day, limit.last_day)
     )
     reading = f"pour information : compté du {anchor} ({occasion.words}), le dernier jour serait le {last}"
-    return msgspec.structs.replace(told, because=(*told.because, reading))
+    return msgspec.structs.replace(told, because=(*told.because, french.typeset(reading)))
 
 
 def _from(delay: Delay, term: Obligation, view: View) -> Limit | NotComputable:
@@ -410,7 +410,7 @@ def _line(clause: ClauseLine, term: Obligation, owed: _Owed, outcome: _Outcome, 
     if term.recurrence == "continuous":
         line = _kept(line, term, view)
     if clause.come != "yes":
-        why = f"l'avenant {clause.avenant} qui l'énonce n'est pas daté"
+        why = f"l’avenant {clause.avenant} qui l’énonce n’est pas daté"
         return msgspec.structs.replace(line, state="undetermined", because=(*line.because, why))
     return line
 

@@ -31,9 +31,11 @@ DAYS_RULE: Final = "CPC art. 641 al. 1"
 MONTHS_RULE: Final = "CPC art. 641 al. 2"
 EXTENSION_RULE: Final = "CPC art. 642"
 FRANC_RULE: Final = "délai franc (CJA art. R421-1)"
-CLEAR_DAYS_RULE: Final = "jours francs : ni le jour de l'événement ni celui de l'acte ne comptent"
-BEFORE_RULE: Final = "« avant le » : le jour dit n'est pas compris"
-UNTIL_RULE: Final = "« au plus tard le » : le jour dit est compris"
+CLEAR_DAYS_RULE: Final = french.typeset(
+    "jours francs : ni le jour de l’événement ni celui de l’acte ne comptent"
+)
+BEFORE_RULE: Final = french.typeset("« avant le » : le jour dit n’est pas compris")
+UNTIL_RULE: Final = french.typeset("« au plus tard le » : le jour dit est compris")
 BACKWARD_RULE: Final = "compté à rebours, sans report"
 
 
@@ -60,6 +62,9 @@ class NotComputable(msgspec.Struct, frozen=True):
     @property
     def sentence(self) -> str:
         """The reason in French, without capital or full stop."""
+        return french.typeset(self._reason())
+
+    def _reason(self) -> str:
         match self.because:
             case "anchor-missing":
                 return f"pas encore calculable : date inconnue à ce jour (« {self.anchor} »)"

@@ -1,0 +1,1178 @@
+"""What is owed besides money comes out of the terms and the facts: due when, met, late, waived, unknown."""
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given as examples
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from contracts import dates
+from contracts import events as facts
+from contracts.dates import PartialDate
+from contracts.terms import (
+    AnyTerm,
+    Delay,
+    Due,
+    EachYear,
+    FixedPeriod,
+    Meetings,
+    NoPeriod,
+    Obligation,
+)
+from services.domain import known, obligations, streams, time_limits
+from services.domain.meetings import FROM_THE_START, MeetingsLine
+from services.domain.obligations import Duties, ObligationLine
+from tests.domain.lives import MJC, OPEN, OPENED, VILLE, Line, avenant, given, signed
+from tests.dossiers.test_transcription import MJC as MJC_DOSSIER
+from tests.dossiers.test_transcription import PACTE, decoded
+
+REPORT = Obligation(
+    key="rapport-activite",
+    debtor="mjc",
+    creditors=("ville",),
+    what="rapport d'activité de l'année écoulée",
+    recurrence="yearly",
+    due=Due(each_year=EachYear(7, 15, of_exercice=1)),
+    document="rapport-activite",
+    gates_payments=True,
+)
+
+
+def clause(term: AnyTerm, article: str = "6.3", about: str = "une règle") -> Line:
+    return "2025-12-11", facts.ClauseStated(article=article, about=about, term=term)
+
+
+def duties(
+    *lines: Line, on: str, beside: Iterable[streams.State] = (), opening: tuple[Line, ...] = OPEN
+) -> Duties:
+    return obligations.of(known.of(state_of(*opening, *lines), date.fromisoformat(on), beside))
+
+
+def state_of(*lines: Line) -> Any:
+    return given(*lines)
+
+
+def owed(term: Obligation, *lines: Line, on: str, **more: Any) -> list[ObligationLine]:
+    """The lines of one obligation of a convention of 2026 to 2029."""
+    return list(duties(clause(term), *lines, on=on, **more).obligations)
+
+
+def of_exercice(lines: Iterable[ObligationLine], exercice: int) -> ObligationLine:
+    [line] = [line for line in lines if line.exercice == exercice]
+    return line
+
+
+def received(
+    on: str, document: str = "rapport-activite", exercice: int | None = 2026, by: str = "ville"
+) -> Line:
+    return on, facts.DocumentReceived(
+        sent_by="mjc", received_by=by, document=document, what="le document", exercice=exercice
+    )
+
+
+def plain(words: str | None) -> str | None:
+    """What is read, with the spaces that must not break as any other."""
+    return words.replace("\N{NO-BREAK SPACE}", " ") if words else words
+
+
+def reasons(line: ObligationLine | MeetingsLine) -> list[str | None]:
+    """Why no day is computed."""
+    return [plain(reason) for reason in line.because]
+
+
+def refused(on: str, exercice: int | None = 2026) -> Line:
+    return on, facts.DocumentRefused(
+        by="ville", sent_by="mjc", document="rapport-activite", reason="non signé", exercice=exercice
+    )
+
+
+def dispensed(on: str, exercice: int | None = 2026, by: str = "ville") -> Line:
+    return on, facts.DocumentDispensed(
+        by=by, debtor="mjc", document="rapport-activite", reason="sans objet", exercice=exercice
+    )
+
+
+def derogation(on: str, article: str = "6.3", until: str | None = None, by: str = "ville") -> Line:
+    return on, facts.DerogationGranted(
+        by=by,
+        to="mjc",
+        article=article,
+        decided_by="la Maire",
+        reason="assemblée reportée",
+        until=PartialDate(until) if until else None,
+    )
+
+
+# -- the convention of the MJC: every row of its tables, as of exercice 2026
+
+VILLE_B, CCAS, GBM, ASSO = "ville-besancon", "ccas-besancon", "grand-besancon-metropole", "mjc-clairs-soleils"
+THREE = (VILLE_B, CCAS, GBM)
+
+# article, key, debtor, creditors, recurrence, exercice, last day or the paper's words
+ROWS: tuple[tuple[str, str, str, tuple[str, ...], str, int | None, str | None], ...] = (
+    ("3", "tenir-l-agrement", ASSO, THREE, "continuous", None, None),
+    ("5.2", "referent-democratie-participative", ASSO, (VILLE_B,), "once", None, "sans date"),
+    ("5.2", "bilan-cpo", ASSO, (), "yearly", 2026, "chaque année, pour les projets sous CPO"),
+    ("6.1", "projet-associatif-mis-en-oeuvre", ASSO, THREE, "continuous", None, None),
+    ("6.1", "relations-territoire", ASSO, THREE, "continuous", None, None),
+    ("6.1", "actions-collectives", ASSO, THREE, "continuous", None, None),
+    ("6.1", "actions-qpv", ASSO, THREE, "continuous", None, None),
+    ("6.2", "notification-agrement", ASSO, (VILLE_B,), "once", None, "2025-01-30"),
+    ("6.2", "projet-social", ASSO, (VILLE_B,), "once", None, "2025-01-30"),
+    (
+        "6.2",
+        "nouvelle-notification-agrement",
+        ASSO,
+        (VILLE_B,),
+        "on-event",
+        None,
+        "15 jours calendaires après : réception de la notification",
+    ),
+    ("6.2", "discussions-renouvellement", ASSO, (VILLE_B,), "continuous", None, None),
+    ("6.2", "previsionnels-bilans-caf", ASSO, (VILLE_B,), "on-request", None, "sur demande"),
+    ("6.3", "rapport-activite", ASSO, (VILLE_B,), "yearly", 2026, "2027-07-15"),
+    ("6.3", "rapport-activite", ASSO, (VILLE_B,), "yearly", 2025, "2026-07-15"),
+    ("6.3", "projet-associatif", ASSO, (VILLE_B,), "yearly", 2026, "2026-07-15"),
+    ("6.3", "rapport-financier", ASSO, (VILLE_B,), "yearly", 2026, "2027-07-15"),
+    ("6.3", "rapport-cac", ASSO, (VILLE_B,), "yearly", 2026, "2027-07-15"),
+    ("6.3", "rapport-special-cac", ASSO, (VILLE_B,), "yearly", 2026, "2027-07-15"),
+    ("6.4", "assemblees-generales", ASSO, (VILLE_B,), "on-event", None, "sans délai"),
+    ("6.4", "elu-au-ca", ASSO, (VILLE_B,), "continuous", None, "sans délai"),
+    ("6.4", "changements", ASSO, (VILLE_B,), "on-event", None, "sans délai"),
+    ("6.4", "documents-utiles", ASSO, (VILLE_B,), "on-request", None, "sur demande, sans délai"),
+    ("6.5", "engagement-republicain", ASSO, THREE, "once", None, "réputée satisfaite du fait de l'agrément"),
+    ("6.5", "laicite-neutralite", ASSO, THREE, "continuous", None, None),
+    ("6.6", "assurances", ASSO, THREE, "continuous", None, None),
+    ("6.6", "preuve-assurances", ASSO, THREE, "on-request", None, "sur demande, à tout moment"),
+    ("6.7", "mention-soutien", ASSO, THREE, "continuous", None, None),
+    ("7.1", "demande-subvention", ASSO, (VILLE_B,), "yearly", 2026, "2025-08-29"),
+    ("7.3", "demande-investissement", ASSO, (VILLE_B,), "yearly", 2026, "2025-08-29"),
+    ("7.4", "valorisation-comptes", ASSO, (VILLE_B,), "yearly", 2026, "dans les comptes annuels"),
+    ("8.1.3", "fiche-de-travail", ASSO, (VILLE_B,), "yearly", 2026, None),
+    (
+        "8.1.3",
+        "reponse-compte-rendu",
+        ASSO,
+        (VILLE_B,),
+        "on-event",
+        None,
+        "15 jours calendaires après : compte-rendu (point de départ non dit)",
+    ),
+    ("9", "faciliter-controle", ASSO, THREE, "continuous", None, None),
+    ("7.1", "subvention-annuelle", VILLE_B, (ASSO,), "yearly", 2026, None),
+    ("7.1", "avenant-montant", VILLE_B, (ASSO,), "yearly", 2026, "au vote du budget primitif"),
+    (
+        "7.4",
+        "aides-en-nature",
+        VILLE_B,
+        (ASSO,),
+        "on-request",
+        None,
+        "sur demande, selon ses moyens et disponibilités",
+    ),
+    (
+        "7.4",
+        "valorisation-deliberee",
+        VILLE_B,
+        (ASSO,),
+        "yearly",
+        2026,
+        "dans la délibération qui fixe la subvention",
+    ),
+    (
+        "8.1.1",
+        "inviter-commission",
+        VILLE_B,
+        (CCAS, GBM, ASSO),
+        "yearly",
+        2026,
+        "au moins une fois par an, au plus tard au dernier trimestre",
+    ),
+    ("8.1.3", "compte-rendu", VILLE_B, (ASSO,), "on-event", None, "après chaque commission"),
+    ("8.2", "faciliter-echanges", VILLE_B, (ASSO,), "on-request", None, "sur demande, en cas de besoin"),
+)
+
+
+def of_dossier(dossier: str, *more: Line, on: str, beside: Iterable[streams.State] = ()) -> Duties:
+    """The duties of a real paper as transcribed, and of *more* that might happen."""
+    told = [
+        (fact["effective_on"], read, fact.get("on_behalf_of"))
+        for stream, fact, read in decoded(dossier)
+        if stream == f"convention/{dossier}"
+    ]
+    state = given(*told, *more, stream=f"convention/{dossier}")
+    view = known.of(state, date.fromisoformat(on), beside)  # type: ignore[arg-type]
+    return obligations.of(view)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[f"{row[1]}-{row[5]}" for row in ROWS])
+def test_every_row_of_the_mjc_convention_comes_out(row: Any) -> None:
+    article, key, debtor, creditors, recurrence, exercice, due = row
+    lines = of_dossier(MJC_DOSSIER, on="2025-01-15").obligations
+    [line] = [line for line in lines if (line.key, line.exercice) == (key, exercice)]
+    assert line.article == article or line.article.startswith(f"{article}, ")
+    assert (line.debtor, line.creditors, line.recurrence) == (debtor, creditors, recurrence)
+    assert (line.due_on.isoformat() if line.due_on else plain(line.due_words)) == due
+
+
+def test_the_table_of_the_mjc_convention_leaves_no_obligation_out() -> None:
+    lines = of_dossier(MJC_DOSSIER, on="2025-01-15").obligations
+    assert {line.key for line in lines} == {row[1] for row in ROWS}
+
+
+def test_the_days_of_the_mjc_convention_cite_how_they_are_counted() -> None:
+    lines = of_dossier(MJC_DOSSIER, on="2025-01-15").obligations
+    rules = {(line.key, line.exercice): line.rules for line in lines if line.due_on}
+    assert rules["demande-subvention", 2026] == (time_limits.BEFORE_RULE,)
+    assert rules["rapport-activite", 2026] == (time_limits.UNTIL_RULE,)
+    assert rules["notification-agrement", None] == (time_limits.UNTIL_RULE,)
+    assert all(rules.values())
+
+
+def test_payments_hang_on_the_documents_of_6_2_to_6_4_alone() -> None:
+    gating = {
+        line.article[:3]
+        for line in of_dossier(MJC_DOSSIER, on="2026-11-22").obligations
+        if line.gates_payments
+    }
+    assert gating == {"6.2", "6.3", "6.4"}
+
+
+def test_the_exercices_are_those_whose_day_falls_in_the_term_and_the_last_ones_accounts() -> None:
+    lines = of_dossier(MJC_DOSSIER, on="2026-11-22").obligations
+    years = {
+        key: [line.exercice for line in lines if line.key == key]
+        for key in ("rapport-activite", "projet-associatif", "demande-subvention")
+    }
+    assert years == {
+        # The convention runs from 2025 to 2029: in July 2025 the report is that of 2024.
+        "rapport-activite": [2024, 2025, 2026, 2027, 2028, 2029],
+        "projet-associatif": [2025, 2026, 2027, 2028, 2029],
+        # The day to ask for 2025 came before the convention did.
+        "demande-subvention": [2026, 2027, 2028, 2029],
+    }
+
+
+def test_the_fiche_is_due_15_calendar_days_before_the_commission_once_it_is_called() -> None:
+    before = of_dossier(MJC_DOSSIER, on="2026-11-01").obligations
+    [line] = [line for line in before if (line.key, line.exercice) == ("fiche-de-travail", 2026)]
+    assert (line.state, line.due_on) == ("undetermined", None)
+    assert reasons(line) == [
+        "pas encore calculable : date inconnue à ce jour (« Commission de suivi, 2026 »)"
+    ]
+    called = (
+        "2026-11-02",
+        facts.MeetingConvened(body="commission-de-suivi", by=VILLE_B, meeting_on=PartialDate("2026-12-10")),
+    )
+    after = of_dossier(MJC_DOSSIER, called, on="2026-11-03").obligations
+    [line] = [line for line in after if (line.key, line.exercice) == ("fiche-de-travail", 2026)]
+    assert (line.state, line.due_on, line.because) == ("to-come", date(2026, 11, 25), ())
+    assert line.occasion == "réunion prévue le 10 décembre 2026"
+    assert line.rules == (time_limits.DAYS_RULE, time_limits.BACKWARD_RULE)
+    [invited] = [line for line in after if (line.key, line.exercice) == ("inviter-commission", 2026)]
+    assert (invited.state, invited.met_on) == ("met", PartialDate("2026-11-02"))
+
+
+def test_the_reply_to_the_minutes_has_no_computed_day_for_the_paper_does_not_say_from_when() -> None:
+    sent = (
+        "2026-12-07",
+        facts.MinutesSent(
+            body="commission-de-suivi", by=VILLE_B, to=(ASSO,), meeting_on=PartialDate("2026-11-26")
+        ),
+    )
+    held = ("2026-11-26", facts.MeetingHeld(body="commission-de-suivi"))
+    lines = of_dossier(MJC_DOSSIER, held, sent, on="2026-12-08").obligations
+    [reply] = [line for line in lines if line.key == "reponse-compte-rendu"]
+    assert (reply.state, reply.due_on) == ("undetermined", None)
+    unstated = "pas calculable : le texte ne dit pas de quel jour part le délai"
+    reading = "compté du 7 décembre 2026 (compte-rendu envoyé le 7 décembre 2026), le dernier jour serait"
+    assert reasons(reply) == [
+        f"{unstated} (« compte-rendu (point de départ non dit) »)",
+        f"pour information : {reading} le 22 décembre 2026",
+    ]
+    [minutes] = [line for line in lines if line.key == "compte-rendu"]
+    assert (minutes.state, minutes.occasion) == ("met", "réunion tenue le 26 novembre 2026")
+    answered = (
+        "2026-12-18",
+        facts.ObservationsReceived(body="commission-de-suivi", by=ASSO, meeting_on=PartialDate("2026-11-26")),
+    )
+    lines = of_dossier(MJC_DOSSIER, held, sent, answered, on="2026-12-20").obligations
+    [reply] = [line for line in lines if line.key == "reponse-compte-rendu"]
+    assert (reply.state, reply.met_on) == ("met", PartialDate("2026-12-18"))
+
+
+def agrement_of(holder: str, *lines: Line) -> streams.State:
+    return given(*lines, stream=f"agrement/{holder}")
+
+
+def granted(starts_on: str, ends_on: str, on: str) -> Line:
+    return on, facts.AgrementGranted(
+        services=("AGC",), granted_by="caf", starts_on=PartialDate(starts_on), ends_on=PartialDate(ends_on)
+    )
+
+
+def notified(received_on: str, to: str) -> Line:
+    return received_on, facts.AgrementNotified(received_by=to, received_on=PartialDate(received_on))
+
+
+def test_a_new_notification_is_due_15_calendar_days_after_it_was_received() -> None:
+    agrement = agrement_of(
+        ASSO,
+        granted("2023-01-01", "2026-12-31", "2022-12-10"),
+        notified("2022-12-20", ASSO),
+        granted("2027-01-01", "2030-12-31", "2026-12-12"),
+        notified("2026-12-20", ASSO),
+    )
+    lines = of_dossier(MJC_DOSSIER, on="2026-12-21", beside=[agrement]).obligations
+    # That of 2022 came before the convention did.
+    [line] = [line for line in lines if line.key == "nouvelle-notification-agrement"]
+    assert (line.state, line.due_on) == ("due", date(2027, 1, 4))
+    assert line.occasion == "notification reçue le 20 décembre 2026"
+    late = (
+        "2027-01-06",
+        facts.DocumentReceived(
+            sent_by=ASSO, received_by=VILLE_B, document="notification-agrement", what="la notification"
+        ),
+    )
+    lines = of_dossier(MJC_DOSSIER, late, on="2027-02-01", beside=[agrement]).obligations
+    [line] = [line for line in lines if line.key == "nouvelle-notification-agrement"]
+    assert (line.state, line.days_late) == ("met-late", 2)
+
+
+def test_the_commission_of_the_mjc_meets_once_a_year_in_the_window_of_the_paper() -> None:
+    held = ("2025-11-20", facts.MeetingHeld(body="commission-de-suivi"))
+    meetings = of_dossier(MJC_DOSSIER, held, on="2026-09-30").meetings
+    yearly = [line for line in meetings if line.body == "commission-de-suivi"]
+    assert [(line.year, line.state) for line in yearly] == [
+        (2025, "met"),
+        (2026, "to-come"),
+        (2027, "to-come"),
+        (2028, "to-come"),
+        (2029, "to-come"),
+    ]
+    assert (yearly[1].opens_on, yearly[1].due_on) == (date(2026, 10, 1), date(2026, 12, 31))
+    on_demand = {line.body: (line.state, line.year) for line in meetings if line.at_least == 0}
+    assert on_demand == {
+        "commission-exceptionnelle": ("on-demand", None),
+        "reunions-techniques": ("on-demand", None),
+    }
+
+
+# -- the governance of Chambéry
+
+
+def chambery(*more: Line, on: str) -> tuple[MeetingsLine, ...]:
+    return of_dossier(PACTE, *more, on=on).meetings
+
+
+def signatures_of_the_pacte(on: str) -> list[Line]:
+    listed = [read for _, _, read in decoded(PACTE) if isinstance(read, facts.PartyListed)]
+    return [signed(one.institution, line.key, on) for one in listed for line in one.signatories]
+
+
+def test_the_years_of_the_pacte_are_not_known_while_its_date_is_blank() -> None:
+    lines = chambery(on="2024-06-01")
+    assert {line.body for line in lines} == {
+        "comite-technique",
+        "comite-financeurs",
+        "comite-pilotage",
+        "rencontres-thematiques",
+    }
+    assert {(line.year, line.state, line.due_on) for line in lines} == {(None, "undetermined", None)}
+    counted = "durée comptée de la dernière signature, dont le jour n’est pas connu (art. 5)"
+    assert {plain(reason) for line in lines for reason in line.because} == {
+        f"pas encore calculable : {counted}"
+    }
+
+
+def test_one_signature_of_fourteen_is_not_the_last_one() -> None:
+    [first, *rest] = signatures_of_the_pacte("2023-10-02")
+    assert {line.year for line in chambery(first, on="2024-06-01")} == {None}
+    assert {line.year for line in chambery(first, *rest, on="2024-06-01")} == {2023, 2024}
+
+
+@pytest.mark.parametrize(
+    ("body", "days", "on", "states"),
+    [
+        ("comite-technique", (), "2024-06-01", ("due", "to-come")),
+        ("comite-technique", (), "2024-10-02", ("missing", "due")),
+        ("comite-technique", ("2024-03-05",), "2024-06-01", ("met", "to-come")),
+        ("comite-technique", ("2024-03-05", "2024-04-05", "2024-05-05"), "2024-06-01", ("met", "to-come")),
+        ("comite-financeurs", ("2024-03-05", "2024-04-05"), "2024-06-01", ("too-many", "to-come")),
+        # Twice recorded, once met.
+        ("comite-financeurs", ("2024-03-05", "2024-03-05"), "2024-06-01", ("met", "to-come")),
+        ("comite-pilotage", ("2024-03-05", "2024-04-05"), "2024-06-01", ("met", "to-come")),
+        (
+            "comite-pilotage",
+            ("2024-03-05", "2024-04-05", "2024-05-05"),
+            "2024-06-01",
+            ("too-many", "to-come"),
+        ),
+        ("rencontres-thematiques", ("2024-10-01", "2024-10-02"), "2025-12-01", ("met", "met")),
+        ("rencontres-thematiques", ("2024-10-01",), "2025-12-01", ("met", "missing")),
+        # Known to the month alone, on either side of the anniversary.
+        ("rencontres-thematiques", ("2024-10",), "2025-12-01", ("undetermined", "undetermined")),
+        ("rencontres-thematiques", ("XXXX",), "2025-12-01", ("undetermined", "undetermined")),
+    ],
+)
+def test_the_bodies_of_chambery_meet_as_often_as_article_4_says_in_each_year_of_the_pacte(
+    body: str, days: tuple[str, ...], on: str, states: tuple[str, str]
+) -> None:
+    held = [(day, facts.MeetingHeld(body=body)) for day in days]
+    lines = [
+        line for line in chambery(*signatures_of_the_pacte("2023-10-02"), *held, on=on) if line.body == body
+    ]
+    assert tuple(line.state for line in lines) == states
+    assert [(line.opens_on, line.due_on) for line in lines] == [
+        (date(2023, 10, 2), date(2024, 10, 1)),
+        (date(2024, 10, 2), date(2025, 10, 1)),
+    ]
+    assert {line.rules for line in lines} == {(FROM_THE_START,)}
+
+
+# -- the state of one occurrence
+
+IN_TIME = received("2027-06-01")
+PUT_OFF = derogation("2027-07-10", until="2027-07-31")
+
+
+def declared_met(on: str) -> Line:
+    return on, facts.ObligationMet(obligation="rapport-activite", debtor="mjc", exercice=2026)
+
+
+@pytest.mark.parametrize(
+    ("what", "lines", "on", "state", "days_late"),
+    [
+        ("nothing yet", (), "2027-07-14", "to-come", None),
+        ("nothing on the last day", (), "2027-07-15", "due", None),
+        ("nothing the day after", (), "2027-07-16", "overdue", None),
+        ("in time", (received("2027-06-01"),), "2027-08-01", "met", None),
+        ("on the last day", (received("2027-07-15"),), "2027-08-01", "met", None),
+        ("the day after", (received("2027-07-16"),), "2027-08-01", "met-late", 1),
+        ("late by a month and a half", (received("2027-09-01"),), "2027-10-01", "met-late", 48),
+        ("received later than the day asked about", (received("2027-07-16"),), "2027-07-15", "due", None),
+        ("the month alone, before", (received("2027-06"),), "2027-08-01", "met", None),
+        ("the month alone, the same", (received("2027-07"),), "2027-08-01", "undetermined", None),
+        ("the month alone, after", (received("2027-09"),), "2027-12-01", "met-late", None),
+        ("an unknown day", (received("XXXX"),), "2027-08-01", "undetermined", None),
+        ("of another exercice", (received("2027-06-01", exercice=2025),), "2027-08-01", "overdue", None),
+        ("of no exercice, by its day", (received("2027-07-20", exercice=None),), "2027-08-01", "met-late", 5),
+        ("another document", (received("2027-06-01", document="bilan"),), "2027-08-01", "overdue", None),
+        ("received by another", (received("2027-06-01", by="mjc"),), "2027-08-01", "overdue", None),
+        ("refused", (received("2027-06-01"), refused("2027-06-20")), "2027-07-01", "to-come", None),
+        ("refused, asked before", (received("2027-06-01"), refused("2027-06-20")), "2027-06-10", "met", None),
+        ("refused and late", (received("2027-06-01"), refused("2027-06-20")), "2027-08-01", "overdue", None),
+        (
+            "refused, handed in again too late",
+            (received("2027-06-01"), refused("2027-06-20"), received("2027-07-18")),
+            "2027-08-01",
+            "met-late",
+            3,
+        ),
+        ("refused, nobody knows when", (IN_TIME, refused("XXXX")), "2027-08-01", "undetermined", None),
+        ("dispensed", (dispensed("2027-07-01"),), "2027-08-01", "waived", None),
+        ("dispensed, asked before", (dispensed("2027-07-20"),), "2027-07-18", "overdue", None),
+        ("dispensed of another exercice", (dispensed("2027-07-01", 2025),), "2027-08-01", "overdue", None),
+        ("dispensed by who may not", (dispensed("2027-07-01", by="mjc"),), "2027-08-01", "overdue", None),
+        ("dispensed on an unknown day", (dispensed("XXXX"),), "2027-08-01", "undetermined", None),
+        (
+            "dispensed, and in time all the same",
+            (dispensed("2027-07-01"), received("2027-07-02")),
+            "2027-08-01",
+            "met",
+            None,
+        ),
+        (
+            "dispensed, and handed in after",
+            (dispensed("2027-07-01"), received("2027-08-02")),
+            "2027-09-01",
+            "waived",
+            None,
+        ),
+        ("put off", (derogation("2027-07-10", until="2027-07-31"),), "2027-07-20", "to-come", None),
+        ("put off, the later day passed", (PUT_OFF,), "2027-08-01", "overdue", None),
+        (
+            "put off, in the time granted",
+            (derogation("2027-07-10", until="2027-07-31"), received("2027-07-31")),
+            "2027-09-01",
+            "met",
+            None,
+        ),
+        (
+            "put off, and later still",
+            (derogation("2027-07-10", until="2027-07-31"), received("2027-08-02")),
+            "2027-09-01",
+            "met-late",
+            2,
+        ),
+        ("put off for a month", (derogation("2027-07-10", until="2027-08"),), "2027-08-20", "to-come", None),
+        ("a derogation without a day", (derogation("2027-07-10"),), "2027-08-01", "waived", None),
+        ("put off in another article", (derogation("2027-07-10", "6.4"),), "2027-08-01", "overdue", None),
+        ("a derogation by who may not", (derogation("2027-07-10", by="mjc"),), "2027-08-01", "overdue", None),
+        ("the debtor's word for it", (declared_met("2027-07-01"),), "2027-08-01", "met", None),
+    ],
+)
+def test_an_occurrence_is_in_the_state_that_the_facts_of_the_day_give_it(
+    what: str, lines: tuple[Line, ...], on: str, state: str, days_late: int | None
+) -> None:
+    line = of_exercice(owed(REPORT, *lines, on=on), 2026)
+    assert (line.state, line.days_late) == (state, days_late), what
+    assert line.due_on == date(2027, 7, 15)
+
+
+def test_a_line_says_by_what_it_was_met_refused_or_waived() -> None:
+    told = [
+        received("2027-06-01"),
+        refused("2027-06-20"),
+        derogation("2027-07-10", until="2027-07-31"),
+        received("2027-07-21"),
+    ]
+    line = of_exercice(owed(REPORT, *told, on="2027-09-01"), 2026)
+    first = len(OPEN) + 2
+    assert line.refused_at == first + 1
+    assert (line.waived_by, line.waived_at, line.deferred_to) == ("ville", first + 2, date(2027, 7, 31))
+    assert (line.met_by, line.met_on) == (first + 3, PartialDate("2027-07-21"))
+    assert (line.document, line.gates_payments, line.article) == ("rapport-activite", True, "6.3")
+
+
+def test_one_derogation_is_for_one_exercice() -> None:
+    lines = owed(REPORT, derogation("2027-07-10"), on="2028-08-01")
+    assert [(line.exercice, line.state) for line in lines] == [
+        (2025, "overdue"),
+        (2026, "waived"),
+        (2027, "overdue"),
+        (2028, "to-come"),
+        (2029, "to-come"),
+    ]
+
+
+def test_a_derogation_from_an_article_covers_its_parts_and_not_its_neighbours() -> None:
+    told = [
+        clause(msgspec.structs.replace(REPORT, key=key), article, key)
+        for key, article in (("a", "6.3, 1er tiret"), ("b", "6.31"), ("c", "6.3.2"))
+    ]
+    lines = duties(*told, derogation("2027-07-10"), on="2027-08-01").obligations
+    assert {line.key: line.state for line in lines if line.exercice == 2026} == {
+        "a": "waived",
+        "b": "overdue",
+        "c": "waived",
+    }
+
+
+def test_a_second_copy_without_its_exercice_is_not_taken_for_the_next_report() -> None:
+    copies = [received("2027-07-01"), received("2027-07-03", exercice=None)]
+    lines = owed(REPORT, *copies, on="2027-12-01")
+    assert of_exercice(lines, 2026).state == "met"
+    assert of_exercice(lines, 2027).state == "to-come"
+
+
+def test_where_no_creditor_is_named_whoever_receives_may() -> None:
+    term = msgspec.structs.replace(REPORT, creditors=())
+    assert of_exercice(owed(term, received("2027-06-01", by="mjc"), on="2027-08-01"), 2026).state == "met"
+
+
+def test_what_is_due_in_a_month_is_due_from_its_first_day() -> None:
+    term = msgspec.structs.replace(REPORT, due=Due(each_year=EachYear(2)))
+    states = [
+        of_exercice(owed(term, on=on), 2027).state
+        for on in ("2027-01-31", "2027-02-01", "2027-02-28", "2027-03-01")
+    ]
+    assert states == ["to-come", "due", "due", "overdue"]
+
+
+@pytest.mark.parametrize(
+    ("due", "on", "expected"),
+    [
+        (None, "2026-06-01", ("without-date", None, None)),
+        (Due(words="sans délai"), "2026-06-01", ("without-date", None, "sans délai")),
+        (Due(on=PartialDate("2026-03-31")), "2026-03-01", ("to-come", date(2026, 3, 31), None)),
+        (Due(on=PartialDate("2026-03")), "2026-03-01", ("due", date(2026, 3, 31), None)),
+        (Due(on=PartialDate("2026-03")), "2026-04-01", ("overdue", date(2026, 3, 31), None)),
+        (Due(on=PartialDate("XXXX")), "2026-04-01", ("undetermined", None, None)),
+        (Due(each_year=EachYear(9, 30)), "2026-04-01", ("to-come", date(2026, 9, 30), None)),
+    ],
+)
+def test_what_is_owed_once_has_one_line(due: Due | None, on: str, expected: tuple[Any, ...]) -> None:
+    term = msgspec.structs.replace(REPORT, recurrence="once", due=due)
+    [line] = owed(term, on=on)
+    assert (line.state, line.due_on, line.due_words) == expected
+    [met] = owed(term, received("2026-02-10", exercice=None), on="2026-12-31")
+    assert met.met_on == PartialDate("2026-02-10")
+    assert met.state == "met"
+
+
+BY_VILLE, BY_MJC = signed("ville", "maire", "2025-12-15"), signed("mjc", "president", "2025-12-18")
+PUBLISHED = facts.ActePublished(institution="ville", deliberation="deliberation")
+
+
+def notice_sent(key: str, to: str) -> facts.NoticeSent:
+    by = "mjc" if to == "ville" else "ville"
+    return facts.NoticeSent(key=key, by=by, to=to, article="11", grievance="retard", form="lettre")
+
+
+@pytest.mark.parametrize(
+    ("starts_at", "lines", "due_on"),
+    [
+        ("signed", (), None),
+        ("signed", (BY_VILLE,), None),
+        ("signed", (BY_VILLE, BY_MJC), "2026-01-18"),
+        ("took-effect", (), "2026-02-01"),
+        ("anniversary", (), "2027-02-01"),
+        ("published", (("2025-12-20", PUBLISHED),), "2026-01-20"),
+        ("published", (("2025-12", PUBLISHED),), None),
+        ("notice-sent", (), "2026-04-01"),
+        ("notice-presented", (), "2026-04-03"),
+        ("notice-received", (), "2026-04-05"),
+        (None, (), None),
+    ],
+)
+def test_a_delay_runs_from_the_event_that_the_term_names(
+    starts_at: Any, lines: tuple[Line, ...], due_on: str | None
+) -> None:
+    notice: tuple[Line, ...] = (
+        ("2026-03-01", notice_sent("n", "mjc")),
+        ("2026-03-03", facts.NoticePresented(key="n")),
+        ("2026-03-05", facts.NoticeReceived(key="n")),
+        ("2026-03-10", notice_sent("m", "ville")),
+    )
+    term = msgspec.structs.replace(
+        REPORT,
+        recurrence="once",
+        due=Due(delay=Delay(count=1, unit="month", anchor="l'événement", starts_at=starts_at)),
+    )
+    [line] = owed(term, *notice, *lines, on="2027-03-01")
+    assert (line.due_on.isoformat() if line.due_on else None) == due_on
+    assert bool(line.because) == (due_on is None)
+
+
+# -- on request, on an event, continuously
+
+
+ASKED = Obligation(
+    key="documents-utiles",
+    debtor="mjc",
+    creditors=("ville",),
+    what="tout document utile",
+    recurrence="on-request",
+    due=Due(delay=Delay(count=15, unit="day", anchor="demande", starts_at="document-requested")),
+    document="documents-utiles",
+)
+
+
+def asked(on: str, exercice: int | None = None, of: str = "mjc") -> Line:
+    return on, facts.DocumentRequested(by="ville", of=of, document="documents-utiles", exercice=exercice)
+
+
+def test_what_is_owed_on_request_has_a_line_a_request_and_one_that_says_so_before() -> None:
+    [standing] = owed(ASKED, asked("2026-02-01", of="ville"), on="2026-03-01")
+    assert (standing.state, plain(standing.due_words)) == (
+        "without-date",
+        "sur demande, 15 jours après : demande",
+    )
+    told = [
+        asked("2026-03-01"),
+        received("2026-03-10", "documents-utiles", None),
+        asked("2026-05-01"),
+        asked("2026-06-20"),
+    ]
+    lines = owed(ASKED, *told, on="2026-06-25")
+    assert [(line.occasion, line.due_on, line.state) for line in lines] == [
+        ("demande faite le 1er mars 2026", date(2026, 3, 16), "met"),
+        ("demande faite le 1er mai 2026", date(2026, 5, 16), "overdue"),
+        ("demande faite le 20 juin 2026", date(2026, 7, 5), "due"),
+    ]
+
+
+def test_a_document_sent_before_it_was_asked_for_answers_no_request() -> None:
+    [line] = owed(
+        ASKED, received("2026-02-01", "documents-utiles", None), asked("2026-03-01"), on="2026-04-01"
+    )
+    assert line.state == "overdue"
+
+
+def test_a_request_of_an_exercice_is_answered_by_the_document_of_that_exercice() -> None:
+    told = [
+        asked("2026-03-01", 2024),
+        asked("2026-03-01", 2025),
+        received("2026-03-05", "documents-utiles", 2025),
+    ]
+    lines = owed(ASKED, *told, on="2026-03-06")
+    assert {line.exercice: line.state for line in lines} == {2024: "due", 2025: "met"}
+
+
+CHANGES = Obligation(
+    key="changements",
+    debtor="mjc",
+    creditors=("ville",),
+    what="signaler tout changement",
+    recurrence="on-event",
+    due=Due(words="sans délai"),
+    occasion="change",
+    met_by="change-notified",
+)
+
+
+def test_a_change_in_the_debtors_own_stream_is_to_be_told_of() -> None:
+    own = given(
+        ("2026-01-01", facts.InstitutionRegistered(name="MJC", kind="association")),
+        ("2025-06-01", facts.RepresentativeChanged(capacity="le Président", ended=True)),
+        ("2026-09-01", facts.RepresentativeChanged(capacity="la Présidente", ended=True)),
+        ("2026-09-01", facts.RepresentativeChanged(capacity="le Président")),
+        ("2027-05-15", facts.NameChanged(name="MJC des deux rives")),
+        stream="institution/mjc",
+    )
+    told = ("2026-09-02", facts.ChangeNotified(party="mjc", to=("ville",), what="bureau"))
+    lines = owed(CHANGES, told, on="2027-06-01", beside=[own])
+    assert [(line.occasion, line.state, line.due_words) for line in lines] == [
+        ("changement survenu le 1er septembre 2026", "met", "sans délai"),
+        ("changement survenu le 15 mai 2027", "without-date", "sans délai"),
+    ]
+    [standing] = owed(CHANGES, on="2026-06-01", beside=[own])
+    assert (standing.state, standing.occasion) == ("without-date", None)
+
+
+INSURED = Obligation(
+    key="assurances",
+    debtor="mjc",
+    creditors=("ville",),
+    what="être assurée",
+    recurrence="continuous",
+    met_by="insurance",
+)
+
+
+def insured(starts_on: str, ends_on: str, on: str = "2026-01-08") -> Line:
+    return on, facts.InsuranceShown(
+        party="mjc", cover="multirisque", starts_on=PartialDate(starts_on), ends_on=PartialDate(ends_on)
+    )
+
+
+@pytest.mark.parametrize(
+    ("lines", "on", "state"),
+    [
+        ((), "2025-12-31", "to-come"),
+        ((), "2026-06-01", "continuous"),
+        ((insured("2026-01-01", "2026-12-31"),), "2026-12-31", "met"),
+        ((insured("2026-01-01", "2026-12-31"),), "2027-01-01", "uncovered"),
+        ((insured("2026-01-01", "2026-12-31"),), "2026-01-07", "continuous"),
+        ((insured("2026", "2026"),), "2026-06-01", "undetermined"),
+        ((insured("2026-01-01", "2026-12-31", "XXXX"),), "2026-06-01", "undetermined"),
+        ((insured("2026-01-01", "2026-12-31"), insured("2027-01-01", "2027-12-31")), "2027-06-01", "met"),
+    ],
+)
+def test_an_insurance_covers_the_days_it_was_shown_for(lines: tuple[Line, ...], on: str, state: str) -> None:
+    [line] = owed(INSURED, *lines, on=on)
+    assert line.state == state
+
+
+def test_a_state_to_keep_is_owed_no_more_once_the_instrument_is_over() -> None:
+    assert owed(INSURED, on="2029-12-31") != []
+    assert owed(INSURED, on="2030-01-01") == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "on", "state", "because"),
+    [
+        (None, "2026-06-01", "undetermined", ("Aucun agrément enregistré",)),
+        ((granted("2026-01-01", "2026-12-31", "2025-12-12"),), "2026-12-31", "met", ()),
+        (
+            (granted("2026-01-01", "2026-12-31", "2025-12-12"),),
+            "2027-01-01",
+            "uncovered",
+            ("Agrément arrivé à son terme",),
+        ),
+        (
+            (
+                granted("2026-01-01", "2028-12-31", "2025-12-12"),
+                ("2026-10-01", facts.AgrementSuspended(by="caf", reason="direction vacante")),
+            ),
+            "2026-10-01",
+            "uncovered",
+            ("Agrément suspendu",),
+        ),
+    ],
+)
+def test_an_agrement_is_held_as_its_own_stream_tells(
+    lines: tuple[Line, ...] | None, on: str, state: str, because: tuple[str, ...]
+) -> None:
+    term = msgspec.structs.replace(INSURED, met_by="agrement")
+    beside = [agrement_of("mjc", *lines)] if lines else []
+    [line] = owed(term, on=on, beside=beside)
+    assert (line.state, line.because) == (state, because)
+
+
+def request(purpose: Any) -> facts.SubsidyRequested:
+    return facts.SubsidyRequested(beneficiary="mjc", payer="ville", exercice=2027, purpose=purpose)
+
+
+def voted_by(payer: str, to: str, purpose: Any = "fonctionnement") -> facts.SubsidyVoted:
+    return facts.SubsidyVoted(payer=payer, beneficiary=to, exercice=2027, amount_cents=1, purpose=purpose)
+
+
+def set_by(payer: str, to: str) -> facts.Event:
+    return avenant(1, "2026-08-01", facts.SubsidySet(payer, to, 2027, 1))[1]
+
+
+def valued_by(giver: str, to: str) -> facts.AidInKindValued:
+    return facts.AidInKindValued(giver=giver, beneficiary=to, exercice=2027, what="local", value_cents=1)
+
+
+def called_by(by: str, body: str = "comite") -> facts.MeetingConvened:
+    return facts.MeetingConvened(body=body, by=by, meeting_on=PartialDate("2027-03-01"))
+
+
+def committed(party: str) -> facts.RepublicanCommitmentNoted:
+    return facts.RepublicanCommitmentNoted(party=party, manner="souscrit")
+
+
+# what shows it, a fact that does, facts that do not
+PROVEN: tuple[tuple[str, facts.Event, tuple[facts.Event, ...]], ...] = (
+    ("subsidy-request", request("fonctionnement"), (request("projet"), request("investissement"))),
+    ("investment-request", request("investissement"), (request("fonctionnement"),)),
+    (
+        "subsidy-voted",
+        voted_by("mjc", "ville"),
+        (voted_by("ville", "mjc"), voted_by("mjc", "ville", "projet")),
+    ),
+    ("subsidy-set", set_by("mjc", "ville"), (set_by("ville", "mjc"), set_by("mjc", "ccas"))),
+    ("aid-valued", valued_by("mjc", "ville"), (valued_by("ville", "mjc"), valued_by("mjc", "ccas"))),
+    ("meeting-convened", called_by("mjc"), (called_by("ville"), called_by("mjc", "autre"))),
+    ("republican-commitment", committed("mjc"), (committed("ville"),)),
+)
+
+
+@pytest.mark.parametrize(("met_by", "proof", "others"), PROVEN, ids=[one[0] for one in PROVEN])
+def test_an_obligation_is_met_by_the_facts_that_its_term_names(
+    met_by: Any, proof: facts.Event, others: tuple[facts.Event, ...]
+) -> None:
+    term = Obligation(
+        key="k",
+        debtor="mjc",
+        creditors=("ville",),
+        what="faire",
+        recurrence="yearly",
+        due=Due(each_year=EachYear(8, 30, inclusive=False, of_exercice=-1)),
+        body="comite",
+        met_by=met_by,
+    )
+    line = of_exercice(owed(term, ("2026-08-01", proof), on="2026-09-01"), 2027)
+    assert (line.state, line.met_on) == ("met", PartialDate("2026-08-01"))
+    told = [("2026-08-01", other) for other in others]
+    assert of_exercice(owed(term, *told, on="2026-09-01"), 2027).state == "overdue"
+
+
+def test_a_right_that_was_let_go_by_is_owed_no_more() -> None:
+    term = Obligation(
+        key="investissement",
+        debtor="mjc",
+        creditors=("ville",),
+        what="demander",
+        recurrence="yearly",
+        due=Due(each_year=EachYear(8, 30, inclusive=False, of_exercice=-1)),
+        met_by="investment-request",
+        optional=True,
+    )
+    ask = (
+        "2026-09-05",
+        facts.SubsidyRequested(beneficiary="mjc", payer="ville", exercice=2027, purpose="investissement"),
+    )
+    assert [line.exercice for line in owed(term, on="2026-08-29")] == [2027, 2028, 2029]
+    assert [line.exercice for line in owed(term, on="2026-08-30")] == [2028, 2029]
+    assert of_exercice(owed(term, ask, on="2026-10-01"), 2027).state == "met-late"
+
+
+# -- meetings
+
+
+FICHE = Obligation(
+    key="fiche",
+    debtor="mjc",
+    creditors=("ville",),
+    what="la fiche",
+    recurrence="yearly",
+    due=Due(
+        delay=Delay(
+            count=15, unit="calendar-day", anchor="la commission", direction="before", starts_at="meeting"
+        )
+    ),
+    document="fiche",
+    occasion="meeting",
+    body="commission",
+)
+
+
+def called(on: str, meeting_on: str) -> Line:
+    return on, facts.MeetingConvened(body="commission", by="ville", meeting_on=PartialDate(meeting_on))
+
+
+def met(on: str, body: str = "commission") -> Line:
+    return on, facts.MeetingHeld(body=body)
+
+
+@pytest.mark.parametrize(
+    ("lines", "on", "days"),
+    [
+        ((called("2026-10-01", "2026-12-10"),), "2026-10-02", ["2026-11-25"]),
+        ((called("2026-10-01", "2026-12-10"),), "2026-09-30", [None]),
+        ((met("2026-12-10"),), "2026-12-31", ["2026-11-25"]),
+        ((called("2026-10-01", "2026-12-10"), met("2026-12-10")), "2026-12-31", ["2026-11-25"]),
+        # Put off: the day it was called to has passed, and it met later.
+        ((called("2026-10-01", "2026-12-01"), met("2026-12-16")), "2026-12-31", ["2026-12-01"]),
+        # Called to a second day and nobody knows yet what became of the first.
+        ((called("2026-10-01", "2026-12-01"),), "2026-12-31", ["2026-11-16"]),
+        ((met("2026-03-20"), met("2026-12-10")), "2026-12-31", ["2026-03-05", "2026-11-25"]),
+        ((met("2026-12-10", "autre"),), "2026-12-31", [None]),
+        ((met("2026-12"),), "2026-12-31", [None]),
+    ],
+)
+def test_what_is_due_before_a_meeting_is_due_before_each_that_is_called_or_held(
+    lines: tuple[Line, ...], on: str, days: list[str | None]
+) -> None:
+    found = [line for line in owed(FICHE, *lines, on=on) if line.exercice == 2026]
+    assert [line.due_on.isoformat() if line.due_on else None for line in found] == days
+
+
+def test_each_fiche_is_that_of_the_meeting_whose_day_is_nearest() -> None:
+    told = [met("2026-03-20"), met("2026-12-10"), received("2026-12-01", "fiche", None)]
+    states = [line.state for line in owed(FICHE, *told, on="2026-12-31") if line.exercice == 2026]
+    assert states == ["overdue", "met-late"]
+
+
+COMMITTEE = Meetings(
+    body="commission", label="Commission", at_least_per_year=1, window=(EachYear(10), EachYear(12, 31))
+)
+
+
+def meetings(*lines: Line, on: str, opening: tuple[Line, ...] = OPEN) -> tuple[MeetingsLine, ...]:
+    return duties(*lines, on=on, opening=opening).meetings
+
+
+def test_a_body_with_a_window_counts_in_civil_years_whatever_the_day_it_all_began() -> None:
+    term: Line = (
+        "2025-12-11",
+        facts.ClauseStated(
+            article="10",
+            about="durée",
+            term=FixedPeriod(PartialDate("2026-03-01"), PartialDate("2027-10-31")),
+        ),
+    )
+    lines = meetings(
+        clause(COMMITTEE), met("2026-05-02"), on="2027-01-01", opening=(OPENED, VILLE, MJC, term)
+    )
+    # A meeting before the window meets "at the latest"; 2027 ends before its window does.
+    assert [(line.year, line.state, line.opens_on, line.due_on) for line in lines] == [
+        (2026, "met", date(2026, 10, 1), date(2026, 12, 31))
+    ]
+
+
+def test_without_an_end_the_years_are_listed_up_to_the_next() -> None:
+    began = ("2026-01-01", facts.EntryIntoForceNoted())
+    endless: Line = ("2025-12-11", facts.ClauseStated(article="10", about="durée", term=NoPeriod()))
+    lines = duties(
+        clause(COMMITTEE), clause(REPORT, "6"), began, on="2027-06-01", opening=(OPENED, VILLE, MJC, endless)
+    )
+    assert [line.year for line in lines.meetings] == [2026, 2027, 2028]
+    assert [line.exercice for line in lines.obligations] == [2025, 2026, 2027, 2028]
+
+
+def test_a_far_end_is_listed_ten_years_ahead_and_no_further() -> None:
+    far: Line = (
+        "2025-12-11",
+        facts.ClauseStated(
+            article="10",
+            about="durée",
+            term=FixedPeriod(PartialDate("2026-01-01"), PartialDate("2120-12-31")),
+        ),
+    )
+    lines = meetings(clause(COMMITTEE), on="2026-06-01", opening=(OPENED, VILLE, MJC, far))
+    assert (lines[0].year, lines[-1].year) == (2026, 2036)
+
+
+def test_a_resiliation_ends_what_is_owed_from_the_day_it_takes_effect() -> None:
+    over = (
+        "2027-03-01",
+        facts.ResiliationPronounced(
+            by=("ville",), article="11", ground="faute", takes_effect_on=PartialDate("2027-06-30")
+        ),
+    )
+    project = msgspec.structs.replace(REPORT, due=Due(each_year=EachYear(7, 15)))
+    before = duties(clause(REPORT, "a"), clause(project, "b"), clause(COMMITTEE, "c"), over, on="2027-06-29")
+    after = duties(clause(REPORT, "a"), clause(project, "b"), clause(COMMITTEE, "c"), over, on="2027-06-30")
+    assert [line.exercice for line in before.obligations if line.article == "b"] == [2026, 2027, 2028, 2029]
+    assert [line.exercice for line in after.obligations if line.article == "b"] == [2026]
+    # The accounts of what was paid for are owed all the same.
+    assert [line.exercice for line in after.obligations if line.article == "a"] == [2025, 2026, 2027]
+    assert [line.year for line in after.meetings] == [2026]
+
+
+# -- the text changes
+
+
+def test_what_fell_due_before_an_avenant_is_judged_by_the_text_of_its_day() -> None:
+    september = msgspec.structs.replace(REPORT, due=Due(each_year=EachYear(9, 30, of_exercice=1)))
+    twice = msgspec.structs.replace(COMMITTEE, at_least_per_year=2)
+    changed = avenant(
+        1,
+        "2027-08-01",
+        facts.ClauseChanged("6.3", "une règle", september),
+        facts.ClauseChanged("8", "une règle", twice),
+    )
+    found = duties(clause(REPORT), clause(COMMITTEE, "8"), changed, on="2027-12-01")
+    assert [(line.exercice, line.due_on, line.avenant) for line in found.obligations] == [
+        (2025, date(2026, 7, 15), ""),
+        (2026, date(2027, 7, 15), ""),
+        (2026, date(2027, 9, 30), "1"),
+        (2027, date(2028, 9, 30), "1"),
+        (2028, date(2029, 9, 30), "1"),
+        (2029, date(2030, 9, 30), "1"),
+    ]
+    assert [(line.year, line.at_least) for line in found.meetings] == [
+        (2026, 1),
+        (2027, 2),
+        (2028, 2),
+        (2029, 2),
+    ]
+    as_before = duties(clause(REPORT), clause(COMMITTEE, "8"), changed, on="2027-07-31")
+    assert as_before == duties(clause(REPORT), clause(COMMITTEE, "8"), on="2027-07-31")
+
+
+def test_an_avenant_of_an_unknown_day_leaves_what_it_asks_undetermined() -> None:
+    changed = avenant(1, "XXXX", facts.ClauseChanged("6.3", "une règle", REPORT))
+    lines = owed(REPORT, changed, on="2027-12-01")
+    assert {line.state for line in lines} == {"undetermined"}
+    assert lines[0].because == ("l’avenant 1 qui l’énonce n’est pas daté",)
+
+
+def test_where_the_start_is_not_known_the_line_says_why() -> None:
+    endless: Line = ("2025-12-11", facts.ClauseStated(article="10", about="durée", term=NoPeriod()))
+    [line] = owed(REPORT, on="2027-12-01", opening=(OPENED, VILLE, MJC, endless))
+    assert line.state == "undetermined"
+    assert reasons(line) == ["pas encore calculable : le début de l’instrument n’est pas connu"]
+
+
+# -- whatever happens
+
+DAYS = st.dates(date(2025, 12, 12), date(2030, 6, 30))
+WHOLE = [
+    clause(REPORT, "1"),
+    clause(ASKED, "2"),
+    clause(CHANGES, "3"),
+    clause(INSURED, "4"),
+    clause(FICHE, "5"),
+    clause(COMMITTEE, "6"),
+    clause(msgspec.structs.replace(COMMITTEE, body="libre", window=None, at_most_per_year=2), "7"),
+]
+
+
+@st.composite
+def happenings(draw: st.DrawFn) -> Line:
+    on, other = draw(DAYS).isoformat(), draw(DAYS).isoformat()
+    exercice = draw(st.none() | st.integers(2025, 2029))
+    meeting = PartialDate(other)
+    kinds: list[Line] = [
+        received(on, exercice=exercice),
+        received(on, "documents-utiles", exercice),
+        received(on, "fiche", exercice),
+        refused(on, exercice),
+        dispensed(on, exercice),
+        derogation(on, "1", draw(st.none() | st.just(other))),
+        asked(on, exercice),
+        insured(min(on, other), max(on, other), on),
+        called(on, other),
+        met(on),
+        met(on, "libre"),
+        (on, facts.MinutesSent(body="commission", by="ville", to=("mjc",), meeting_on=meeting)),
+        (on, facts.ChangeNotified(party="mjc", to=("ville",), what="bureau")),
+        (on, facts.SubsidyRequested(beneficiary="mjc", payer="ville", exercice=exercice or 2026)),
+        (on, facts.ObligationMet(obligation="rapport-activite", debtor="mjc", exercice=exercice)),
+        avenant(draw(st.integers(1, 99)), on, facts.ClauseChanged("1", "une règle", REPORT)),
+        (
+            on,
+            facts.ResiliationPronounced(
+                by=("ville",), article="11", ground="faute", takes_effect_on=PartialDate(max(on, other))
+            ),
+        ),
+    ]
+    line = draw(st.sampled_from(kinds))
+    if draw(st.integers(0, 5)) == 0:
+        return (draw(st.sampled_from(["XXXX", "2027", "2027-07", "2028-33"])), *line[1:])
+    return line
+
+
+def body(found: Duties) -> bytes:
+    return msgspec.json.encode(found, enc_hook=dates.encode)
+
+
+def without_positions(found: Duties) -> Any:
+    """What is said, whatever was recorded first."""
+    places = {"position", "met_by", "waived_at", "refused_at", "held"}
+
+    def stripped(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: stripped(part) for key, part in value.items() if key not in places}
+        return [stripped(part) for part in value] if isinstance(value, list) else value
+
+    return stripped(msgspec.json.decode(body(found)))
+
+
+@settings(max_examples=150, deadline=None)
+@examples(st.lists(happenings(), max_size=8), st.lists(happenings(), max_size=4), DAYS)
+def test_a_fact_about_the_future_never_changes_the_past(past: list[Line], more: list[Line], on: date) -> None:
+    future = [line for line in more if PartialDate(line[0]).after(on)]
+    assert body(duties(*WHOLE, *past, *future, on=on.isoformat())) == body(
+        duties(*WHOLE, *past, on=on.isoformat())
+    )
+
+
+@settings(max_examples=100, deadline=None)
+@examples(st.lists(happenings(), max_size=10), DAYS)
+def test_computing_twice_gives_the_same_bytes_and_no_line_is_both_met_and_owed(
+    told: list[Line], on: date
+) -> None:
+    found = duties(*WHOLE, *told, on=on.isoformat())
+    assert body(found) == body(duties(*WHOLE, *told, on=on.isoformat()))
+    for line in found.obligations:
+        assert (line.days_late is None) or (line.state == "met-late" and line.days_late > 0)
+        if line.state in ("overdue", "to-come", "due", "without-date"):
+            assert line.met_by is None
+        if line.state in ("met", "met-late") and line.recurrence != "continuous":
+            assert line.met_by is not None
+            assert line.met_on is not None
+            assert line.met_on.reached(on)
+        if line.state in ("overdue", "due", "to-come", "met-late") and line.recurrence != "continuous":
+            assert line.due_on is not None
+            assert line.rules
+        if line.state == "overdue":
+            assert (line.deferred_to or line.due_on or date.max) < on
+    for year in found.meetings:
+        sure = [day for day in year.held_on if day.reached(on)]
+        assert (year.state != "missing") or len(sure) < year.at_least
+        assert len(year.held_on) == len(set(year.held_on)) == len(year.held)
+
+
+@settings(max_examples=100, deadline=None)
+@examples(st.lists(happenings(), max_size=8, unique_by=lambda line: line[0]), DAYS, st.randoms())
+def test_the_order_of_arrival_changes_nothing(told: list[Line], on: date, random: Any) -> None:
+    shuffled = list(told)
+    random.shuffle(shuffled)
+    one, other = (duties(*WHOLE, *lines, on=on.isoformat()) for lines in (told, shuffled))
+    assert without_positions(one) == without_positions(other)
+
+
+def test_every_day_of_a_life_has_its_duties() -> None:
+    told = [
+        *WHOLE,
+        received("2027-07-20"),
+        met("2026-11-26"),
+        asked("2026-03-01"),
+        insured("2026-01-01", "2026-12-31"),
+    ]
+    start = date(2025, 12, 12)
+    for days in range(0, 2_000, 37):
+        on = start + timedelta(days=days)
+        lines = duties(*told, on=on.isoformat()).obligations
+        assert list(lines) == sorted(lines, key=lambda line: line.due_on or date.max)
