@@ -74,8 +74,11 @@ class PartialDate:
 
     def reached(self, day: date) -> bool | None:
         """Whether this has come on *day* (the day itself included); None when undetermined."""
-        later = self.after(day)
-        return None if later is None else not later
+        if self.first is None or self.last is None:
+            return None
+        if self.last <= day:
+            return True
+        return False if day < self.first else None
 
     @property
     def sort_key(self) -> tuple[date, date]:
