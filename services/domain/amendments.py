@@ -148,10 +148,15 @@ def _difference(
 
 
 def _read(lines: Iterable[ClauseLine], names: Mapping[str, str]) -> str:
-    return " ; ".join(
-        line.about if line.term is None else f"{line.about} : {french.term_in_words(line.term, names)}"
-        for line in lines
-    )
+    return " ; ".join(_in_words(line, names) for line in lines)
+
+
+def _in_words(line: ClauseLine, names: Mapping[str, str]) -> str:
+    if line.term is None:
+        return line.about
+    words = french.term_in_words(line.term, names)
+    # Where the rule begins as the clause is called ("durée"), once is enough.
+    return words if words.casefold().startswith(line.about.casefold()) else f"{line.about}. {words}"
 
 
 # -- the rest of what an avenant changes
