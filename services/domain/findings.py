@@ -4,6 +4,9 @@ Where the facts depart from the terms, and what else deserves a look.
 Pure. Every rule of the catalogue (findings_catalogue) goes over the facts of the day
 laid out once (findings_view). A fact of a day to come raises and clears nothing.
 
+A departure from the terms of a text that not all parties have signed, or that is
+only a promise, is a point d'attention: such terms bind nobody yet.
+
 A derogation that the creditor granted waives the écarts of that party from that
 article: they stay in the list, with the position of the derogation. A contradiction
 that somebody settled gives none: the statement shows which reading is retained.
@@ -49,6 +52,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 _GRAVITY: Final[dict[Severity, int]] = {"serious": 0, "notable": 1, "minor": 2}
+_CLEARED_BY: Final = {code: french.typeset(entry.cleared_by) for code, entry in CATALOGUE.items()}
 
 
 def of(
@@ -62,8 +66,9 @@ def of(
     """What departs from the terms on the day: the gravest first, then by code, then by the facts."""
     view = views.of(known, calendar, duties, coverage, exits, amendments)
     waivers = _waivers(view)
+    binding = _binds(view)
     found = [
-        _finding(code, entry, raised, waivers)
+        _finding(code, entry, raised, waivers, binding=binding)
         for code, entry in CATALOGUE.items()
         for raised in entry.rule(view)
     ]
@@ -81,19 +86,29 @@ Waivers = dict[tuple[str, str], Waiver]
 """By who may depart, and from which article."""
 
 
-def _finding(code: str, entry: Entry, raised: Raised, waivers: Waivers) -> Finding:
+def _finding(code: str, entry: Entry, raised: Raised, waivers: Waivers, *, binding: bool) -> Finding:
+    # What rests on no law is an écart from the terms alone, and there is none from terms that bind nobody.
+    nature = entry.nature if binding or entry.source else "attention"
     return Finding(
         code=code,
         severity=raised.severity or entry.severity,
-        nature=entry.nature,
+        nature=nature,
         says=french.typeset(french.capitalised(raised.says)),
         article=raised.article,
         source=raised.source or entry.source,
         positions=raised.positions,
-        cleared_by=french.typeset(entry.cleared_by),
+        cleared_by=_CLEARED_BY[code],
         about=raised.about,
-        settled=_waived(raised, waivers) if entry.nature == "ecart" else None,
+        settled=_waived(raised, waivers) if nature == "ecart" else None,
     )
+
+
+def _binds(view: View) -> bool:
+    """Whether the terms bind: more than a promise, and signed by all unless said to be in force."""
+    opened = view.life.opened
+    if opened is None or opened.force == "promesse":
+        return False
+    return not view.unsigned or len(view.come(facts.EntryIntoForceNoted)) > 0
 
 
 def _waivers(view: View) -> Waivers:

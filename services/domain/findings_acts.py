@@ -19,6 +19,7 @@ from contracts.terms import Condition, Delay, Joining
 from services.domain import agrement, time_limits
 from services.domain.book import Held
 from services.domain.findings_view import Raised, View, a_day, on_day, some
+from services.domain.french import from_in_words
 from services.domain.phase import bound, signed_for
 
 APPEAL: Final = Delay(count=2, unit="month", anchor="publication", franc=True, extended=True)
@@ -214,8 +215,8 @@ def act_in_variants(view: View) -> Iterator[Raised]:
         if sent.variants and (sent.institution, sent.deliberation, sent.acte) not in receipts:
             kept = f"lu {sent.acte}, aussi " if sent.acte else ""
             yield Raised(
-                f"L’identifiant de l’acte {view.n.of(sent.institution)} ({view.n.key(sent.deliberation)}) "
-                f"est {kept}lu {some(sent.variants)}.",
+                f"{view.n.key(sent.deliberation)}, {view.n.the(sent.institution)} : identifiant {kept}lu "
+                f"{some(sent.variants)}.",
                 (held.position,),
                 None,
                 sent.deliberation,
@@ -386,7 +387,7 @@ def quorum_of_signatures(view: View) -> Iterator[Raised]:
         needed = member.quorum or len(member.signatories) or 1
         if signed and bound(view.life, member, view.on) == "no":
             yield Raised(
-                f"La convention court depuis {on_day(start)} ; pour {view.n.the(member.institution)}, "
+                f"La convention court {from_in_words(start)} ; pour {view.n.the(member.institution)}, "
                 f"{len(signed)} signature{'s' if len(signed) > 1 else ''} sur {needed}.",
                 (member.position,),
                 None,
@@ -404,7 +405,7 @@ def begun_unsigned(view: View) -> Iterator[Raised]:
     missing = [member for member in view.members if not signed_for(view.life, member, view.on)]
     if missing:
         yield Raised(
-            f"La convention court depuis {on_day(start)} sans signature enregistrée pour "
+            f"La convention court {from_in_words(start)} sans signature enregistrée pour "
             f"{view.n.all(member.institution for member in missing)}.",
             tuple(member.position for member in missing),
         )

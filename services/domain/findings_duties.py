@@ -226,9 +226,9 @@ def agrement_ends_first(view: View) -> Iterator[Raised]:
 def _owed(view: View, line: ObligationLine, state: str, places: tuple[int | None, ...]) -> Raised:
     year = "" if line.exercice is None else f", exercice {line.exercice}"
     occasion = f", {line.occasion}" if line.occasion else ""
-    due = f", dû {on_day(line.due_on)}" if line.due_on else ""
+    due = f" {on_day(line.due_on)}" if line.due_on else ""
     return Raised(
-        f"{line.what}{year}{occasion} ({view.n.the(line.debtor)}){due} : {state}.",
+        f"{line.what}{year}{occasion} : dû par {view.n.the(line.debtor)}{due}, {state}.",
         (line.position, *(place for place in places if place is not None)),
         line.article,
         line.key,

@@ -82,23 +82,23 @@ def piece_announced(view: View) -> Iterator[Raised]:
 
 
 def party_unidentified(view: View) -> Iterator[Raised]:
-    """A party of which neither SIREN, SIRET nor RNA is recorded: nothing about it can be published."""
-    for member in view.members:
-        state = view.known.institutions.get(member.institution)
-        if state is None or state.registered is None:
-            continue
-        registered = state.registered
-        known = registered.siren or registered.siret or registered.rna
-        if not known and not any(
-            isinstance(held.fact, facts.IdentifierRecorded)
-            and held.effective_on.reached(view.on) is not False
-            for held in state.book.live()
-        ):
-            yield Raised(
-                f"Ni SIREN, ni SIRET, ni RNA pour {view.n.the(member.institution)} : les données "
-                "essentielles ne peuvent pas être publiées.",
-                (member.position,),
-                None,
-                member.institution,
-                member.institution,
-            )
+    """Parties of which neither SIREN, SIRET nor RNA is recorded: nothing about them can be published."""
+    unknown = [member for member in view.members if not _identified(view, member.institution)]
+    if unknown:
+        yield Raised(
+            f"Ni SIREN, ni SIRET, ni RNA enregistré pour {view.n.all(one.institution for one in unknown)} : "
+            "rien ne peut être publié à ce nom.",
+            tuple(sorted(member.position for member in unknown)),
+        )
+
+
+def _identified(view: View, institution: str) -> bool:
+    """Whether an identifier is recorded; where nothing is known of the institution, nothing is said of it."""
+    state = view.known.institutions.get(institution)
+    registered = state.registered if state else None
+    if state is None or registered is None or registered.siren or registered.siret or registered.rna:
+        return True
+    return any(
+        isinstance(held.fact, facts.IdentifierRecorded) and held.effective_on.reached(view.on) is not False
+        for held in state.book.live()
+    )
