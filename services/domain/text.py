@@ -137,7 +137,9 @@ def _in_order(articles: Articles, corrections: Sequence[tuple[str, Correction]])
 
 
 def _place(line: ClauseLine) -> tuple[Any, ...]:
-    return article_key(line.article), line.awaiting != (), line.position
+    waits = line.awaiting != ()
+    # The rules of one text stand as it was read in; avenants that wait, by their day, whenever they arrived.
+    return article_key(line.article), waits, line.effective_on.sort_key if waits else (), line.position
 
 
 # -- slips of the paper

@@ -184,6 +184,7 @@ def test_what_waits_stands_beside_what_came_before_and_goes_with_what_comes_afte
     also = (changed(2, "2026-04-01", "5", "encore"), signed("mjc", "p", "2026-04-01", 2))
     told = knows(OPENED, STATED, *waiting, *also)
     assert reads(told.pending) == [waits("mjc"), ("5", "encore", "2", "undetermined", ("ville",))]
+    assert reads(knows(OPENED, STATED, *also, *waiting).pending) == reads(told.pending)
     new = changed(1, "2026-03-01", "12", "article ajouté")
     told = knows(OPENED, STATED, new, signed("ville", "maire", "2026-03-01", 1))
     assert reads(told.clauses) == [OLD]
