@@ -163,7 +163,9 @@ def of(
         names=names,
         n=french.Names(names),
         kinds=_kinds(known),
-        accounts={(line.payer, line.beneficiary, line.exercice): line for line in money(told, known.on)},
+        accounts={
+            (line.payer, line.beneficiary, line.exercice): line for line in money(told, known.life, known.on)
+        },
         payments=tuple(
             (held, fact) for held, fact in come_by[facts.PaymentMade] if (fact.payer, fact.key) not in back
         ),

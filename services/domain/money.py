@@ -12,6 +12,7 @@ import msgspec
 from contracts import events as facts
 from contracts.events import Event
 from services.domain.book import Held, whether_come
+from services.domain.convention import Life
 
 
 class MoneyLine(msgspec.Struct, frozen=True):
@@ -42,8 +43,12 @@ class MoneyLine(msgspec.Struct, frozen=True):
     undetermined: int = 0
 
 
-def money(live: Sequence[Held], on: date) -> tuple[MoneyLine, ...]:
-    """The lines by exercice, payer and beneficiary: what of *live*, in order, has come by the day."""
+def money(live: Sequence[Held], life: Life, on: date) -> tuple[MoneyLine, ...]:
+    """
+    The lines by exercice, payer and beneficiary: what of *live*, in order, has come by the day.
+
+    An avenant sets no subsidy while somebody it binds has yet to sign it, as *life* tells.
+    """
     lines: dict[tuple[str, str, int], MoneyLine] = {}
     paid = {
         (held.fact.payer, held.fact.key): held for held in live if isinstance(held.fact, facts.PaymentMade)
@@ -51,7 +56,7 @@ def money(live: Sequence[Held], on: date) -> tuple[MoneyLine, ...]:
     figures: dict[tuple[Account, str], dict[str, int]] = {}
     for held in live:
         come = whether_come(held.effective_on, on)
-        told = [] if come == "no" else _figures(held.fact)
+        told = [] if come == "no" or _waits(held.fact, life, on) else _figures(held.fact)
         amounts = [] if come == "no" else _amounts(held.fact, paid, on)
         if come == "undetermined":
             for key in dict.fromkeys([key for key, *_ in told] + [key for key, *_ in amounts]):
@@ -66,6 +71,10 @@ def money(live: Sequence[Held], on: date) -> tuple[MoneyLine, ...]:
             for key, column, cents in amounts:
                 lines[key] = _entered(lines.get(key) or MoneyLine(*key), column, cents)
     return tuple(lines[key] for key in sorted(lines, key=lambda key: (key[2], key[0], key[1])))
+
+
+def _waits(fact: Event, life: Life, on: date) -> bool:
+    return isinstance(fact, facts.AvenantConcluded) and bool(life.awaited(fact.number, on))
 
 
 def _entered(line: MoneyLine, column: str, cents: int) -> MoneyLine:

@@ -191,7 +191,7 @@ def _compute(course: Course, ends: tuple[EndLine, ...], books: _Books) -> None:
             positions[account] = (*positions.get(account, ()), held.position)
     voted = {
         (line.payer, line.beneficiary, line.exercice): line.voted_cents
-        for line in money(course.known.live, course.on)
+        for line in money(course.known.live, course.known.life, course.on)
     }
     for account in {**in_time, **after}:
         # Without a vote, what was paid as an instalment was due as one.
@@ -215,9 +215,7 @@ def _give_back(course: Course, books: _Books) -> None:
     others = []
     for held, fact in courses.told(course, RestitutionReceived):
         account = (fact.payer, fact.beneficiary, fact.exercice)
-        named = titres.get((fact.payer, fact.beneficiary, fact.titre or ""), [])
-        same_year = [key for key in named if key[2] == fact.exercice]
-        titre = (same_year or named or [None])[0] if len(same_year or named) == 1 else None
+        titre = _named(titres.get((fact.payer, fact.beneficiary, fact.titre or ""), []), fact.exercice)
         if not held.effective_on.reached(course.on):
             books.leave_out(titre or (*account, None), held.position)
         elif titre is not None:
@@ -227,6 +225,13 @@ def _give_back(course: Course, books: _Books) -> None:
             others.append((held.position, account, fact.amount_cents))
     for position, account, cents in others:
         _share_out(books, position, account, cents)
+
+
+def _named(titres: list[Key], exercice: int) -> Key | None:
+    """The one titre of that number, of the exercice where several years have one; None where none is."""
+    of_the_year = [key for key in titres if key[2] == exercice]
+    candidates = of_the_year or titres
+    return candidates[0] if len(candidates) == 1 else None
 
 
 def _share_out(books: _Books, position: int, account: Account, cents: int) -> None:

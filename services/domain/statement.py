@@ -374,7 +374,7 @@ def _convention(view: Known, position: int) -> ConventionStatement:
             _avenant(life, number, *concluded, book, on)
             for number, concluded in sorted(state.avenants.items(), key=_by_day)
         ),
-        money=money(live, on),
+        money=money(live, life, on),
         contradictions=_contradictions(told),
         papers=_papers(told),
         journal=tuple(_line(book, held, on) for held in live),

@@ -16,6 +16,7 @@ from contracts.terms import Amending, AnyTerm, Due, FixedPeriod, Instalment, Ins
 from services.domain import amendments, known, text
 from services.domain.amendments import Amendment
 from services.domain.known import Known
+from services.domain.money import money
 from services.domain.text import ClauseLine
 from tests.domain.lives import OPENED, SIGNED, Line, avenant, signed, voted, when
 from tests.domain.lives import given as after
@@ -386,6 +387,16 @@ def test_a_subsidy_is_told_against_what_was_voted_or_set_before_it() -> None:
     ]
     # The third waits for a signature, so the fourth comes after what was voted.
     assert [one[0][1] for one in effects(*life)[3:]] == [f"70,00{NBSP}€", None]
+
+
+def test_a_subsidy_is_set_once_all_have_signed() -> None:
+    life = (*SIGNED, voted(100_00, on="2026-03-20"), sets(1, "2026-04-01", 80_00))
+    one = signed("ville", "maire", "2026-04-01", 1)
+    both = (one, signed("mjc", "p", "2026-05-01", 1))
+    assert [
+        money(told.live, told.life, told.on)[0].voted_cents
+        for told in (knows(*life), knows(*life, one), knows(*life, *both))
+    ] == [80_00, 100_00, 80_00]
 
 
 def test_it_calls_institutions_by_the_names_they_bear() -> None:
