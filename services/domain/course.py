@@ -13,7 +13,7 @@ import msgspec
 
 from contracts import events as facts
 from contracts.dates import PartialDate
-from contracts.events import Event, Fact
+from contracts.events import Fact
 from contracts.terms import Delay
 from services.domain import convention, french, text, time_limits
 from services.domain.book import Held, may_have_come
@@ -21,7 +21,7 @@ from services.domain.convention import Life
 from services.domain.known import Known
 from services.domain.phase import Phase, phase_on
 from services.domain.text import ClauseLine
-from services.domain.time_limits import Limit
+from services.domain.time_limits import Limit, NotComputable
 
 Kind = TypeVar("Kind", bound=Fact)
 
@@ -48,7 +48,7 @@ class Course(msgspec.Struct, frozen=True):
     life: Life
     phase: Phase
     doubts: tuple[str, ...]
-    facts: dict[type[Event], list[Held]]
+    facts: dict[type[Fact], list[Held]]
 
     @property
     def on(self) -> date:
@@ -64,15 +64,9 @@ class Counted(msgspec.Struct, frozen=True):
     because: tuple[str, ...] = ()
 
 
-OUT_OF_CALENDAR: Final = Counted(
-    None, because=(french.typeset("pas calculable : le délai sort du calendrier"),)
-)
-"""A count is at most 10 000 years, and a calendar has 9999."""
-
-
 def of(known: Known) -> Course:
     """The course of a convention up to the day of *known*."""
-    told: dict[type[Event], list[Held]] = {}
+    told: dict[type[Fact], list[Held]] = {}
     life = Life(known.state.stream)
     for held in known.live:
         come = may_have_come(held.effective_on, known.on)
@@ -114,13 +108,13 @@ def parties_on(course: Course, when: PartialDate | date) -> tuple[str, ...]:
 
 def counted(delay: Delay, anchor: PartialDate | None) -> Counted:
     """The last day of *delay* from the day of *anchor*."""
-    try:
-        limit = time_limits.counted(delay, anchor)
-    except (OverflowError, ValueError):
-        return OUT_OF_CALENDAR
-    if isinstance(limit, Limit):
-        return Counted(limit.last_day, limit.rules)
-    return Counted(None, because=(french.typeset(limit.sentence),))
+    limit = time_limits.counted(delay, anchor)
+    return Counted(limit.last_day, limit.rules) if isinstance(limit, Limit) else uncounted(limit)
+
+
+def uncounted(reason: NotComputable) -> Counted:
+    """No last day, because of that."""
+    return Counted(None, because=(reason.sentence,))
 
 
 def day_in_words(day: date) -> str:

@@ -27,6 +27,7 @@ from services.domain.book import Come
 from services.domain.course import OVER, Counted, Course, day_in_words
 from services.domain.phase import bound
 from services.domain.text import ClauseLine
+from services.domain.time_limits import NotComputable
 
 EXPIRY_RULE: Final = "CPC art. 642 al. 1 : le dernier jour compte jusqu’à vingt-quatre heures"
 ASSEMBLIES: Final = {
@@ -145,8 +146,7 @@ def _cure_from_today(course: Course, term: Termination) -> Counted:
 
 def unstated(term: Termination) -> Counted:
     """The paper does not say from which day the cure period runs."""
-    reason = time_limits.NotComputable("anchor-unstated", term.cure.anchor)
-    return Counted(None, because=(french.typeset(reason.sentence),))
+    return courses.uncounted(NotComputable("anchor-unstated", term.cure.anchor))
 
 
 def _once_in_force(course: Course, way: ExitWay) -> ExitWay:
@@ -221,7 +221,8 @@ def _at_an_anniversary(course: Course, term: Denunciation, way: ExitWay) -> Exit
             )
         if anniversary > course.on:
             missed = (_missed(anniversary, notice.last_day),)
-    return msgspec.structs.replace(way, because=courses.OUT_OF_CALENDAR.because)
+    endless = courses.uncounted(NotComputable("beyond-calendar", term.notice.anchor))
+    return msgspec.structs.replace(way, because=endless.because)
 
 
 def _missed(anniversary: date, notice_by: date) -> str:
@@ -279,7 +280,8 @@ def _last_signature(course: Course) -> tuple[date | None, tuple[str, ...]]:
     # Who left before signing is not waited for.
     answers = {bound(life, one, on) for one in first if one.covers(on) is not False}
     if "no" in answers or not first:
-        return None, ("toutes les parties n’ont pas signé : la dernière signature n’est pas connue",)
+        reason = "toutes les parties n’ont pas signé : la dernière signature n’est pas connue"
+        return None, (french.typeset(reason),)
     days = [one.on for one in life.signed if one.avenant is None]
     if "undetermined" in answers or not days or any(day.day is None for day in days):
         return None, ("une signature au moins n’est pas datée au jour près",)

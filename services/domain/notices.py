@@ -6,6 +6,7 @@ sent. It stays valid where nobody collects the letter, for it belongs to no cour
 procedure (CPC 665 to 670-3 do not apply). It ends nothing: it opens a right.
 """
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Literal
 
@@ -74,8 +75,8 @@ def clause_of(clauses: tuple[ClauseLine, ...], article: str) -> tuple[ClauseLine
 
 
 def _notice(course: Course, held: Held, sent: NoticeSent) -> NoticeCourse:
-    presented = _first(course, NoticePresented, sent.key)
-    received = _first(course, NoticeReceived, sent.key)
+    presented = _first(courses.told(course, NoticePresented), sent.key)
+    received = _first(courses.told(course, NoticeReceived), sent.key)
     days = {
         "notice-sent": held.effective_on,
         "notice-presented": presented.effective_on if presented else None,
@@ -172,7 +173,9 @@ def _state(
         return "undetermined", ("la suite donnée n’est pas datée",)
     if words:
         return ("satisfied" if isinstance(words[-1].fact, NoticeSatisfied) else "unheeded"), ()
-    return {True: "run-out", False: "running", None: "undetermined"}[over], ()  # type: ignore[return-value]
+    if over is None:
+        return "undetermined", ()
+    return "run-out" if over else "running", ()
 
 
 def _right(article: str, state: NoticeState) -> str:
@@ -184,8 +187,8 @@ def _right(article: str, state: NoticeState) -> str:
     )
 
 
-def _first(course: Course, kind: type[NoticePresented] | type[NoticeReceived], key: str) -> Held | None:
-    return next((held for held, fact in courses.told(course, kind) if fact.key == key), None)
+def _first(told: Sequence[tuple[Held, NoticePresented | NoticeReceived]], key: str) -> Held | None:
+    return next((held for held, fact in told if fact.key == key), None)
 
 
 def _words(course: Course, key: str) -> list[Held]:
