@@ -193,7 +193,7 @@ def _first(told: Sequence[tuple[Held, NoticePresented | NoticeReceived]], key: s
 
 def _words(course: Course, key: str) -> list[Held]:
     """What the sender said of it, in order."""
-    said = [
+    said: list[tuple[Held, NoticeSatisfied | NoticeUnheeded]] = [
         *courses.told(course, NoticeSatisfied),
         *courses.told(course, NoticeUnheeded),
     ]
