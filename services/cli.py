@@ -12,8 +12,9 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
@@ -32,9 +33,12 @@ from contracts.queries import EventsQuery, ListQuery, StatementAnswer, Statement
 from contracts.subjects import is_fictional, parse_stream
 from eventstore import sqlite
 from eventstore.store import StoreError
-from services import asking, dossiers, embedded_nats, pages, processes, questions, runtime
+from services import asking, dossiers, embedded_nats, pages, processes, questions, runtime, snapshots
 from services.auditor import verification
 from services.domain import french, statement
+from services.domain.findings import Finding
+from services.domain.obligations import Duties
+from services.domain.schedule import Calendar
 
 NATS_URL_DEFAULT: Final = "nats://127.0.0.1:4222"
 CONNECT_SECONDS_MAX: Final = 5.0
@@ -44,6 +48,9 @@ ATTEMPTS_MAX: Final = 3
 """Of one command whose outcome is unknown: asking again does nothing twice, and tells."""
 
 WIDTH_OF_A_PIPE: Final = 100
+CHANGES_TOLD_MAX: Final = 8
+"""Of one statement that differs; the parts are told all."""
+
 NO_NAMES: Final[dict[str, str]] = {}
 NAMES_AT_ONCE_MAX: Final = 16
 DEMO: Final = Path(__file__).parents[1] / "deploy" / "demo"
@@ -57,6 +64,8 @@ EXPECTED: Final = (
     processes.ChildEnded,
     questions.NotAnswered,
     questions.ProjectorSilent,
+    snapshots.NotASnapshot,
+    snapshots.OtherLedgerAsked,
     runtime.BusError,
     StoreError,
     OSError,
@@ -89,6 +98,24 @@ NatsUrl = Annotated[
     str, typer.Option("--nats", envvar="REGISTRE_NATS_URL", metavar="URL", help="Address of the NATS server.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for a program to read.")]
+OfConvention = Annotated[
+    str, typer.Argument(metavar="CONVENTION", help="Its name, as `registre list` gives it.")
+]
+On = Annotated[
+    str | None,
+    typer.Option("--on", metavar="DATE", help="In force on this day, 2026-01-31. Default: today."),
+]
+KnownAt = Annotated[
+    str | None,
+    typer.Option(
+        "--known-at",
+        metavar="INSTANT",
+        help="As the ledger knew it then, 2026-01-31T09:00:00Z. Default: all that is known.",
+    ),
+]
+OneInstitution = Annotated[
+    str | None, typer.Option("--institution", "-i", metavar="NAME", help="Only what concerns it.")
+]
 
 
 class Complaint(Exception):
@@ -276,18 +303,8 @@ def show(
             help="Its name, as `registre list` gives it; or any stream: institution/ville-besancon.",
         ),
     ],
-    on: Annotated[
-        str | None,
-        typer.Option("--on", metavar="DATE", help="In force on this day, 2026-01-31. Default: today."),
-    ] = None,
-    known_at: Annotated[
-        str | None,
-        typer.Option(
-            "--known-at",
-            metavar="INSTANT",
-            help="As the ledger knew it then, 2026-01-31T09:00:00Z. Default: all that is known.",
-        ),
-    ] = None,
+    on: On = None,
+    known_at: KnownAt = None,
     brief: Annotated[bool, typer.Option("--brief", help="Leave out the articles and the journal.")] = False,
     as_json: AsJson = False,
     nats: NatsUrl = NATS_URL_DEFAULT,
@@ -295,8 +312,8 @@ def show(
     """
     Show where a convention stands.
 
-    Prints its parties, signatures, deliberations, money, avenants, contradictions and journal, as in force on
-    a day and as known at an instant.
+    Prints its parties, signatures, deliberations, money, what is due, avenants, agréments, findings,
+    contradictions and journal, as in force on a day and as known at an instant.
     """
     query = StatementQuery(stream=_stream_or_exit(convention), on=_day(on), known_at=_moment(known_at))
     _run(_show(nats, query, full=not brief, as_json=as_json))
@@ -351,6 +368,156 @@ async def _names_of(bus: Client, answer: StatementAnswer, shown: statement.State
             slugs.add(shown.stream.partition("/")[2])
     found = await _names(bus, sorted(slugs), titles, on=answer.on, known_at=answer.known_at)
     return {**french.names_from(told), **found}
+
+
+# -- calendar, obligations, findings
+
+
+class Part(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One part of a convention's statement, for a program to read."""
+
+    stream: str
+    title: str
+    on: date
+    known_at: datetime | None
+    position: int
+    rules: str
+    calendar: Calendar | None = None
+    duties: Duties | None = None
+    findings: tuple[Finding, ...] | None = None
+
+
+@app.command(epilog="Example: registre calendar mjc-clairs-soleils-2026 --on 2026-06-30")
+def calendar(
+    convention: OfConvention,
+    on: On = None,
+    known_at: KnownAt = None,
+    as_json: AsJson = False,
+    nats: NatsUrl = NATS_URL_DEFAULT,
+) -> None:
+    """
+    Show what is to be paid when, and what holds it back.
+
+    Prints each instalment with its day, its amount and the formula that gives it, its conditions, what
+    blocks it and who can unblock it, what was paid and what remains; as in force on a day and as known at an
+    instant.
+    """
+    query = StatementQuery(stream=_stream_or_exit(convention), on=_day(on), known_at=_moment(known_at))
+    _run(_show_part(nats, query, pages.calendar, lambda it: {"calendar": it.calendar}, as_json=as_json))
+
+
+@app.command(epilog="Example: registre obligations pacte-chambery-2023 --institution ville-chambery")
+def obligations(
+    convention: OfConvention,
+    institution: OneInstitution = None,
+    on: On = None,
+    known_at: KnownAt = None,
+    as_json: AsJson = False,
+    nats: NatsUrl = NATS_URL_DEFAULT,
+) -> None:
+    """
+    Show who owes what by when, and who is owed it.
+
+    Prints for each party what it has to do and what is owed to it, what presses first: documents, meetings,
+    payments; due, met, late or waived; as in force on a day and as known at an instant.
+    """
+    query = StatementQuery(stream=_stream_or_exit(convention), on=_day(on), known_at=_moment(known_at))
+    page = partial(pages.obligations, only=institution)
+    _run(_show_part(nats, query, page, lambda it: {"duties": _duties_of(it, institution)}, as_json=as_json))
+
+
+def _duties_of(shown: statement.ConventionStatement, institution: str | None) -> Duties:
+    """All of them; or those that *institution* owes or is owed, and the meetings it takes part in."""
+    duties = shown.duties
+    if institution is None:
+        return duties
+    owed = (line for line in duties.obligations if institution in (line.debtor, *line.creditors))
+    held = (line for line in duties.meetings if institution in line.participants)
+    return Duties(tuple(owed), tuple(held))
+
+
+@app.command(epilog="Example: registre findings pacte-chambery-2023")
+def findings(
+    convention: Annotated[
+        str | None,
+        typer.Argument(metavar="CONVENTION", help="Only of this one. Default: of all, the worst first."),
+    ] = None,
+    institution: OneInstitution = None,
+    on: On = None,
+    known_at: KnownAt = None,
+    as_json: AsJson = False,
+    nats: NatsUrl = NATS_URL_DEFAULT,
+) -> None:
+    """
+    Show where the facts depart from the terms, and what else deserves a look.
+
+    Prints each with its article or its source in law, the facts it rests on, and how it goes away: of one
+    convention, or of all of them (those of one institution, with --institution), the worst first.
+    """
+    day, moment = _day(on), _moment(known_at)
+    if convention is not None:
+        query = StatementQuery(stream=_stream_or_exit(convention), on=day, known_at=moment)
+        _run(_show_part(nats, query, pages.findings, lambda it: {"findings": it.findings}, as_json=as_json))
+    _run(_findings_everywhere(nats, ListQuery(institution=institution, on=day), moment, as_json=as_json))
+
+
+async def _findings_everywhere(
+    url: str, query: ListQuery, known_at: datetime | None, *, as_json: bool
+) -> None:
+    parts: list[Part] = []
+    async with _bus(url) as bus:
+        listed = await questions.list_conventions(bus, query)
+        with _progress("conventions") as progress:
+            for row in progress.track(listed.rows, description="findings"):
+                asked = StatementQuery(stream=row.stream, on=listed.on, known_at=known_at)
+                try:
+                    answer, shown = await _convention(bus, asked)
+                except questions.NotAnswered as error:
+                    if error.code != "unknown_stream":
+                        raise
+                    continue  # it was not known then
+                parts.append(_part(answer, shown, findings=shown.findings))
+    if as_json:
+        _print_bytes(_encode_part(parts))
+        return
+    found = [(part.stream, one) for part in parts for one in part.findings or ()]
+    titles = {part.stream: part.title for part in parts}
+    _print(pages.findings_everywhere(found, titles=titles, on=listed.on, width=_width()))
+
+
+async def _show_part(
+    url: str,
+    query: StatementQuery,
+    page: Callable[..., Iterator[pages.Line]],
+    part: Callable[[statement.ConventionStatement], dict[str, Any]],
+    *,
+    as_json: bool,
+) -> None:
+    """Print a page of a convention's statement, or a part of it as JSON."""
+    async with _bus(url) as bus:
+        answer, shown = await _convention(bus, query)
+        if as_json:
+            _print_bytes(_encode_part(_part(answer, shown, **part(shown))))
+            return
+        names = await _names_of(bus, answer, shown)
+        _print(page(shown, names=names, position=answer.position, known_at=answer.known_at, width=_width()))
+
+
+async def _convention(
+    bus: Client, query: StatementQuery
+) -> tuple[StatementAnswer, statement.ConventionStatement]:
+    answer = await questions.statement_answer(bus, query)
+    shown = statement.decode(bytes(answer.statement))
+    if not isinstance(shown, statement.ConventionStatement):
+        raise Complaint(f"{query.stream} is no convention: `registre show {query.stream}` tells about it")
+    return answer, shown
+
+
+def _part(answer: StatementAnswer, shown: statement.ConventionStatement, **part: Any) -> Part:
+    return Part(shown.stream, shown.title, shown.on, answer.known_at, answer.position, shown.rules, **part)
+
+
+_encode_part: Final = msgspec.json.Encoder(enc_hook=dates.encode, order="sorted").encode
 
 
 # -- list
@@ -754,6 +921,85 @@ async def _pass(name: str, unit: str, steps: AsyncIterator[verification.Step]) -
             progress.update(task, completed=step.done, total=max(step.total, 1))
 
 
+# -- snapshot, differences
+
+
+@app.command(epilog="Example: registre snapshot before.jsonl --on 2026-12-31")
+def snapshot(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it; replaced if it is there.")],
+    on: On = None,
+    nats: NatsUrl = NATS_URL_DEFAULT,
+) -> None:
+    """
+    Keep every statement in a file, to compare with after a change of rules.
+
+    Writes a line of JSON a stream: its statement on a day, the position it was computed from and the version
+    of the rules. All are of one instant: what is recorded meanwhile is in none of them.
+    """
+    _run(_snapshot(nats, file, _day(on)))
+
+
+async def _snapshot(url: str, file: Path, on: date | None) -> None:
+    fresh = file.with_name(f"{file.name}.new")
+    async with _bus(url) as bus:
+        names, known_at = await snapshots.streams(bus)
+        with fresh.open("wb") as written, _progress("statements") as progress:
+            task = progress.add_task("snapshot", total=max(len(names), 1))
+            async for one in snapshots.taken(bus, names, on=on, known_at=known_at):
+                written.write(snapshots.line(one) + b"\n")
+                progress.advance(task)
+    fresh.replace(file)
+    typer.echo(f"{file}: {_counted(len(names), 'statement')}")
+
+
+@app.command(epilog="Example: registre differences before.jsonl")
+def differences(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `registre snapshot` wrote.")],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object a statement that differs.")
+    ] = False,
+    nats: NatsUrl = NATS_URL_DEFAULT,
+) -> None:
+    """
+    List every statement that the present rules make another.
+
+    Asks for each statement of a snapshot again, of the same day and from the same position of the ledger, and
+    prints those that differ, in which parts and how. Writes nothing. Exit code 1 when one differs.
+    """
+    _run(_differences(nats, file, as_json=as_json))
+
+
+async def _differences(url: str, file: Path, *, as_json: bool) -> int:
+    before = snapshots.read(file)
+    differing = []
+    async with _bus(url) as bus:
+        with _progress("statements") as progress:
+            task = progress.add_task("differences", total=max(len(before), 1))
+            async for one in snapshots.differing(bus, before):
+                progress.advance(task)
+                if one is not None:
+                    differing.append(one)
+    for one in differing:
+        if as_json:
+            _print_bytes(_encode_part(one))
+        else:
+            _tell_difference(one)
+    if not as_json:
+        typer.echo(f"{len(differing)} of {_counted(len(before), 'statement')} differ")
+    return 1 if differing else 0
+
+
+def _tell_difference(one: snapshots.Differs) -> None:
+    rules = f"rules {one.rules_before}, now {one.rules_now}"
+    parts = ", ".join(one.parts)
+    typer.echo(f"{one.stream} on {one.on}, position {one.position}, {rules}: {parts}")
+    for change in one.changes[:CHANGES_TOLD_MAX]:
+        typer.echo(f"    {change.path}: {snapshots.shown(change.before)} -> {snapshots.shown(change.now)}")
+    left = len(one.changes) - CHANGES_TOLD_MAX
+    if left > 0:
+        typer.echo(f"    and {_counted(left, 'more change')}; --json tells them")
+
+
 # -- serve
 
 
@@ -976,7 +1222,22 @@ def _program(
 
 
 # In the help, in the order in which somebody new meets them.
-_ORDER: Final = ("demo", "list", "show", "events", "check", "import", "verify", "rebuild", "serve")
+_ORDER: Final = (
+    "demo",
+    "list",
+    "show",
+    "calendar",
+    "obligations",
+    "findings",
+    "events",
+    "check",
+    "import",
+    "verify",
+    "snapshot",
+    "differences",
+    "rebuild",
+    "serve",
+)
 app.registered_commands.sort(
     key=lambda command: _ORDER.index(command.name or getattr(command.callback, "__name__", ""))
 )

@@ -343,7 +343,7 @@ INSTALMENT_KINDS: Final = {
     "lump-sum": "forfait",
 }
 INSTALMENT_STATES: Final = {
-    "not-computable": "pas encore calculable",
+    "not-computable": "à déterminer",
     "promised": "promis, sans engagement",
     "to-come": "à venir",
     "without-date": "sans date",

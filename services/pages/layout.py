@@ -6,7 +6,7 @@ no-break spaces too and would cut an amount in two.
 """
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from itertools import zip_longest
 from typing import Final, Literal
@@ -56,6 +56,10 @@ class Page:
     def row(self, label: str, text: str, style: Style = "", *, label_width: int = 14) -> Iterator[Line]:
         """A label, and a text beside it."""
         yield from self.cells((label, "label", label_width), (text, style, self.width - label_width - 4))
+
+    def labelled(self, label: str, text: str, style: Style = "") -> Iterator[Line]:
+        """As row, below the title of one of several: further in."""
+        yield from self.cells((label, "label", 14), (typeset(text), style, self.width - 20), indent=4)
 
     def cells(self, *cells: Cell, indent: int = 2) -> Iterator[Line]:
         """Texts side by side, each wrapped to its own width."""
@@ -115,16 +119,21 @@ def cited(article: str) -> str:
 
 def entries(positions: Sequence[int]) -> str:
     """Positions as a register cites them: fait n° 3, faits n° 3 à 7 et 12."""
-    runs: list[list[int]] = []
-    for position in sorted(positions):
-        if runs and position == runs[-1][-1] + 1:
-            runs[-1].append(position)
+    return f"fait{'s' if len(positions) > 1 else ''} n° {french.list_in_words(runs(positions))}"
+
+
+def runs(numbers: Iterable[int]) -> list[str]:
+    """Numbers in order, more than two that follow each other as one run: 3 à 7, 12."""
+    found: list[list[int]] = []
+    for number in sorted(numbers):
+        if found and number == found[-1][-1] + 1:
+            found[-1].append(number)
         else:
-            runs.append([position])
-    parts = []
-    for run in runs:
-        parts += [f"{run[0]} à {run[-1]}"] if len(run) > 2 else [str(one) for one in run]
-    return f"fait{'s' if len(positions) > 1 else ''} n° {french.list_in_words(parts)}"
+            found.append([number])
+    told = []
+    for run in found:
+        told += [f"{run[0]} à {run[-1]}"] if len(run) > 2 else [str(one) for one in run]
+    return told
 
 
 def wrapped(text: str, width: int) -> list[str]:

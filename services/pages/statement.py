@@ -16,7 +16,6 @@ from services.domain.french import euros, typeset
 from services.domain.money import MoneyLine
 from services.domain.statement import (
     AgrementStatement,
-    AvenantLine,
     ContradictionLine,
     ConventionStatement,
     InstitutionStatement,
@@ -27,6 +26,7 @@ from services.domain.statement import (
     Statement,
 )
 from services.domain.text import ClauseLine
+from services.pages import amendments, coverage, departures, duties, exits, schedule
 from services.pages.layout import (
     DASH,
     EMPTY,
@@ -110,14 +110,21 @@ class _Statement(Page):
         yield from self.parties(shown.parties)
         yield from self.facts("Délibérations et contrôle de légalité", "actes", shown.journal)
         yield from self.money(shown.money)
+        yield from schedule.brief(self, shown.calendar, shown.on)
+        yield from duties.brief(self, shown.duties)
         if not full:
             paying = [clause for clause in shown.clauses if isinstance(clause.term, PAYING)]
             yield from self.clauses("Comment les articles prévoient de payer", paying)
-        yield from self.avenants(shown.avenants)
+        yield from amendments.whole(self, shown.avenants, shown.amendments)
+        yield from coverage.whole(self, shown.coverage)
+        yield from exits.course(self, shown.exits)
+        if full:
+            yield from exits.ways(self, shown.exits)
         for section, heading in FACTS_UNDER:
             yield from self.facts(heading, section, shown.journal)
         if full:
             yield from self.clauses("Ce que disent les articles", shown.clauses)
+        yield from departures.brief(self, shown.findings)
         yield from self.contradictions(shown.contradictions, full=full)
         yield from self.papers_and_words(shown)
         if full:
@@ -290,23 +297,6 @@ class _Statement(Page):
             text = typeset(f"exercice {line.exercice} : {' ; '.join(parts)}")
             yield from self.paragraph(text, "soft", indent=2)
 
-    def avenants(self, avenants: Sequence[AvenantLine]) -> Iterator[Line]:
-        if avenants:
-            yield from self.heading("Avenants")
-        for avenant in avenants:
-            name = french.capitalised(french.avenant_in_words(avenant.number))
-            title = f"{name}, effet {on_day(avenant.effective_on)}{_COMES[avenant.come]}"
-            yield from self.paragraph(typeset(title), indent=2)
-            for change in avenant.changes:
-                words = french.capitalised(french.change_in_words(change, self.mapping))
-                yield from self.paragraph(words, indent=4)
-            yield from self.paragraph(typeset(f"Motif : {avenant.rationale}"), "soft", indent=4)
-            yield from self.paragraph(typeset(f"Lie : {self.names.all(avenant.binds)}"), "soft", indent=4)
-            if avenant.not_signed_by:
-                missing = self.names.all(avenant.not_signed_by)
-                text = typeset(f"Pas de signature enregistrée pour : {missing}")
-                yield from self.paragraph(text, "open", indent=4)
-
     def contradictions(self, lines: Sequence[ContradictionLine], *, full: bool) -> Iterator[Line]:
         if not lines:
             return
@@ -437,7 +427,6 @@ _BOUND: Final[dict[Come, tuple[str, Style]]] = {
     "no": ("aucune signature enregistrée", "open"),
     "undetermined": ("signé, à une date inconnue", "open"),
 }
-_COMES: Final[dict[Come, str]] = {"yes": "", "no": " (à venir)", "undetermined": ""}
 
 
 def _in_order(clause: ClauseLine) -> tuple[tuple[int, ...], int]:

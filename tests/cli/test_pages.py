@@ -113,7 +113,8 @@ def test_an_avenant_says_what_it_changes_and_who_has_not_signed_it() -> None:
         changes=(Prorogation(ends_on=PartialDate("2030-06-30")),),
     )
     shown = page(*SIGNED, ("2026-05-01", concluded))
-    assert f"  Avenant n°{NBSP}1, effet le 1er mai 2026\n    Prorogation jusqu’au 30 juin 2030\n" in shown
+    terms = f"Terme{NBSP}: «{NBSP}31 décembre 2029{NBSP}» devient «{NBSP}30 juin 2030{NBSP}»"
+    assert f"  Avenant n°{NBSP}1, effet le 1er mai 2026\n    {terms}\n" in shown
     assert f"    Pas de signature enregistrée pour{NBSP}: la Ville de Besançon et la MJC Besançon\n" in shown
 
 

@@ -38,7 +38,7 @@ from contracts.terms import (
     NoPassingOn,
     Share,
 )
-from services.domain import agrement, exits, french, obligations, phase, schedule
+from services.domain import agrement, coverage, exits, findings, french, obligations, phase, schedule
 
 NBSP = "\N{NO-BREAK SPACE}"
 THIN = "\N{NARROW NO-BREAK SPACE}"
@@ -183,6 +183,7 @@ def hint(kind: type, field: str) -> Any:
     [
         (french.PHASES, phase.Phase),
         (french.STANDINGS, agrement.Standing),
+        (french.GAPS, coverage.Reason),
         (french.PRECISIONS, dates.Precision),
         (french.INSTALMENT_KINDS, hint(schedule.InstalmentLine, "kind")),
         (french.INSTALMENT_STATES, schedule.InstalmentState),
@@ -191,6 +192,8 @@ def hint(kind: type, field: str) -> Any:
         (french.EXITS, hint(exits.ExitWay, "kind")),
         (french.NOTICE_STATES, hint(exits.NoticeCourse, "state")),
         (french.ENDS, hint(exits.EndLine, "kind")),
+        (french.FINDING_NATURES, hint(findings.Finding, "nature")),
+        (french.FINDING_SEVERITIES, hint(findings.Finding, "severity")),
     ],
 )
 def test_every_word_of_the_program_has_its_french(table: dict[str, str], words: Any) -> None:
