@@ -9,9 +9,8 @@ lands where it belongs.
 Top to bottom: the life, the state, the refusals, evolve, decide.
 """
 
-from calendar import monthrange
 from collections.abc import Callable, Iterator
-from datetime import date, timedelta
+from datetime import date
 from functools import cache, reduce
 from typing import Any, ClassVar, Literal, get_args, get_type_hints
 
@@ -25,6 +24,7 @@ from services.domain import book as books
 from services.domain import consistency
 from services.domain.book import AlreadyRecorded, Book, Held, NothingCalled, Proposed
 from services.domain.refusals import Refused
+from services.domain.time_limits import period_end
 
 Period = FixedPeriod | PeriodFrom | PeriodOf | NoPeriod
 
@@ -266,11 +266,29 @@ class Life(msgspec.Struct, frozen=True):
         """
         latest = self.span(on)
         if latest is not None and latest.avenant is not None:
-            stated = [_end(latest.term, self)]
+            stated = [_end(latest.term, self, on)]
         else:
-            stated = [_end(span.term, self) for span in self.said_by(on)]
+            stated = [_end(span.term, self, on) for span in self.said_by(on)]
         dated = [end for end in stated if end is not None and end.last is not None]
         return max(dated, key=lambda end: end.last or date.min, default=None)
+
+    def last_signature(self, on: PartialDate | date) -> PartialDate | None:
+        """
+        The day of the last signature, once all who were parties from the opening have signed by *on*.
+
+        None before that: a signature is the last when no other is awaited. None too where
+        one of them is undated. A party's quorum, or all the lines prepared for it, count.
+        """
+        told = [(one, _at_or_before(one.on, on)) for one in self.signed if one.avenant is None]
+        if any(come is None for _, come in told):
+            return None
+        signed = [one for one, come in told if come]
+        for member in self.memberships():
+            needed = member.quorum or len(member.signatories) or 1
+            by = {one.signatory for one in signed if one.party == member.institution}
+            if member.since is None and len(by) < needed:
+                return None
+        return max((one.on for one in signed), key=lambda day: day.sort_key, default=None)
 
     def starts_on(self) -> PartialDate | None:
         """
@@ -299,35 +317,16 @@ def _at_or_before(moment: PartialDate | None, on: PartialDate | date) -> bool | 
     return None if later is None else not later
 
 
-def _end(term: Period, life: Life) -> PartialDate | None:
+def _end(term: Period, life: Life, on: PartialDate | date) -> PartialDate | None:
     match term:
         case FixedPeriod() | PeriodOf():
             return term.ends_on
         case PeriodFrom():
-            anchor = _anchor(term, life)
-            day = anchor.day if anchor else None
-            return PartialDate.of(_months_later(day, term.months)) if day else None
+            start = life.starts_on() if term.anchor == "entry-into-force" else life.last_signature(on)
+            day = start.day if start else None
+            return PartialDate.of(period_end(day, term.months)) if day else None
         case NoPeriod():
             return None
-
-
-def _anchor(term: PeriodFrom, life: Life) -> PartialDate | None:
-    if term.anchor == "entry-into-force":
-        return life.starts_on()
-    days = [signed.on for signed in life.signed if signed.avenant is None]
-    if not days or any(day.first is None for day in days):
-        return None
-    return max(days, key=lambda day: day.sort_key)
-
-
-def _months_later(day: date, months: int) -> date:
-    # A period of months ends the day before the same quantième: from 2 October, two years end on 1 October.
-    count = day.year * 12 + day.month - 1 + months
-    year, month = divmod(count, 12)
-    last = monthrange(year, month + 1)[1]
-    if day.day > last:
-        return date(year, month + 1, last)
-    return date(year, month + 1, day.day) - timedelta(days=1)
 
 
 # -- the state

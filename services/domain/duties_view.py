@@ -17,7 +17,6 @@ from services.domain import french
 from services.domain import known as knowledge
 from services.domain.book import Held
 from services.domain.known import Known
-from services.domain.phase import bound
 from services.domain.text import ClauseLine
 
 YEARS_AHEAD: Final = 10
@@ -80,7 +79,8 @@ def _by_kind(known: Known) -> Mapping[type[Event], Sequence[Held]]:
 
 def _lasting(known: Known) -> Lasting:
     life, on = known.life, known.on
-    signed_on = _signed_on(known)
+    last = life.last_signature(on)
+    signed_on = last.day if last else None
     starts = [one.on.first for one in life.endings if one.kind == "entry-into-force" and one.on.reached(on)]
     missing: list[str] = []
     for line in known.clauses:
@@ -104,16 +104,6 @@ def _lasting(known: Known) -> Lasting:
     term_ends = life.ends_on(on)
     ends += [term_ends.last] if term_ends else []
     return Lasting(start, min((day for day in ends if day is not None), default=None), signed_on)
-
-
-def _signed_on(known: Known) -> date | None:
-    """The day of the last signature, once all who were parties from the opening are bound."""
-    life, on = known.life, known.on
-    members = [one for one in life.memberships() if one.since is None]
-    if not members or any(bound(life, one, on) != "yes" for one in members):
-        return None
-    days = [one.on for one in life.signed if one.avenant is None and one.on.reached(on)]
-    return max((day.day for day in days if day.day), default=None) if all(day.day for day in days) else None
 
 
 def stated(known: Known) -> Iterator[Stated]:

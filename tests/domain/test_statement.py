@@ -379,6 +379,10 @@ def test_the_phase_on_a_day(life: tuple[Line, ...], on: str, phase: str, doubts:
         assert (row.phase, row.ends_on, row.title) == (phase, told.ends_on, told.title)
 
 
+def both(on: str) -> tuple[Line, Line]:
+    return signed("ville", "maire", on), signed("mjc", "president", on)
+
+
 def last(months: int, anchor: Any = "last-signature") -> Line:
     return clause(PeriodFrom(anchor=anchor, months=months))
 
@@ -400,42 +404,42 @@ def last(months: int, anchor: Any = "last-signature") -> Line:
         ("two years from the last signature", (*TIMELESS, last(24), *SIGNERS), None, "2027-12-17", "10"),
         (
             "a month from a day that the next month lacks ends with that month",
-            (*TIMELESS, last(1), signed("mjc", "president", "2026-01-31")),
+            (*TIMELESS, last(1), *both("2026-01-31")),
             None,
             "2026-02-28",
             "10",
         ),
         (
             "a month from the 30th, in a leap year",
-            (*TIMELESS, last(1), signed("mjc", "president", "2024-01-30")),
+            (*TIMELESS, last(1), *both("2024-01-30")),
             None,
             "2024-02-29",
             "10",
         ),
         (
             "a month from the 31st to a month of thirty days",
-            (*TIMELESS, last(1), signed("mjc", "president", "2026-03-31")),
+            (*TIMELESS, last(1), *both("2026-03-31")),
             None,
             "2026-04-30",
             "10",
         ),
         (
             "a month from the first of January ends with January",
-            (*TIMELESS, last(1), signed("mjc", "president", "2026-01-01")),
+            (*TIMELESS, last(1), *both("2026-01-01")),
             None,
             "2026-01-31",
             "10",
         ),
         (
             "twelve months from the first of December",
-            (*TIMELESS, last(12), signed("mjc", "president", "2025-12-01")),
+            (*TIMELESS, last(12), *both("2025-12-01")),
             None,
             "2026-11-30",
             "10",
         ),
         (
             "twelve months from the last day of a month end the day before it",
-            (*TIMELESS, last(12), signed("mjc", "president", "2025-12-31")),
+            (*TIMELESS, last(12), *both("2025-12-31")),
             None,
             "2026-12-30",
             "10",
@@ -450,14 +454,28 @@ def last(months: int, anchor: Any = "last-signature") -> Line:
         ("nobody signed", (*TIMELESS, last(24)), None, None, "10"),
         (
             "a signature is undated",
-            (*TIMELESS, last(24), SIGNERS[0], signed("mjc", "p", "XXXX")),
+            (*TIMELESS, last(24), *SIGNERS, signed("mjc", "p", "XXXX")),
             None,
             None,
             "10",
         ),
         (
             "the last signature is known to the month",
-            (*TIMELESS, last(24), signed("mjc", "p", "2026-03")),
+            (*TIMELESS, last(24), SIGNERS[0], signed("mjc", "president", "2026-03")),
+            None,
+            None,
+            "10",
+        ),
+        (
+            "one party has yet to sign: no signature is the last",
+            (*TIMELESS, last(24), SIGNERS[0]),
+            None,
+            None,
+            "10",
+        ),
+        (
+            "the last signature is still to come",
+            (*TIMELESS, last(24), SIGNERS[0], signed("mjc", "president", "2026-06-02")),
             None,
             None,
             "10",
