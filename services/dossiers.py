@@ -272,10 +272,11 @@ def _read(path: Path) -> tuple[Dossier | None, list[_Rehearsed], list[Problem]]:
             line = tree.line_of(f"{root}.key")
             problems.append(Problem(file, line, message, "a key is used once in a dossier"))
         keys.setdefault(command.key, tree.line_of(root))
-        untimely = _untimely(written, command, sent_at)
+        untimely = None if faults else _untimely(written, command, sent_at)
         if untimely is not None:
             problems.append(Problem(file, tree.line_of(f"{root}.sent_at"), *untimely))
-        sent_at = command.sent_at or sent_at
+        else:
+            sent_at = command.sent_at or sent_at
         made, found = _command(file, tree, written, command, root, sent_at, numbers)
         problems += found
         numbers.setdefault(command.key, len(command.facts))

@@ -1,6 +1,7 @@
 """`registre check` says what is wrong, with file, line and rule, and writes nothing."""
 
 import json
+from datetime import UTC
 from pathlib import Path
 from uuid import UUID
 
@@ -393,3 +394,152 @@ def test_scalars_are_numbers_booleans_or_text_and_nothing_is_guessed(tmp_path: P
     request = parse(command.request, stream=command.stream)
     assert getattr(request.facts[0], "title", None) == "0042"
     assert request.declaration.channel == "import"
+
+
+# -- cas fictifs: when each command is sent
+
+FICTIONAL = HEAD.replace("origin: registre.test", "origin: registre.cas-fictifs")
+
+
+def at(commands: str, *instants: str) -> str:
+    """*commands*, the first of them sent at the first of *instants*, and so on."""
+    for instant in instants:
+        commands = commands.replace(
+            "    stream: convention", f"    sent_at: {instant}\n    Stream: convention", 1
+        )
+    return commands.replace("    Stream: ", "    stream: ")
+
+
+UNTIMELY = {
+    "a real dossier that says when it was told": (
+        HEAD,
+        at(OPENED, "2026-01-05T09:00:00Z  # here"),
+        (
+            "the ledger registre.test records when it is really told: leave sent_at out (only a cas fictif, "
+            "whose "
+            "ledger's name ends in .cas-fictifs, says when)"
+        ),
+    ),
+    "a cas fictif that does not": (
+        FICTIONAL,
+        OPENED.replace("key: ouverture", "key: ouverture  # here"),
+        (
+            "the first command of a cas fictif says when it is sent: sent_at: 2026-01-05T09:00:00Z (the "
+            "clock of its ledger stands where it is set)"
+        ),
+    ),
+    "a command sent before the one above it": (
+        FICTIONAL,
+        at(OPENED + VOTED, "2026-01-05T09:00:00Z", "2026-01-04T09:00:00Z  # here"),
+        (
+            "this command is sent at 2026-01-04T09:00:00+00:00, and one before it at "
+            "2026-01-05T09:00:00+00:00: put it "
+            "in its place (time runs forward only)"
+        ),
+    ),
+    "an instant without a zone": (FICTIONAL, at(OPENED, "2026-01-05T09:00:00  # here"), None),
+}
+
+
+@pytest.mark.parametrize("name", UNTIMELY)
+def test_when_a_command_is_sent_is_said_in_a_cas_fictif_and_nowhere_else(tmp_path: Path, name: str) -> None:
+    head, commands, told = UNTIMELY[name]
+    path = made(tmp_path, commands, head=head)
+    result = CliRunner().invoke(app, ["check", str(path)])
+    assert result.exit_code == 1
+    [problem] = result.stdout.splitlines()
+    assert problem.startswith(f"{path}:{line_marked(path)}: ")
+    assert told is None or problem == f"{path}:{line_marked(path)}: {told}"
+
+
+def test_a_command_is_sent_when_the_one_before_it_is_unless_it_says_so(tmp_path: Path) -> None:
+    later = VOTED.replace("key: vote", "key: vote-2").replace("exercice: 2026", "exercice: 2025")
+    instants = ("2026-01-05T09:00:00Z", "2026-02-01T10:30:00+01:00")
+    path = made(tmp_path, at(OPENED, *instants) + VOTED + at(later, instants[1]), head=FICTIONAL)
+    assert CliRunner().invoke(app, ["check", str(path)]).exit_code == 0
+    sent = [command.sent_at for command in dossiers.read(path).commands]
+    assert [one and one.astimezone(UTC).isoformat() for one in sent] == [
+        "2026-01-05T09:00:00+00:00",
+        "2026-01-05T09:00:00+00:00",
+        "2026-02-01T09:30:00+00:00",
+    ]
+
+
+def test_cas_fictifs_are_played_in_the_order_of_their_time_whatever_their_file(tmp_path: Path) -> None:
+    first = made(tmp_path, at(OPENED, "2026-01-05T09:00:00Z"), head=FICTIONAL)
+    head = FICTIONAL.replace("essai", "suite")
+    then = made(tmp_path, at(VOTED, "2026-02-01T09:00:00Z"), name="suite.yaml", head=head)
+    assert CliRunner().invoke(app, ["check", str(then), str(first)]).exit_code == 0
+    before = made(tmp_path, at(VOTED, "2026-01-04T09:00:00Z"), name="avant.yaml", head=head)
+    result = CliRunner().invoke(app, ["check", str(first), str(before)])
+    assert "nothing opened convention/essai" in result.stdout
+
+
+# -- a fact about an entry
+
+CANCELLED = """\
+  - key: annulation
+    stream: convention/essai
+    facts:
+      - type: entry.cancelled.v1
+        effective_on: 2026-01-20
+        entry_of: {command: vote}
+        data: {reason: saisi deux fois}
+"""
+
+WRONG_ENTRIES = {
+    "a command that comes later, or not at all": (
+        OPENED + CANCELLED.replace("command: vote}", "command: vote}  # here"),
+        "no command before this one has the key 'vote' (contracts/schemas)",
+    ),
+    "a fact that the command has not": (
+        OPENED + VOTED + CANCELLED.replace("command: vote}", "command: vote, fact: 2}  # here"),
+        "the command 'vote' has 1 facts: none is fact 2 (contracts/schemas)",
+    ),
+    "a fact that is about no entry": (
+        OPENED + VOTED + VOTED.replace("key: vote", "key: encore").replace(
+            "        data:", "        entry_of: {command: vote}\n        data:  # here"
+        ),
+        "unknown field 'entry' (no field but those of contracts/schemas)",
+    ),
+    "a fact of another stream": (
+        OPENED + VOTED + CANCELLED.replace("convention/essai", "institution/ville").replace(
+            "command: vote}", "command: vote}  # here"
+        ),
+        None,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG_ENTRIES)
+def test_an_entry_that_is_none_is_told_with_its_line(tmp_path: Path, name: str) -> None:
+    commands, told = WRONG_ENTRIES[name]
+    path = made(tmp_path, commands)
+    result = CliRunner().invoke(app, ["check", str(path)])
+    assert result.exit_code == 1
+    [problem] = result.stdout.splitlines()
+    assert told is None or problem == f"{path}:{line_marked(path)}: {told}"
+    assert told is not None or "stands in institution/ville" in problem
+
+
+def test_a_fact_about_an_entry_that_was_refused_is_told_too(tmp_path: Path) -> None:
+    refused = VOTED.replace("beneficiary: mjc", "beneficiary: inconnue")
+    path = made(tmp_path, OPENED + refused + CANCELLED)
+    result = CliRunner().invoke(app, ["check", str(path)])
+    first, second = result.stdout.splitlines()
+    assert "inconnue is no party" in first
+    assert second.endswith(
+        "fact 1 of the command 'vote' has no position of this file's making: it was refused, or recorded "
+        "before by another command (an entry is one that this file made)"
+    )
+
+
+def test_an_entry_named_by_its_command_is_sent_with_its_position(tmp_path: Path) -> None:
+    path = made(tmp_path, OPENED + VOTED + CANCELLED)
+    assert CliRunner().invoke(app, ["check", str(path)]).exit_code == 0
+    *_, cancelling = dossiers.read(path).commands
+    sent = json.loads(cancelling.asking({("vote", 1): 41, ("ouverture", 1): 7}))
+    assert sent["facts"][0]["data"] == {"entry": 41, "reason": "saisi deux fois"}
+    assert sent["command_id"] == cancelling.command_id
+    with pytest.raises(dossiers.EntryUnknown, match="fact 1 of the command 'vote' has no position"):
+        cancelling.asking({})
