@@ -51,11 +51,11 @@ class Gates(msgspec.Struct, frozen=True):
     """
     All that may hold a payment back on the day, whatever the payment.
 
-    *late* are the documents owed and not received. *standing*: of the agrément that a condition
-    wants, by the position of its clause, and who can bring it back. *suspensions* are by payer
-    and key, *derogations* by position. *stopping*: the articles by which a résiliation interrupts
-    payments, by payer and beneficiary. *owned* are the articles of the plans: a condition within
-    one of them holds for that plan alone.
+    *late* are the documents owed and not received, each with the block that it makes. *standing*:
+    of the agrément that a condition wants, by the position of its clause, and who can bring it
+    back. *suspensions* are by payer and key, *derogations* by position. *stopping*: the articles
+    by which a résiliation interrupts payments, by payer and beneficiary. *owned* are the articles
+    that pay: a condition within one of them holds for that one alone.
     """
 
     on: date
@@ -67,7 +67,7 @@ class Gates(msgspec.Struct, frozen=True):
     conditions: tuple[tuple[ClauseLine, Condition], ...]
     standing: Mapping[int, tuple[agrement.Standing, tuple[str, ...]]]
     decided: frozenset[str]
-    late: tuple[ObligationLine, ...]
+    late: tuple[tuple[ObligationLine, Block], ...]
     suspensions: tuple[tuple[str, str], ...]
     derogations: tuple[tuple[int, facts.DerogationGranted], ...]
     endings: tuple["End", ...]
@@ -125,7 +125,11 @@ def of(known: Known, duties: Duties, owned: Iterable[str]) -> Gates:
         decided=frozenset(
             one.institution for one in life.adopted if one.outcome == "adopted" and one.on.reached(on)
         ),
-        late=tuple(line for line in duties.obligations if line.gates_payments and line.state == "overdue"),
+        late=tuple(
+            (line, _missing(line))
+            for line in duties.obligations
+            if line.gates_payments and line.state == "overdue"
+        ),
         suspensions=_suspensions(known),
         derogations=tuple((held.position, fact) for held, fact in known.come(facts.DerogationGranted)),
         endings=tuple(_endings(known)),
@@ -164,8 +168,8 @@ def holding(
     found += ((block, (block.article,)) for block in _unsigned(gates, article, conditions))
     tied = tuple(clause.article for clause, term in conditions if term.requires == "documents")
     found += (
-        (_missing(line), (line.article, *tied))
-        for line in gates.late
+        (block, (line.article, *tied))
+        for line, block in gates.late
         if line.debtor == beneficiary and any(is_in(line.article, whole) for whole in by_articles)
     )
     derogations = [
@@ -305,8 +309,21 @@ def _suspensions(known: Known) -> tuple[tuple[str, str], ...]:
 
 def _endings(known: Known) -> Iterable[End]:
     for held in known.live:
-        if held.effective_on.reached(known.on):
+        if type(held.fact) in _ENDING and held.effective_on.reached(known.on):
             yield from _ending(held)
+
+
+# Most facts end nothing, and this is asked of every one.
+_ENDING: Final = frozenset(
+    {
+        facts.ResiliationPronounced,
+        facts.ResiliationTookEffect,
+        facts.InstrumentClosed,
+        facts.DenunciationTookEffect,
+        facts.PartyWithdrew,
+        facts.AvenantConcluded,
+    }
+)
 
 
 def _ending(held: Held) -> Iterable[End]:

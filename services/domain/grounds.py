@@ -81,7 +81,7 @@ def of(known: Known, duties: Duties) -> Grounds:
 
 def has_money(known: Known) -> bool:
     """Whether the text or an avenant, at any time, says how something is paid."""
-    return any(_pays(held) for held in known.live)
+    return any(type(held.fact) in _STATING and _pays(held) for held in known.live)
 
 
 def reads(clauses: Iterable[ClauseLine], kind: type[Paying]) -> Iterator[tuple[ClauseLine, Paying]]:
@@ -101,6 +101,7 @@ def voted_in(state: convention.State, on: date) -> dict[Subsidy, Base]:
     said = [
         (held.effective_on, held.position, subsidy, cents)
         for held in state.book.live()
+        if type(held.fact) in _VOTING
         for subsidy, cents in _figures(held, state.life, on)
     ]
     told: dict[Subsidy, list[Figure]] = {}
@@ -117,6 +118,9 @@ def voted_in(state: convention.State, on: date) -> dict[Subsidy, Base]:
     }
 
 
+_VOTING: Final = frozenset({facts.SubsidyVoted, facts.SubsidyChanged, facts.AvenantConcluded})
+
+
 def _figures(held: Held, life: convention.Life, on: date) -> Iterator[tuple[Subsidy, int]]:
     fact = held.fact
     match fact:
@@ -129,6 +133,9 @@ def _figures(held: Held, life: convention.Life, on: date) -> Iterator[tuple[Subs
                     yield subsidy, change.amount_cents
         case _:
             return
+
+
+_STATING: Final = frozenset({facts.ClauseStated, facts.AvenantConcluded})
 
 
 def _pays(held: Held) -> bool:
