@@ -19,7 +19,9 @@ from eventstore import sqlite
 from services import dossiers, questions, runtime
 from services.domain import statement
 from services.domain.statement import ConventionStatement, Statement
+from services.registrar.service import attend
 from tests.cli.conftest import Demo, registre
+from tests.conftest import NatsServer
 
 FOLDER = Path("deploy/demo/cas-fictifs")
 MJC, AGREMENT = "convention/mjc-cas-fictif", "agrement/mjc-fictive"
@@ -103,6 +105,37 @@ def test_a_second_time_it_finds_its_data_and_adds_nothing(tmp_path: Path) -> Non
         line for line in second.stdout.splitlines() if re.match(r"\S+-cas-fictif: ", line)
     ]
     assert first.stdout.partition("\n\n")[2] == second.stdout.partition("\n\n")[2]
+
+
+def test_importing_again_where_the_clock_has_gone_on_adds_nothing(lived: Demo) -> None:
+    files = map(str, sorted(FOLDER.glob("*.yaml")))
+    position = len(events(lived))
+    result = registre("import", *files, "--nats", lived.url)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert [line.rpartition(", ")[2] for line in result.stdout.splitlines()] == ["nothing added"] * 2
+    assert len(events(lived)) == position
+
+
+async def test_a_ledger_that_keeps_the_machines_time_takes_no_life_of_years(
+    nats_server: NatsServer, tmp_path: Path
+) -> None:
+    stopping = asyncio.Event()
+    async with (
+        sqlite.opened(tmp_path / "ledger.db", origin="registre.cas-fictifs") as store,
+        runtime.connected(nats_server.url, "registrar") as bus,
+    ):
+        attending = asyncio.create_task(attend(store, bus, stopping))
+        await runtime.answers(bus, "registrar")
+        file = str(FOLDER / "mjc-cas-fictif.yaml")
+        result = await asyncio.to_thread(registre, "import", file, "--nats", nats_server.url)
+        stopping.set()
+        await attending
+        assert (await store.head()).position == 0
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == (
+        "registre: the clock of the ledger registre.cas-fictifs cannot be set: this registrar was started "
+        "without a clock that can be set (REGISTRE_CLOCK)\n"
+    )
 
 
 # -- what was known when
