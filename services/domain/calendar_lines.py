@@ -191,6 +191,7 @@ def finished(
         blocked_by=holding.blocks,
         suspended_by=holding.suspended_by,
         derogations=holding.derogations,
+        notes=(*line.notes, *holding.notes),
     )
 
 

@@ -53,7 +53,8 @@ class Gates(msgspec.Struct, frozen=True):
 
     *late* are the documents owed and not received, each with the block that it makes. *standing*:
     of the agrément that a condition wants, by the position of its clause, and who can bring it
-    back. *suspensions* are by payer and key, *derogations* by position. *stopping*: the articles
+    back. *suspensions* are by payer and key, *undated* what a payer decided on no known day, in
+    French; *derogations* by position. *stopping*: the articles
     by which a résiliation interrupts payments, by payer and beneficiary. *owned* are the articles
     that pay: a condition within one of them holds for that one alone.
     """
@@ -69,6 +70,7 @@ class Gates(msgspec.Struct, frozen=True):
     decided: frozenset[str]
     late: tuple[tuple[ObligationLine, Block], ...]
     suspensions: tuple[tuple[str, str], ...]
+    undated: tuple[tuple[str, str], ...]
     derogations: tuple[tuple[int, facts.DerogationGranted], ...]
     endings: tuple["End", ...]
     stopping: Mapping[tuple[str, str], str]
@@ -87,12 +89,17 @@ class End(msgspec.Struct, frozen=True):
 
 
 class Holding(msgspec.Struct, frozen=True):
-    """What holds one payment back: conditions in words, blocks, and the recorded decisions beside them."""
+    """
+    What holds one payment back: conditions in words, blocks, and the recorded decisions beside them.
+
+    *notes* say in French what is not known of those decisions.
+    """
 
     conditions: tuple[str, ...] = ()
     blocks: tuple[Block, ...] = ()
     suspended_by: tuple[str, ...] = ()
     derogations: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 UNSIGNED: Final = ("projet", "delibere", "signe-en-partie", "indetermine")
@@ -131,6 +138,7 @@ def of(known: Known, duties: Duties, owned: Iterable[str]) -> Gates:
             if line.gates_payments and line.state == "overdue"
         ),
         suspensions=_suspensions(known),
+        undated=_undated(known),
         derogations=tuple((held.position, fact) for held, fact in known.come(facts.DerogationGranted)),
         endings=tuple(_endings(known)),
         stopping={
@@ -185,11 +193,16 @@ def holding(
     }
     used = {at for lifted in lifting.values() for at in lifted}
     used |= {at for at, derogation in derogations if is_in(article, derogation.article)}
+    words = [f"{term.words} ({_article(clause.article)})" for clause, term in conditions]
+    if by_articles and not tied:
+        documents = french.list_in_words(_article(whole) for whole in by_articles)
+        words.append(f"documents de : {documents} ({_article(article)})")
     return Holding(
-        conditions=tuple(f"{term.words} ({_article(clause.article)})" for clause, term in conditions),
+        conditions=tuple(words),
         blocks=tuple(dict.fromkeys(block for block, _ in found if not lifting[block])),
         suspended_by=tuple(key for by, key in gates.suspensions if by == payer),
         derogations=tuple(sorted(used)),
+        notes=tuple(dict.fromkeys(words for by, words in gates.undated if by == payer)),
     )
 
 
@@ -305,6 +318,20 @@ def _suspensions(known: Known) -> tuple[tuple[str, str], ...]:
     return tuple(
         (fact.by, fact.key) for _, fact in known.come(facts.PaymentsSuspended) if fact.key not in lifted
     )
+
+
+def _undated(known: Known) -> tuple[tuple[str, str], ...]:
+    """Suspensions and liftings of which nobody knows whether they have come: counted as neither."""
+    suspended = [
+        (held, fact.by, "suspension de date inconnue, non comptée")
+        for held, fact in known.told(facts.PaymentsSuspended)
+    ]
+    lifted = [
+        (held, fact.by, "levée de date inconnue, non comptée")
+        for held, fact in known.told(facts.SuspensionLifted)
+    ]
+    told = (*suspended, *lifted)
+    return tuple((by, words) for held, by, words in told if not held.effective_on.reached(known.on))
 
 
 def _endings(known: Known) -> Iterable[End]:

@@ -16,11 +16,12 @@ plan has none, the difference is shown.
     calendar_lines  a line: its shape, its day, its state
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
 import msgspec
 
+from contracts.events import SubsidyRefused
 from contracts.terms import AdvancePlan, InstalmentPlan, LumpSum
 from services.domain import advances, amounts, calendar_lines, french, gates, grounds, lump_sums, obligations
 from services.domain import payments as paying
@@ -61,12 +62,14 @@ def of(known: Known, duties: Duties | None = None) -> Calendar:
             lines.append(line)
     sums: list[ExerciceLine] = []
     for account, plans in sorted(told.plans.items()):
-        parts, summed = _account(told, account, plans, left.get(account, ()))
+        parts, summed = _account(told, account, plans, left.pop(account, ()))
         uncounted = tuple(paid.uncounted.get(account, ()))
         parts[0] = msgspec.structs.replace(parts[0], notes=(*parts[0].notes, *uncounted))
         lines += parts
         sums += [msgspec.structs.replace(one, returned_cents=paid.returned.get(account, 0)) for one in summed]
-    return Calendar(tuple(sorted(lines, key=_by_day)), tuple(sums), _silent(told, lines))
+    return Calendar(
+        tuple(sorted(lines, key=_by_day)), tuple(sums), (*_silent(told, lines), *_elsewhere(left))
+    )
 
 
 def _by_day(line: InstalmentLine) -> tuple[date, int]:
@@ -83,6 +86,14 @@ def _silent(told: Grounds, lines: Sequence[InstalmentLine]) -> tuple[str, ...]:
         if not any(line.kind == "advance" and line.article == clause.article for line in lines):
             because.append(f"aucune avance n’est demandée ({french.article_in_words(clause.article)})")
     return tuple(because)
+
+
+def _elsewhere(left: Mapping[Account, Sequence[Paid]]) -> Iterator[str]:
+    """What was paid for an exercice that has no line here."""
+    for (_, _, exercice), paid in sorted(left.items()):
+        cents = paying.counted([one for one in paid if not one.set_off])
+        if cents:
+            yield f"{french.euros(cents)} versés pour l’exercice {exercice}, qui n’a pas d’échéancier ici"
 
 
 # -- the instalments of an account
@@ -177,7 +188,7 @@ def _lines(
         exercice=exercice,
         by_articles=plan.conditional_on_articles,
     )
-    vote = gates.Block("vote", f"vote de la subvention {exercice}", clause.article, (payer,))
+    vote = _vote(told, account, clause)
     for row, due in zip(rows, _still_due(rows, voted), strict=True):
         line = InstalmentLine(
             kind="instalment",
@@ -203,6 +214,19 @@ def _lines(
         yield calendar_lines.finished(
             line, row.when, row.taken, held if row.amount.awaits_vote else holding, told.gates
         )
+
+
+def _vote(told: Grounds, account: Account, clause: ClauseLine) -> Block:
+    """The vote that is missing, and its refusal where there was one."""
+    payer, _, exercice = account
+    refusals = [
+        held
+        for held, fact in told.known.come(SubsidyRefused)
+        if (fact.payer, fact.beneficiary, fact.exercice) == account
+    ]
+    refused = f", refusée {french.day_in_words(refusals[-1].effective_on)}" if refusals else ""
+    positions = tuple(held.position for held in refusals)
+    return Block("vote", f"vote de la subvention {exercice}{refused}", clause.article, (payer,), positions)
 
 
 class _Due(msgspec.Struct, frozen=True):

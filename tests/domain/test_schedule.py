@@ -603,6 +603,13 @@ def test_a_payment_of_which_a_day_is_missing_is_not_counted_and_said(lines: list
     assert the(told, "a1").notes == (f"versement de 81{THIN}000,00{NBSP}€ non compté : {why}",)
 
 
+def test_what_is_paid_for_a_year_without_lines_is_not_passed_over() -> None:
+    told = calendar(BEFORE, PLAN, paid("un", 81_000_00, "2026-02-02", 2024), on=IN_MAY)
+    assert told.because == (
+        f"81{THIN}000,00{NBSP}€ versés pour l’exercice 2024, qui n’a pas d’échéancier ici",
+    )
+
+
 def test_a_pledge_a_commitment_and_an_order_pay_nothing() -> None:
     lines: list[Line] = [
         (
@@ -696,6 +703,7 @@ def derogation(on: str, article: str, until: str | None = None, to: str = "mjc")
 def test_a_document_that_is_late_blocks_and_says_who_can_unblock() -> None:
     line = the(calendar(BEFORE, GATED, OWED, on=IN_MAY), "a2")
     assert line.state == "blocked"
+    assert line.conditions == (f"documents de : art.{NBSP}6.2 et art.{NBSP}6.3 (art.{NBSP}7.1)",)
     [block] = line.blocked_by
     assert (block.kind, block.article, block.unblocked_by) == ("document", "6.3, 1er tiret", ("mjc", "ville"))
     assert block.what == "rapport d'activité, exercice 2026, attendu au plus tard le 15 avril 2026"
@@ -861,6 +869,28 @@ def test_a_suspension_is_a_decision_beside_what_is_computed() -> None:
     assert the(calendar(*lines, on="2026-05-03"), "a2").suspended_by == ()
     # It is the payer's to suspend.
     assert the(calendar(BEFORE, PLAN, suspended("2026-05-04", by="mjc"), on=IN_MAY), "a2").suspended_by == ()
+
+
+def test_a_decision_without_a_day_is_told_and_not_counted() -> None:
+    line = the(calendar(BEFORE, PLAN, suspended("XXXX"), on=IN_MAY), "a2")
+    assert (line.state, line.suspended_by) == ("due", ())
+    assert line.notes == ("suspension de date inconnue, non comptée",)
+    lifted = ("XXXX", facts.SuspensionLifted(key="s-1", by="ville", decided_by="la Maire", reason="r"))
+    line = the(calendar(BEFORE, PLAN, suspended("2026-05-04"), lifted, on=IN_MAY), "a2")
+    assert (line.state, line.notes) == ("suspended", ("levée de date inconnue, non comptée",))
+
+
+def test_a_refusal_is_told_beside_the_vote_that_is_missing() -> None:
+    refusal = (
+        "2026-03-02",
+        facts.SubsidyRefused(payer="ville", beneficiary="mjc", exercice=2026, reason="r"),
+    )
+    [block] = the(calendar(BEFORE, PLAN, refusal, on=IN_MAY), "solde").blocked_by
+    assert (block.what, block.positions) == (
+        "vote de la subvention 2026, refusée le 2 mars 2026",
+        (len(SIGNED) + 3,),
+    )
+    assert the(calendar(BEFORE, PLAN, refusal, voted(1_00), on=IN_MAY), "solde").blocked_by == ()
 
 
 def test_what_is_paid_is_held_back_by_nothing() -> None:
