@@ -80,9 +80,10 @@ class Held(msgspec.Struct, frozen=True, gc=False):
     @property
     def answerable(self) -> tuple[str, ...]:
         """Who may confirm or contest it: whoever it was recorded for, and its counterparty."""
-        other = field_of(self.fact, self.fact.COUNTERPARTY)
-        asked = (self.on_behalf_of, other)
-        return tuple(dict.fromkeys(who for who in asked if who and who != self.actor))
+        first, other, actor = self.on_behalf_of, field_of(self.fact, self.fact.COUNTERPARTY), self.actor
+        if not other or other in (first, actor):
+            return (first,) if first and first != actor else ()
+        return (first, other) if first and first != actor else (other,)
 
 
 class Word(msgspec.Struct, frozen=True):

@@ -428,9 +428,9 @@ PAPERS: Final = {
 }
 SCHEMES: Final = {"siren": "SIREN", "siret": "SIRET", "rna": "RNA"}
 LEGAL_DUTIES: Final = {
-    "comptes-annuels": "comptes annuels certifiés (Code de commerce, art. L612-4)",
-    "compte-rendu-financier": "compte rendu financier (loi n° 2000-321, art. 10)",
-    "assurance": "assurance",
+    "comptes-annuels": "des comptes annuels certifiés (Code de commerce, art. L612-4)",
+    "compte-rendu-financier": "du compte rendu financier (loi n° 2000-321, art. 10)",
+    "assurance": "des assurances",
 }
 
 
@@ -439,13 +439,16 @@ LEGAL_DUTIES: Final = {
 
 def typeset(text: str) -> str:
     """*text* with the spaces that must not break: before : ; ? ! % », after « and n°."""
-    for mark in ":%»€":
-        text = text.replace(f" {mark}", f"\N{NO-BREAK SPACE}{mark}")
-    for mark in ";?!":
-        text = text.replace(f" {mark}", f"\N{NARROW NO-BREAK SPACE}{mark}")
-    for mark in "«°":
-        text = text.replace(f"{mark} ", f"{mark}\N{NO-BREAK SPACE}")
+    for plain, unbroken in _UNBROKEN:
+        text = text.replace(plain, unbroken)
     return text
+
+
+_UNBROKEN: Final = (
+    *((f" {mark}", f"\N{NO-BREAK SPACE}{mark}") for mark in ":%»€"),
+    *((f" {mark}", f"\N{NARROW NO-BREAK SPACE}{mark}") for mark in ";?!"),
+    *((f"{mark} ", f"{mark}\N{NO-BREAK SPACE}") for mark in "«°"),
+)
 
 
 def capitalised(text: str) -> str:
@@ -762,7 +765,7 @@ def _term(term: AnyTerm, n: Names) -> str:
             to = f" envers {n.all(term.creditors)}" if term.creditors else ""
             when = f", {due_in_words(term.due)}" if term.due else ""
             gate = " ; les versements en dépendent" if term.gates_payments else ""
-            gate += f" ; vaut {LEGAL_DUTIES[term.legal]}" if term.legal else ""
+            gate += f" ; au titre {LEGAL_DUTIES[term.legal]}" if term.legal else ""
             often = RECURRENCES[term.recurrence]
             if term.occasion and term.recurrence == "on-event":
                 often = OCCASIONS[term.occasion]

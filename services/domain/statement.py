@@ -536,9 +536,9 @@ def _line(book: Book, held: Held, on: date) -> JournalLine:
         recorded_at=held.recorded_at,
         actor=held.actor,
         on_behalf_of=held.on_behalf_of,
-        awaiting=book.awaiting(held.position),
-        confirmed_by=tuple(word.by for word in words if word.says == "confirmed"),
-        contested_by=tuple(word.by for word in words if word.says == "contested"),
+        awaiting=book.awaiting(held.position) if words else held.answerable,
+        confirmed_by=tuple([word.by for word in words if word.says == "confirmed"]),
+        contested_by=tuple([word.by for word in words if word.says == "contested"]),
         fact=msgspec.Raw(encode_fact(held.fact)),
         cancelled_by=book.cancelled.get(held.position),
     )

@@ -16,6 +16,7 @@ clause: no commitment changes, and it is no avenant.
 import re
 from collections.abc import Iterable, Sequence
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -174,6 +175,7 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)*")
 _DIGITS = re.compile(r"(\d+)")
 
 
+@lru_cache(maxsize=4_096)
 def article_key(article: str) -> tuple[bool, tuple[int, ...], tuple[str | int, ...]]:
     """Articles in the order of the paper: 7 and its paragraphs, 7.1, then 10; those with no number last."""
     found = _NUMBER.search(article)
