@@ -304,3 +304,279 @@ def test_a_day_as_known_then_and_as_known_now(lived: Demo, row: Known) -> None:
         lived, StatementQuery(row.stream, on=on, known_at=then), StatementQuery(row.stream, on=on)
     )
     assert (row.asked(knew), row.asked(knows)) == (row.knew, row.knows)
+
+
+# -- what shows of each life, to the cent and to the day
+
+
+def instalment(exercice: int, key: str, *names: str) -> Callable[[ConventionStatement], object]:
+    def of(shown: ConventionStatement) -> object:
+        [line] = [line for line in shown.calendar.instalments if (line.exercice, line.key) == (exercice, key)]
+        return tuple(getattr(line, name) for name in names)
+
+    return of
+
+
+def blocked(exercice: int, key: str) -> Callable[[ConventionStatement], object]:
+    def of(shown: ConventionStatement) -> object:
+        [line] = [line for line in shown.calendar.instalments if (line.exercice, line.key) == (exercice, key)]
+        return line.state, [(block.kind, block.article, block.unblocked_by) for block in line.blocked_by]
+
+    return of
+
+
+def obligation(key: str, exercice: int, *names: str) -> Callable[[ConventionStatement], object]:
+    def of(shown: ConventionStatement) -> object:
+        [line] = [line for line in shown.duties.obligations if (line.key, line.exercice) == (key, exercice)]
+        return tuple(getattr(line, name) for name in names)
+
+    return of
+
+
+def bodies(year: int) -> Callable[[ConventionStatement], object]:
+    return lambda shown: [
+        (line.state, len(line.held), line.at_least) for line in shown.duties.meetings if line.year == year
+    ]
+
+
+def gaps(shown: ConventionStatement) -> object:
+    [coverage] = shown.coverage
+    return [(str(gap.first), str(gap.last), gap.because) for gap in coverage.gaps], coverage.right_article
+
+
+def courses(shown: ConventionStatement) -> object:
+    return [(notice.key, str(notice.ends_on), notice.state) for notice in shown.exits.notices]
+
+
+def ends(shown: ConventionStatement) -> object:
+    return [(end.kind, end.on.text, end.reached) for end in shown.exits.ends]
+
+
+def restitution(exercice: int, ground: str) -> Callable[[ConventionStatement], object]:
+    def of(shown: ConventionStatement) -> object:
+        [line] = [
+            line for line in shown.exits.restitutions if (line.exercice, line.ground) == (exercice, ground)
+        ]
+        return line.owed_cents, line.returned_cents, line.remaining_cents
+
+    return of
+
+
+SUSPENDED = ("2026-10-01", "2026-11-01", "suspended")
+
+SHOWN: tuple[tuple[str, str, str, str | None, Callable[[ConventionStatement], object], object], ...] = (
+    (
+        "a third of last year's subsidy, 243 000 euros",
+        MJC,
+        "2026-02-01",
+        None,
+        instalment(2026, "acompte-1", "amount_cents", "due_on"),
+        (81_000_00, date(2026, 2, 28)),
+    ),
+    (
+        "half of what remains: (250 000 - 81 000) / 2",
+        MJC,
+        "2026-05-28",
+        None,
+        instalment(2026, "acompte-2", "amount_cents", "state"),
+        (84_500_00, "paid"),
+    ),
+    (
+        "the rest, of the subsidy as it was changed: 246 000 - 81 000 - 84 500",
+        MJC,
+        "2026-08-31",
+        None,
+        instalment(2026, "solde", "amount_cents", "state"),
+        (80_500_00, "paid"),
+    ),
+    (
+        "trop-perçu, as long as the solde stands there twice",
+        MJC,
+        "2026-09-10",
+        "2026-09-10",
+        instalment(2026, "solde", "state", "overpaid_cents"),
+        ("overpaid", 80_500_00),
+    ),
+    (
+        "and none any more",
+        MJC,
+        "2026-09-10",
+        None,
+        instalment(2026, "solde", "state", "overpaid_cents"),
+        ("paid", 0),
+    ),
+    (
+        "the report that is late blocks the solde of August",
+        MJC,
+        "2027-09-05",
+        None,
+        blocked(2027, "solde"),
+        ("blocked", [("document", "4.1", ("mjc-fictive", "ville-fictive"))]),
+    ),
+    (
+        "until it comes",
+        MJC,
+        "2027-09-06",
+        None,
+        blocked(2027, "solde"),
+        ("overdue", []),
+    ),
+    (
+        "53 days late, of which 15 July to 6 September tells",
+        MJC,
+        "2027-09-06",
+        None,
+        obligation("rapport-activite", 2026, "state", "days_late"),
+        ("met-late", 53),
+    ),
+    (
+        "an odd cent is rounded up in the second instalment: 156 401.55 / 2",
+        MJC,
+        "2028-05-31",
+        None,
+        instalment(2028, "acompte-2", "amount_cents"),
+        (78_200_78,),
+    ),
+    (
+        "and the last one takes what is left",
+        MJC,
+        "2028-05-31",
+        None,
+        instalment(2028, "solde", "amount_cents"),
+        (78_200_77,),
+    ),
+    (
+        "the agrément is lost, which opens a right and ends nothing",
+        MJC,
+        "2027-11-15",
+        None,
+        gaps,
+        ([SUSPENDED, ("2027-10-15", "2029-12-31", "withdrawn")], "8.2"),
+    ),
+    (
+        "the agrément is found again, until a year before the term",
+        MJC,
+        "2028-01-20",
+        None,
+        gaps,
+        ([SUSPENDED, ("2027-10-15", "2027-12-31", "withdrawn"), ("2029-01-01", "2029-12-31", "after")], None),
+    ),
+    (
+        "two mises en demeure are satisfied, the third runs out",
+        MJC,
+        "2028-05-15",
+        None,
+        courses,
+        [
+            ("mise-en-demeure-1", "None", "satisfied"),
+            ("mise-en-demeure-2", "2027-11-09", "satisfied"),
+            ("mise-en-demeure-3", "2028-05-14", "run-out"),
+        ],
+    ),
+    (
+        "one meeting was held of the two that the avenant wants",
+        MJC,
+        "2028-01-01",
+        None,
+        bodies(2027),
+        [("missing", 1, 2)],
+    ),
+    (
+        "what was paid after the end is undue, found or not",
+        MJC,
+        "2028-07-10",
+        None,
+        restitution(2028, "undue"),
+        (78_200_78, 0, 78_200_78),
+    ),
+    (
+        "what was not used comes back in two parts",
+        MJC,
+        "2028-11-30",
+        None,
+        restitution(2028, "unused"),
+        (12_345_67, 5_000_00, 7_345_67),
+    ),
+    (
+        "and nothing remains to be returned",
+        MJC,
+        "2029-01-22",
+        None,
+        restitution(2028, "unused"),
+        (12_345_67, 12_345_67, 0),
+    ),
+    (
+        "the file is closed",
+        MJC,
+        "2029-01-22",
+        None,
+        lambda shown: shown.phase,
+        "clos",
+    ),
+    (
+        "prolonged twice, renewed, at its term, closed",
+        DEPARTEMENT,
+        "2015-06-30",
+        None,
+        ends,
+        [
+            ("prorogation", "2012-12-14", True),
+            ("prorogation", "2013-12-19", True),
+            ("renewal", "2014-11-20", True),
+            ("expiry", "2014-12-31", True),
+            ("closing", "2015-06-26", True),
+        ],
+    ),
+    (
+        "no prolongation before the last has signed it",
+        DEPARTEMENT,
+        "2014-01-29",
+        None,
+        lambda shown: (shown.ends_on, shown.phase),
+        (PartialDate("2013-12-31"), "echu"),
+    ),
+    (
+        "then it is in force again",
+        DEPARTEMENT,
+        "2014-01-30",
+        None,
+        lambda shown: (shown.ends_on, shown.phase),
+        (PartialDate("2014-12-31"), "en-vigueur"),
+    ),
+    (
+        "a caisse has joined",
+        DEPARTEMENT,
+        "2013-09-23",
+        None,
+        lambda shown: [party.institution for party in shown.parties][-1],
+        "msa-fictive",
+    ),
+    (
+        "the bilan that was seventeen days late",
+        DEPARTEMENT,
+        "2013-12-31",
+        None,
+        obligation("bilan-annuel", 2012, "state", "days_late"),
+        ("met-late", 17),
+    ),
+    (
+        "the one that takes over names it",
+        "convention/departement-suivant-cas-fictif",
+        "2015-01-01",
+        None,
+        lambda shown: (shown.phase, shown.succeeds),
+        ("en-vigueur", "departement-cas-fictif"),
+    ),
+)
+
+
+@pytest.mark.parametrize("row", SHOWN, ids=[row[0] for row in SHOWN])
+def test_what_a_life_shows_on_a_day(
+    lived: Demo,
+    row: tuple[str, str, str, str | None, Callable[[ConventionStatement], object], object],
+) -> None:
+    _, stream, on, known, of, expected = row
+    known_at = None if known is None else datetime.fromisoformat(f"{known}T23:00:00+00:00")
+    [shown] = asked(lived, StatementQuery(stream, on=date.fromisoformat(on), known_at=known_at))
+    assert isinstance(shown, ConventionStatement)
+    assert of(shown) == expected
