@@ -1134,7 +1134,7 @@ async def _demo(data: Path, folder: Path, port: int, *, once: bool) -> None:
         _say(f"{', '.join(processes.SERVICES)} are at work; NATS at {url}; the data are in {data}")
         await _demonstrate(url, read)
         if not once:
-            _tell_where(url, data)
+            _tell_where(url, data, is_fictional(read[0].origin))
             await asyncio.Event().wait()
 
 
@@ -1187,7 +1187,12 @@ async def _caught_up(bus: Client, position: int) -> questions.Listing:
                     raise
 
 
-def _tell_where(url: str, data: Path) -> None:
+SHOWN: Final = "mjc-clairs-soleils-2026 --on 2026-06-30"
+SHOWN_OF_MADE_UP: Final = "mjc-cas-fictif --on 2026-09-10 --known-at 2026-09-10T12:00:00Z"
+"""A day on which the ledger had a payment twice, and did not know it yet."""
+
+
+def _tell_where(url: str, data: Path, fictional: bool) -> None:
     # As it was called: `make demo` runs the one in .venv/bin, which is on nobody's PATH.
     program = sys.argv[0] if Path(sys.argv[0]).name == "registre" else "registre"
     _say(
@@ -1196,7 +1201,7 @@ The ledger answers at {url}. In another terminal:
 
     export REGISTRE_NATS_URL={url}
     {program} list
-    {program} show mjc-clairs-soleils-2026 --on 2026-06-30
+    {program} show {SHOWN_OF_MADE_UP if fictional else SHOWN}
     {program} verify --store {data / "ledger.db"}
 
 Ctrl-C stops it; the data stay."""
