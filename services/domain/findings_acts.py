@@ -230,8 +230,8 @@ def act_malformed(view: View) -> Iterator[Raised]:
         number = parse_acte(acte).number
         if "-" in number or len(number) > NUMBER_MAX:
             yield Raised(
-                f"L’identifiant {acte} ({view.n.key(key)}) ne suit pas le schéma : le numéro {number} a "
-                f"plus de {NUMBER_MAX} signes ou un tiret.",
+                f"{view.n.key(key)}, {view.n.the(whose)} : identifiant {acte} hors du schéma, car le numéro "
+                f"{number} a plus de {NUMBER_MAX} signes ou un tiret.",
                 (held.position,),
                 None,
                 key,
@@ -259,7 +259,7 @@ def act_disagrees(view: View) -> Iterator[Raised]:
             faults.append(f"un autre est enregistré : {seen[whose, key]}")
         if faults:
             yield Raised(
-                f"L’identifiant {acte} ne va pas avec {view.n.key(key)} : {' ; '.join(faults)}.",
+                f"{view.n.key(key)}, {view.n.the(whose)} : identifiant {acte} ; {' ; '.join(faults)}.",
                 (*((decided.position,) if decided else ()), held.position),
                 None,
                 key,
