@@ -11,10 +11,11 @@ import msgspec
 import pytest
 from nats.aio.client import Client
 
-from contracts import envelope, subjects
+from contracts import envelope, events, subjects
 from contracts.dates import parse
-from contracts.events import AgrementGranted, InstitutionRegistered
-from contracts.queries import EventsQuery, ListPage, ListQuery, StatementQuery
+from contracts.events import AgrementGranted, ClauseStated, InstitutionRegistered
+from contracts.queries import EventsQuery, ListPage, ListQuery, StatementAnswer, StatementQuery
+from contracts.terms import Condition
 from services import questions, runtime
 from services.domain import convention, known, statement
 from services.projector import answers, projector
@@ -197,6 +198,78 @@ async def test_a_statement_has_two_clocks(working: None, bus: Client) -> None:
                 answer = await questions.statement_answer(bus, query)
                 assert (answer.position, answer.known_at, answer.on) == (position, known_at, on)
                 assert bytes(answer.statement) == expected(ledger, "convention/a", on=on, position=position)
+
+
+def depends_on_agrement(holder: str) -> ClauseStated:
+    term = Condition(of="partnership", requires="agrement", holder=holder, words="être agréé")
+    return ClauseStated(article="3", about="agrément", term=term)
+
+
+def granted(starts_on: str, ends_on: str) -> AgrementGranted:
+    return AgrementGranted(
+        services=("AGC",), granted_by="caf-c", starts_on=parse(starts_on), ends_on=parse(ends_on)
+    )
+
+
+async def test_a_late_fact_of_another_stream_changes_the_statement_from_then_on(
+    working: None, bus: Client
+) -> None:
+    """The agrément was granted in January and recorded in June: known now, and not known then."""
+    ledger = Ledger()
+    ledger.open_convention("a", parties=("ville-a", "mjc-d"))
+    ledger.record("convention/a", ("2026-01-01", depends_on_agrement("mjc-d")))
+    before, then = ledger.recorded_at, ledger.position
+    await ledgers.publish(bus, ledger)
+    first = await questions.statement_answer(bus, StatementQuery("convention/a", at_least_position=then))
+    ledger.record("agrement/mjc-d", ("2026-01-01", granted("2026-01-01", "2029-12-31")))
+    await ledgers.publish(bus, ledger, after=then)
+    now = await questions.statement_answer(
+        bus, StatementQuery("convention/a", at_least_position=ledger.position)
+    )
+    known_then = await questions.statement_answer(bus, StatementQuery("convention/a", known_at=before))
+
+    def standing(answer: StatementAnswer) -> str:
+        shown = statement.decode(bytes(answer.statement))
+        assert isinstance(shown, statement.ConventionStatement)
+        return shown.coverage[0].standing
+
+    assert (standing(first), standing(now), standing(known_then)) == ("none", "granted", "none")
+    assert bytes(known_then.statement) == bytes(first.statement)
+    assert bytes(now.statement) == expected(ledger, "convention/a")
+    assert (first.position, now.position, known_then.position) == (then, ledger.position, then)
+
+
+async def test_a_statement_looks_at_what_the_same_payer_gave_elsewhere(working: None, bus: Client) -> None:
+    """Thresholds are counted over all that a beneficiary has from one payer, as known at the position."""
+    ledger = Ledger()
+    for slug in ("a", "b", "c"):
+        ledger.open_convention(slug)
+    ledger.pay("a", "p1")
+    alone, instant = ledger.position, ledger.recorded_at
+    ledger.pay("b", "p2")
+    ledger.record("convention/c", ("2026-03-01", events.SubsidyVoted("ccas-b", "ville-a", 2026, 100)))
+    await ledgers.publish(bus, ledger)
+    seen: list[set[str]] = []
+    beside = answers.Answers._beside
+
+    def watched(it: answers.Answers, state: Any, position: int) -> Any:
+        found = beside(it, state, position)
+        seen.append({at.stream for at in found})
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(answers.Answers, "_beside", watched)
+        for known_at in (None, instant):
+            query = StatementQuery("convention/a", known_at=known_at, at_least_position=ledger.position)
+            answer = await questions.statement_answer(bus, query)
+            position = None if known_at is None else alone
+            assert bytes(answer.statement) == expected(ledger, "convention/a", position=position)
+        patch.setattr(known, "AIDING_MAX", 1)
+        ledger.open_convention("d")
+        ledger.pay("d", "p3")
+        await ledgers.publish(bus, ledger, after=alone + 2)
+        await questions.statement(bus, StatementQuery("convention/a", at_least_position=ledger.position))
+    assert seen == [{"convention/b"}, set(), {"convention/d"}], "the last ones count, where there are many"
 
 
 async def test_what_was_not_known_yet_is_unknown(working: None, bus: Client) -> None:
