@@ -125,24 +125,26 @@ def of(known: Known) -> tuple[Coverage, ...]:
 
 def standing(known: Known, term: Condition) -> Standing:
     """Whether *term*, a condition on an agrément, is met on the day."""
-    state = known.agrements.get(term.holder)
-    course = agrement.course(state.book) if state is not None else Course()
-    return _told(course, term.services, known.on).standing(known.on)
+    return _told(_course(known, term.holder), term.services, known.on).standing(known.on)
+
+
+def _course(known: Known, holder: str) -> Course:
+    state = known.agrements.get(holder)
+    return Course() if state is None else agrement.course(state.book)
 
 
 def _coverage(clause: ClauseLine, term: Condition, span: Span | None, known: Known) -> Coverage:
-    state = known.agrements.get(term.holder)
-    course = agrement.course(state.book) if state is not None else Course()
+    course = _course(known, term.holder)
     told = _told(course, term.services, known.on)
-    standing = told.standing(known.on)
+    now = told.standing(known.on)
     covered, gaps = _parted(told, span) if span is not None else ((), ())
-    lost = standing in ("withdrawn", "lapsed") and span is not None and span.surely_has(known.on)
+    lost = now in ("withdrawn", "lapsed") and span is not None and span.surely_has(known.on)
     rights = _rights(known.clauses) if lost else []
     return Coverage(
         holder=term.holder,
         article=clause.article,
         position=clause.position,
-        standing=standing,
+        standing=now,
         covers=told.maybe.covers,
         gaps=gaps,
         ends_before_convention=_ends_before(told, span),
@@ -159,7 +161,9 @@ def _coverage(clause: ClauseLine, term: Condition, span: Span | None, known: Kno
 
 
 def _span(known: Known) -> Span | None:
-    start, term = known.life.starts_on(), known.life.ends_on(known.on)
+    # Where the paper states no first day, it takes effect once all have signed.
+    start = known.life.starts_on() or known.life.last_signature(known.on)
+    term = known.life.ends_on(known.on)
     if start is None or start.first is None or start.last is None:
         return None
     lasts = [term.last] if term is not None and term.last is not None else []

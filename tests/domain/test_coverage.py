@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from contracts import events as facts
 from contracts.dates import PartialDate
-from contracts.terms import Condition, Delay, FixedPeriod, Termination
+from contracts.terms import AnyTerm, Condition, Delay, FixedPeriod, PeriodFrom, Termination
 from services.domain import agrement_types, coverage, known
 from services.domain.coverage import Coverage, Days, Gap
 from tests.contracts.strategies import partial_dates
@@ -307,9 +307,12 @@ def test_each_condition_of_the_text_in_force_has_its_coverage() -> None:
 # -- the convention's own time
 
 
-def lasts(starts_on: str, ends_on: str) -> Line:
-    term = FixedPeriod(D(starts_on), D(ends_on))
+def clause_of(term: AnyTerm) -> Line:
     return "2025-12-11", facts.ClauseStated(article="10", about="durée", term=term)
+
+
+def lasts(starts_on: str, ends_on: str) -> Line:
+    return clause_of(FixedPeriod(D(starts_on), D(ends_on)))
 
 
 LONG = (granted("2019-12-01", "2020-01-01", "2040-12-31"),)
@@ -326,6 +329,18 @@ TIMES: list[tuple[str, tuple[Line, ...], tuple[Line, ...], list[tuple[str, str |
         (OPENED, lasts("2026-01-01", "XXXX"), condition()),
         LONG,
         [("2026-01-01", "2040-12-31", "covered"), ("2041-01-01", None, "after")],
+    ),
+    (
+        "it lasts two years from the last signature",
+        (*SIGNED[:3], *SIGNED[4:], clause_of(PeriodFrom("last-signature", 24)), condition()),
+        NONE,
+        [("2025-12-18", "2027-12-17", "never-granted")],
+    ),
+    (
+        "one has yet to sign, and no first day is stated",
+        (*SIGNED[:3], *SIGNED[4:5], clause_of(PeriodFrom("last-signature", 24)), condition()),
+        NONE,
+        [],
     ),
     ("no first day is known", (OPENED, lasts("XXXX", "2029-12-31"), condition()), LONG, []),
     (
