@@ -42,8 +42,9 @@ class EndLine(msgspec.Struct, frozen=True):
 
     *on* is the first day without it, but for an *expiry*, whose *on* is the last day with it; *reached*:
     whether it is so on the statement's day, None where the dates do not tell. *says* in French.
-    *irregular*: in French, what a résiliation lacks. *remaining*: who stays after a dénonciation.
-    *old_end* and *new_end*: the last day before and after a prorogation, None where there was none.
+    *consequences* and *irregular*: in French, what a résiliation brings and lacks. *remaining*: who
+    stays after a dénonciation. *old_end* and *new_end*: the last day before and after a prorogation,
+    None where there was none.
     """
 
     kind: EndKind
@@ -57,6 +58,7 @@ class EndLine(msgspec.Struct, frozen=True):
     payments_article: str | None = None
     authorised_by: tuple[Deliberated, ...] = ()
     irregular: tuple[str, ...] = ()
+    consequences: tuple[str, ...] = ()
     remaining: tuple[str, ...] = ()
     old_end: PartialDate | None = None
     new_end: PartialDate | None = None
@@ -132,13 +134,14 @@ def _termination(
 
 def _stopping(course: Course, line: EndLine) -> EndLine:
     """*line* with what stops being paid: what a clause says of it, and nothing where none does."""
-    clause = stopping_clause(course)
+    line = msgspec.structs.replace(line, consequences=exit_ways.consequences(course))
+    clause = _stopping_clause(course)
     if clause is None:
         return line
     return msgspec.structs.replace(line, payments_stop_on=line.on, payments_article=clause.article)
 
 
-def stopping_clause(course: Course) -> ClauseLine | None:
+def _stopping_clause(course: Course) -> ClauseLine | None:
     """The clause by which a résiliation interrupts the payments."""
     return next(
         (

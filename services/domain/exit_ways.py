@@ -20,7 +20,7 @@ import msgspec
 
 from contracts.dates import PartialDate
 from contracts.events import DeliberationAdopted
-from contracts.terms import Denunciation, PeriodFrom, Termination
+from contracts.terms import Denunciation, PeriodFrom, ReturnOfSums, Termination
 from services.domain import course as courses
 from services.domain import french, time_limits
 from services.domain.book import Come
@@ -72,6 +72,7 @@ class ExitWay(msgspec.Struct, frozen=True):
     comply with a mise en demeure sent on the statement's day. *effect_on*: the first day out, at
     the earliest. *because* says in French why a day is not computable. *rules* cite how days were
     counted. *jointly*: whether they act all together; None where the paper does not say.
+    *consequences*: in French, what stops being paid and what is given back, by which article.
     """
 
     kind: WayKind
@@ -90,6 +91,7 @@ class ExitWay(msgspec.Struct, frozen=True):
     jointly: bool | None = None
     to_all_others: bool = False
     opens_on_loss_of_agrement: bool = False
+    consequences: tuple[str, ...] = ()
 
 
 def of(course: Course) -> tuple[ExitWay, ...]:
@@ -114,6 +116,22 @@ def entitled(term: Termination, course: Course, when: PartialDate | date) -> tup
     return tuple(party for party in parties if not term.by or party in term.by)
 
 
+def consequences(course: Course) -> tuple[str, ...]:
+    """What a résiliation stops and makes to be given back, by the text in force."""
+    told = []
+    for clause in course.known.clauses:
+        if not isinstance(clause.term, ReturnOfSums):
+            continue
+        article = french.article_in_words(clause.article)
+        if clause.term.payments_stop:
+            told.append(f"les versements s’interrompent ({article})")
+        if clause.term.unused:
+            told.append(f"les sommes non utilisées sont à rendre ({article})")
+        if clause.term.undue:
+            told.append(f"les sommes indûment perçues sont à rendre ({article})")
+    return tuple(told)
+
+
 def _termination(course: Course, clause: ClauseLine, term: Termination) -> ExitWay:
     who = entitled(term, course, course.on)
     cure = _cure_from_today(course, term)
@@ -132,6 +150,7 @@ def _termination(course: Course, clause: ClauseLine, term: Termination) -> ExitW
         cure_ends_on=last,
         jointly=term.jointly,
         opens_on_loss_of_agrement=term.opens_on_loss_of_agrement,
+        consequences=consequences(course),
     )
     return _once_in_force(course, way)
 

@@ -363,6 +363,22 @@ def test_a_clause_that_names_nobody_is_every_partys_and_one_of_no_kind_is_a_resi
     assert (only.cure_ends_on, only.effect_on) == (date(2026, 6, 30), date(2026, 7, 1))
 
 
+def test_a_resiliation_says_beforehand_and_afterwards_what_it_brings() -> None:
+    brings = (
+        f"les versements s’interrompent (art.{NBSP}11, al. 1)",
+        f"les sommes non utilisées sont à rendre (art.{NBSP}11, al. 1)",
+        f"les sommes indûment perçues sont à rendre (art.{NBSP}11, al. 1)",
+    )
+    told = of(*IN_FORCE, on="2026-11-30")
+    assert [way.consequences for way in told.ways] == [(), brings, brings]
+    [end] = ends_of(*IN_FORCE, *REGULAR, on="2027-04-01", kind="resiliation")
+    assert end.consequences == brings
+    silent = ReturnOfSums(beneficiary="mjc", payer="ville", unused=False, undue=False)
+    assert (
+        of(*SIGNED, clause(silent, "11"), clause(FAULT, "11.1"), on="2026-11-30").ways[0].consequences == ()
+    )
+
+
 def test_who_has_left_may_not_leave_and_who_joined_may() -> None:
     gone: Line = "2026-06-01", facts.PartyWithdrew(party="ccas")
     joined: Line = "2026-07-01", facts.PartyJoined(institution="caf")
@@ -1428,7 +1444,7 @@ MONEY = st.lists(
 )
 
 
-@settings(max_examples=120)
+@settings(max_examples=120, deadline=None)
 @for_all(moves=MONEY)
 def test_no_cent_is_lost_and_none_is_made(moves: list[Line]) -> None:
     told = owed(*STOPPED, *moves, on="2027-12-31")
@@ -1474,7 +1490,7 @@ def as_bytes(told: Exits) -> bytes:
     return msgspec.json.encode(told, enc_hook=dates.encode)
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @for_all(on=st.dates(date(2025, 12, 1), date(2031, 1, 1)))
 def test_what_is_to_come_never_changes_what_was(on: date) -> None:
     past = tuple(line for line in EVENTFUL if PartialDate(line[0]).reached(on))
@@ -1511,7 +1527,7 @@ def without_places(told: Exits) -> Any:
     return plain(msgspec.json.decode(as_bytes(told)))
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @for_all(
     rng=st.randoms(use_true_random=False), on=st.sampled_from(("2026-12-01", "2027-03-31", "2028-01-01"))
 )
@@ -1526,7 +1542,7 @@ def test_computing_twice_gives_the_same_bytes(on: str) -> None:
     assert as_bytes(of(*IN_FORCE, *EVENTFUL, on=on)) == as_bytes(of(*IN_FORCE, *EVENTFUL, on=on))
 
 
-@settings(max_examples=80)
+@settings(max_examples=80, deadline=None)
 @for_all(
     start=st.dates(date(2026, 6, 1), date(2060, 1, 1)),
     later=st.integers(0, 3000),
