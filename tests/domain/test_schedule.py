@@ -404,6 +404,18 @@ def test_a_period_from_the_signature_begins_with_the_last_one() -> None:
     assert {line.exercice for line in told.instalments} == {2026, 2027, 2028}
     told = calendar(PLAN, signed("ville", "maire", "2026-01-10"), on=IN_MAY, opening=opening)
     assert told.instalments == ()
+    assert told.because == ("le début de la convention n’est pas connu : ses exercices ne peuvent être dits",)
+
+
+def test_who_joins_later_is_not_waited_for() -> None:
+    """The délai runs from the signature of those who were parties from the first day."""
+    due = Due(delay=Delay(2, "month", "signature", starts_at="signed"))
+    joins = ("2026-01-05", facts.PartyJoined(institution="caf"))
+    line = the(calendar(clause(plan(Instalment("x", "x", due, fixed_cents=1))), joins, on=IN_MAY), "x")
+    assert line.due_on == date(2026, 2, 18)
+    half = (OPENED, VILLE, MJC, TERM, signed("ville", "maire", "2025-12-15"))
+    told = calendar(clause(plan(Instalment("x", "x", due, fixed_cents=1))), on=IN_MAY, opening=half)
+    assert the(told, "x").because == ("on ne connaît pas le jour qui fait courir le délai : signature",)
 
 
 def test_no_calendar_is_longer_than_thirty_exercices() -> None:
@@ -816,11 +828,11 @@ def test_nothing_is_paid_before_the_parties_have_signed() -> None:
     half = (*UNSIGNED, signed("ville", "maire", "2025-12-15"))
     [block] = the(calendar(BEFORE, PLAN, on=IN_MAY, opening=half), "a2").blocked_by
     assert (block.what, block.unblocked_by) == ("signature de la convention", ("mjc",))
-    undated = (*half, signed("mjc", "president", "XXXX"))
+    undated = (*UNSIGNED, signed("ville", "maire", "XXXX"), signed("mjc", "president", "XXXX"))
     [block] = the(calendar(BEFORE, PLAN, on=IN_MAY, opening=undated), "a2").blocked_by
-    assert block.what in (
-        "signature de la convention",
+    assert (block.what, block.unblocked_by) == (
         "signatures de la convention, dont la date n’est pas connue",
+        ("ville", "mjc"),
     )
     assert the(calendar(BEFORE, PLAN, on=IN_MAY), "a2").blocked_by == ()
 
