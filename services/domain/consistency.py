@@ -141,7 +141,7 @@ def _of_exercices(clause: ClauseStated, plan: InstalmentPlan, duration: _Duratio
 def _of_shares(
     book: Book, clause: ClauseStated, plan: InstalmentPlan, duration: _Duration
 ) -> Iterator[_Found]:
-    stated = {*plan.exercices, *_subsidies(book, plan)}
+    stated = set(_subsidies(book, plan))
     for place, instalment in enumerate(plan.instalments):
         for field, share in _shares(instalment):
             # The years of which it takes a part, and whose subsidy neither is stated nor will be.

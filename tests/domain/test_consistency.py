@@ -133,6 +133,20 @@ DISAGREE: list[tuple[str, AnyTerm, AnyTerm, str, str]] = [
         "longer than the term, 365 days at most",
     ),
     (
+        "a notice of a year, where the term is a little less",
+        FixedPeriod(D("2026-01-01"), D("2026-12-01")),
+        notice(1, "year"),
+        "data.term.notice",
+        "longer than the term, 335 days at most",
+    ),
+    (
+        "a notice beyond the calendar",
+        THREE_YEARS,
+        notice(10_000, "year"),
+        "data.term.notice",
+        "10000 years, is longer than the term",
+    ),
+    (
         "a notice of one month more",
         PeriodFrom("entry-into-force", 1),
         notice(2, "month"),
@@ -168,6 +182,23 @@ AGREE: list[tuple[str, tuple[AnyTerm, ...]]] = [
     (
         "a year that two texts of the duration reach together",
         (THREE_YEARS, FixedPeriod(D("2029"), D("2030")), plan(2030)),
+    ),
+    (
+        "a year that the earlier of two texts names",
+        (THREE_YEARS, FixedPeriod(D("2020"), D("2025")), plan(2020)),
+    ),
+    (
+        "an early year, where one of two texts is open",
+        (THREE_YEARS, PeriodOf("COG", ends_on=D("2028")), plan(2020)),
+    ),
+    (
+        "a notice shorter than the longer of two terms",
+        (PeriodFrom("last-signature", 1), THREE_YEARS, notice(2, "month")),
+    ),
+    ("any notice, where one of two texts is open", (THREE_YEARS, NoPeriod(), notice(99, "year"))),
+    (
+        "a notice of one month in February",
+        (FixedPeriod(D("2026-02-01"), D("2026-02-28")), notice(1, "month")),
     ),
     ("a year, where one of two texts is open", (THREE_YEARS, PeriodOf("COG"), plan(2099))),
     ("last year's share, where the exercices are left open", (THREE_YEARS, plan(share=LAST_YEARS_THIRD))),

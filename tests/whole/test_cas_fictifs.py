@@ -107,6 +107,31 @@ def test_a_second_time_it_finds_its_data_and_adds_nothing(tmp_path: Path) -> Non
     assert first.stdout.partition("\n\n")[2] == second.stdout.partition("\n\n")[2]
 
 
+def test_a_life_that_was_interrupted_goes_on_where_it_was(tmp_path: Path) -> None:
+    folder, data = tmp_path / "dossiers", tmp_path / "data"
+    folder.mkdir()
+    whole = (FOLDER / "departement-cas-fictif.yaml").read_text(encoding="utf-8")
+    told = folder / "departement-cas-fictif.yaml"
+    options = ("demo", "--once", "--port", "0", "--data", str(data), "--dossiers", str(folder))
+    told.write_text(whole[: whole.index("  - key: avenant-2\n")], encoding="utf-8")
+    first = registre(*options)
+    begun = asyncio.run(_events(data / "ledger.db"))
+    told.write_text(whole, encoding="utf-8")
+    second = registre(*options)
+    assert (first.returncode, second.returncode) == (0, 0), second.stderr
+    recorded = asyncio.run(_events(data / "ledger.db"))
+    assert 0 < len(begun) < len(recorded)
+    assert recorded[: len(begun)] == begun
+    sent = {command.command_id: command.sent_at for command in dossiers.read(told).commands}
+    assert [event.recorded_at for event in recorded] == [sent[event.command_id] for event in recorded]
+
+
+def test_everything_of_it_is_verified(lived: Demo) -> None:
+    result = registre("verify", "--store", str(lived.data / "ledger.db"), "--nats", lived.url)
+    assert result.returncode == 0, result.stderr
+    assert "events of registre.cas-fictifs, verified: store, ledger, statements" in result.stdout
+
+
 def test_importing_again_where_the_clock_has_gone_on_adds_nothing(lived: Demo) -> None:
     files = map(str, sorted(FOLDER.glob("*.yaml")))
     position = len(events(lived))
