@@ -63,7 +63,7 @@ def of(
     exits: Exits,
     amendments: tuple[Amendment, ...],
 ) -> tuple[Finding, ...]:
-    """What departs from the terms on the day: the gravest first, then by code, then by the facts."""
+    """What departs from the terms on the day: the gravest first, then by code, then as it happened."""
     view = views.of(known, calendar, duties, coverage, exits, amendments)
     waivers = _waivers(view)
     binding = _binds(view)
@@ -72,7 +72,14 @@ def of(
         for code, entry in CATALOGUE.items()
         for raised in entry.rule(view)
     ]
-    return tuple(sorted(found, key=lambda one: (_GRAVITY[one.severity], one.code, one.positions, one.says)))
+    held = known.state.book.held
+
+    def place(one: Finding) -> tuple[object, ...]:
+        # By the days of the facts, not by their positions: the order of arrival does not matter.
+        days = [held[at].effective_on.sort_key for at in one.positions if at in held]
+        return _GRAVITY[one.severity], one.code, sorted(days), one.says, one.positions
+
+    return tuple(sorted(found, key=place))
 
 
 class Waiver(msgspec.Struct, frozen=True):

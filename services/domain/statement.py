@@ -37,6 +37,7 @@ from services.domain import (
     convention,
     coverage,
     exits,
+    findings,
     institution,
     known,
     obligations,
@@ -349,6 +350,8 @@ def _convention(view: Known, position: int) -> ConventionStatement:
     order = {held.position: place for place, held in enumerate(live)}
     parties = sorted(life.memberships(), key=lambda party: order[party.position])
     duties = obligations.of(view)
+    calendar, ways_out = schedule.of(view, duties), exits.of(view)
+    covered, amended = coverage.of(view), amendments.of(view)
     return ConventionStatement(
         stream=state.stream,
         on=on,
@@ -379,11 +382,12 @@ def _convention(view: Known, position: int) -> ConventionStatement:
         papers=_papers(told),
         journal=tuple(_line(book, held, on) for held in live),
         cancelled=_cancelled(book, on),
-        calendar=schedule.of(view, duties),
+        calendar=calendar,
         duties=duties,
-        coverage=coverage.of(view),
-        exits=exits.of(view),
-        amendments=amendments.of(view),
+        coverage=covered,
+        exits=ways_out,
+        amendments=amended,
+        findings=findings.of(view, calendar, duties, covered, ways_out, amended),
     )
 
 

@@ -1550,12 +1550,24 @@ def test_an_ecart_departs_from_a_term_or_from_a_law() -> None:
             assert finding.article, finding
 
 
-def test_the_gravest_come_first_then_by_code_then_by_the_facts() -> None:
-    told = found(*PAYING, FIRST, SECOND, contradicted(), stream_piece("b"), on="2027-01-01")
+def test_the_gravest_come_first_then_by_code_then_as_it_happened() -> None:
+    told = found(
+        *PAYING, FIRST, SECOND, contradicted(), stream_piece("b"), stream_piece("a"), on="2027-01-01"
+    )
     ranks = {"serious": 0, "notable": 1, "minor": 2}
-    keys = [(ranks[one.severity], one.code, one.positions) for one in told]
-    assert keys == sorted(keys)
+    assert [ranks[one.severity] for one in told] == sorted(ranks[one.severity] for one in told)
     assert len({one.severity for one in told}) == 3
+    for severity in ranks:
+        alike = [one.code for one in told if one.severity == severity]
+        assert alike == sorted(alike)
+    # Recorded the other way round, and of one day: told by what they say.
+    assert [one.about for one in told if one.code == "piece-manquante"] == ["a", "b"]
+
+
+def test_of_two_alike_the_first_to_happen_is_told_first() -> None:
+    earlier = ("2026-01-01", facts.PieceMissing(key="z", what="z"))
+    told = found(*SOUND, stream_piece("a"), earlier)
+    assert [one.about for one in told if one.code == "piece-manquante"] == ["z", "a"]
 
 
 def test_a_contradiction_is_as_grave_as_whoever_found_it_says() -> None:
