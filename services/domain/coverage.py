@@ -9,8 +9,8 @@ come by the day count; a period they grant for later counts as granted.
 Days are not gone through one by one: an answer changes only where a date of the
 agrément or of the convention falls, so it is asked once for each stretch between two.
 
-Losing the agrément ends nothing by itself (domain rule R8): it opens the right to
-terminate that an article of the convention makes of it.
+Losing the agrément ends nothing by itself: it opens the right to terminate that an
+article of the convention makes of it.
 """
 
 from collections.abc import Iterable

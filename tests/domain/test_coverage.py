@@ -295,6 +295,14 @@ def test_what_is_not_handed_over_is_not_known_and_nothing_depends_on_it_unasked(
     assert coverage.of(known.of(after(*SIGNED, stated), date(2026, 6, 1))) == ()  # type: ignore[arg-type]
 
 
+def test_a_condition_is_asked_by_itself_for_the_day() -> None:
+    term = Condition(of="payments", requires="agrement", holder="mjc", words="agréé", services=("AGC",))
+    agrement = after(granted(*ALL), withdrawn("2026-05-01"), stream=AGREMENT)
+    for on, expected in ((date(2026, 4, 30), "granted"), (date(2026, 5, 1), "withdrawn")):
+        assert coverage.standing(known.of(after(*SIGNED), on, [agrement]), term) == expected  # type: ignore[arg-type]
+    assert coverage.standing(known.of(after(*SIGNED), date(2026, 5, 1)), term) == "none"  # type: ignore[arg-type]
+
+
 def test_each_condition_of_the_text_in_force_has_its_coverage() -> None:
     convention = after(*SIGNED, condition(article="5", holder="agglo"), condition(article="3"))
     told = coverage.of(known.of(convention, date(2026, 6, 1)))  # type: ignore[arg-type]
@@ -561,6 +569,16 @@ NOTES: list[tuple[str, tuple[Line, ...], list[str]]] = [
         "a type before its time",
         (granted("2026-05-01", "2026-06-01", "2029-12-31", "CS"),),
         [f"«{NBSP}CS{NBSP}» (du 1er juin 2026 au 31 décembre 2029) n’existe pas à cette date ({NEW})."],
+    ),
+    (
+        "a type after its time",
+        (granted("2026-05-01", "2031-01-01", "2032-12-31", "ACF"),),
+        [
+            (
+                f"«{NBSP}ACF{NBSP}» (du 1er janvier 2031 au 31 décembre 2032) n’existe pas à cette date "
+                f"({OLD}, {NEW})."
+            )
+        ],
     ),
     (
         "alone from 2027",
