@@ -8,13 +8,21 @@ from typing import Final
 from services.domain import french
 from services.domain.findings import Finding
 from services.domain.french import typeset
-from services.pages.layout import Line, Page, Style, cited, entries
+from services.pages.layout import EMPTY, Line, Page, Style, cited, entries
 
 STYLES: Final[dict[str, Style]] = {"serious": "bad", "notable": "open", "minor": ""}
 RANKS: Final = {"serious": 0, "notable": 1, "minor": 2}
 NATURES: Final = {"ecart": 0, "attention": 1}
-SEVERITY_WIDTH: Final = 10
+NATURE_WORDS: Final = {"ecart": "écart", "attention": "attention"}
+"""In a narrow column, below the severity."""
+
+WORD_WIDTH: Final = 10
+HEADINGS: Final = ("Sérieux", "Notables", "Mineurs")
+"""By rank."""
+
 BRIEF_MAX: Final = 8
+CONTRADICTION: Final = "incoherence"
+"""The code of those that the section of contradictions tells in full."""
 
 
 def rank(finding: Finding) -> tuple[bool, int, int]:
@@ -33,33 +41,37 @@ def whole(page: Page, findings: Sequence[Finding]) -> Iterator[Line]:
     for heading, some in (("Écarts", ecarts), ("Points d’attention", others)):
         if some:
             yield from page.heading(f"{heading} ({len(some)})")
-        for one in sorted(some, key=rank):
-            yield from _told(page, one)
+        yield from _all(page, some)
     settled = [one for one in findings if one.settled is not None]
     if settled:
         yield from page.heading(f"Réglés ({len(settled)})")
-    for one in settled:
-        yield from _told(page, one)
+    yield from _all(page, settled)
 
 
 def everywhere(
     page: Page, findings: Iterable[tuple[str, Finding]], titles: Mapping[str, str]
 ) -> Iterator[Line]:
-    """Those of all conventions that stand, each with its stream: the worst first."""
-    standing = [(stream, one) for stream, one in findings if one.settled is None]
+    """Those of all conventions that stand, by severity and by stream: the worst first."""
+    standing: dict[tuple[int, str, str], list[Finding]] = {}
+    for stream, one in findings:
+        if one.settled is None:
+            key = (RANKS[one.severity], titles.get(stream, stream), stream)
+            standing.setdefault(key, []).append(one)
     if not standing:
         yield from page.paragraph("Aucun écart, aucun point d’attention.", "good", indent=2)
-    for severity in RANKS:
-        some = [(stream, one) for stream, one in standing if one.severity == severity]
-        if some:
-            plural = "s" if len(some) > 1 else ""
-            yield from page.heading(f"{french.FINDING_SEVERITIES[severity]}{plural} ({len(some)})")
-        for stream, one in sorted(some, key=lambda told: (rank(told[1]), titles.get(told[0], told[0]))):
-            yield from _told(page, one, title=titles.get(stream, stream), stream=stream)
+    told = None
+    for severity, title, stream in sorted(standing):
+        if severity != told:
+            told = severity
+            count = sum(len(some) for key, some in standing.items() if key[0] == severity)
+            yield from page.heading(f"{HEADINGS[severity]} ({count})")
+        yield EMPTY
+        yield from page.paragraph(typeset(f"{title} ({stream})"), "title", indent=2)
+        yield from _all(page, standing[severity, title, stream], with_nature=True)
 
 
 def brief(page: Page, findings: Sequence[Finding]) -> Iterator[Line]:
-    """How many there are, and the worst in a sentence each."""
+    """How many there are, and the worst in a sentence each; contradictions have a section of their own."""
     standing = sorted((one for one in findings if one.settled is None), key=rank)
     if not standing:
         return
@@ -69,35 +81,41 @@ def brief(page: Page, findings: Sequence[Finding]) -> Iterator[Line]:
     counts = [f"{ecarts} écart{'s' if ecarts > 1 else ''}"] if ecarts else []
     counts += [f"{others} point{'s' if others > 1 else ''} d’attention"] if others else []
     yield from page.paragraph(french.list_in_words(counts), "soft", indent=2)
-    for one in standing[:BRIEF_MAX]:
-        yield from _sentence(page, one)
-    left = len(standing) - BRIEF_MAX
+    told = [one for one in standing if one.code != CONTRADICTION][:BRIEF_MAX]
+    for one in told:
+        yield from _sentence(page, one, french.FINDING_SEVERITIES[one.severity])
+    left = len(standing) - len(told)
     if left > 0:
         plural = "s" if left > 1 else ""
         yield from page.paragraph(f"{left} autre{plural} dans la liste complète.", "soft", indent=2)
 
 
-def _sentence(page: Page, one: Finding) -> Iterator[Line]:
-    word = french.FINDING_SEVERITIES[one.severity]
-    rest = page.width - SEVERITY_WIDTH - 4
-    yield from page.cells(
-        (word, STYLES[one.severity], SEVERITY_WIDTH), (typeset(french.capitalised(one.says)), "", rest)
-    )
+def _sentence(page: Page, one: Finding, word: str) -> Iterator[Line]:
+    rest = page.width - WORD_WIDTH - 4
+    says = typeset(french.capitalised(one.says))
+    yield from page.cells((word, STYLES[one.severity], WORD_WIDTH), (says, "", rest))
 
 
-def _told(page: Page, one: Finding, *, title: str = "", stream: str = "") -> Iterator[Line]:
-    yield from _sentence(page, one)
-    indent = SEVERITY_WIDTH + 4
-    if title:
-        nature = french.capitalised(french.FINDING_NATURES[one.nature])
-        yield from page.paragraph(typeset(f"{nature}, {title} ({stream})"), indent=indent)
-    grounds = [cited(one.article)] if one.article else []
-    grounds += [one.source] if one.source else []
-    grounds += [entries(one.positions)] if one.positions else []
-    if grounds:
-        yield from page.paragraph(typeset(french.capitalised(" ; ".join(grounds))), "soft", indent=indent)
-    if one.settled is not None:
-        text = f"Réglé par le fait n° {one.settled}"
-    else:
-        text = f"Pour le lever : {one.cleared_by}"
-    yield from page.paragraph(typeset(text), "soft", indent=indent)
+def _all(page: Page, some: Iterable[Finding], *, with_nature: bool = False) -> Iterator[Line]:
+    """The worst first; how they go away is told once for all of a kind that follow each other."""
+    in_order = sorted(some, key=lambda one: (rank(one), one.code))
+    for place, one in enumerate(in_order):
+        following = in_order[place + 1] if place + 1 < len(in_order) else None
+        words = NATURE_WORDS[one.nature] if with_nature else french.FINDING_SEVERITIES[one.severity]
+        yield from _sentence(page, one, words)
+        grounds = [cited(article) for article in one.article.split(" ; ")] if one.article else []
+        grounds += [one.source] if one.source else []
+        grounds += [entries(one.positions)] if one.positions else []
+        if grounds:
+            text = typeset(french.capitalised(" ; ".join(grounds)))
+            yield from page.paragraph(text, "soft", indent=WORD_WIDTH + 4)
+        if one.settled is not None:
+            text = typeset(f"Réglé par le fait n° {one.settled}")
+            yield from page.paragraph(text, "soft", indent=WORD_WIDTH + 4)
+        elif following is None or _way_out(following) != _way_out(one):
+            text = typeset(f"Pour le lever : {one.cleared_by}")
+            yield from page.paragraph(text, "soft", indent=WORD_WIDTH + 4)
+
+
+def _way_out(one: Finding) -> tuple[object, ...]:
+    return one.severity, one.code, one.cleared_by

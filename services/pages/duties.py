@@ -181,11 +181,7 @@ def _payment(line: InstalmentLine, what: str) -> _Task:
     which = f"{line.label}, exercice {line.exercice}, {schedule.amount_of(line)}"
     notes = []
     if line.blocked_by:
-        first, *others = line.blocked_by
-        more = (
-            f" ; et {len(others)} autre{'s' if len(others) > 1 else ''}, dans l’échéancier" if others else ""
-        )
-        notes.append(f"Bloqué par : {first.what}{more}")
+        notes.append(f"{schedule.held_back(len(line.blocked_by))} : {line.blocked_by[0].what}")
     return _Task(
         line.state,
         french.INSTALMENT_STATES[line.state],

@@ -221,14 +221,17 @@ def _details(page: Page, line: InstalmentLine, below: _Notes) -> Iterator[Line]:
 
 
 def _held_back_in_brief(page: Page, line: InstalmentLine) -> Iterator[Line]:
-    """The first of what holds it back, and how many others do."""
     if line.blocked_by:
-        first, *others = line.blocked_by
-        more = f" ; et {len(others)} autre{'s' if len(others) > 1 else ''}" if others else ""
-        yield from page.paragraph(typeset(f"Bloqué par : {_block(page, first)}{more}"), "bad", indent=6)
+        text = f"{held_back(len(line.blocked_by))} : {_block(page, line.blocked_by[0])}"
+        yield from page.paragraph(typeset(text), "bad", indent=6)
     if line.suspended_by:
         what = french.list_in_words(map(page.names.key, line.suspended_by))
         yield from page.paragraph(typeset(f"Versements suspendus par décision : {what}"), "bad", indent=6)
+
+
+def held_back(many: int) -> str:
+    """The words before the first of *many* things that block."""
+    return "Bloqué par" if many == 1 else f"{many} motifs de blocage, dont"
 
 
 def _block(page: Page, block: Block) -> str:

@@ -112,6 +112,7 @@ class _Statement(Page):
         yield from self.money(shown.money)
         yield from schedule.brief(self, shown.calendar, shown.on)
         yield from duties.brief(self, shown.duties)
+        yield from departures.brief(self, shown.findings)
         if not full:
             paying = [clause for clause in shown.clauses if isinstance(clause.term, PAYING)]
             yield from self.clauses("Comment les articles prévoient de payer", paying)
@@ -124,7 +125,6 @@ class _Statement(Page):
             yield from self.facts(heading, section, shown.journal)
         if full:
             yield from self.clauses("Ce que disent les articles", shown.clauses)
-        yield from departures.brief(self, shown.findings)
         yield from self.contradictions(shown.contradictions, full=full)
         yield from self.papers_and_words(shown)
         if full:

@@ -184,10 +184,7 @@ def test_the_statement_shows_what_presses_and_the_next_to_come() -> None:
     calendar = Calendar((*PLAN.instalments, ahead), PLAN.exercices)
     page = shown(pages.statement, calendar=calendar)
     section = page[page.index("ÉCHÉANCIER") : page.index("CE QUE DISENT")]
-    assert (
-        "      Bloqué par : agrément Centre social (art. 3). Peut débloquer : la MJC Besançon ; et 1"
-        in section
-    )
+    assert "2 motifs de blocage, dont : agrément Centre social (art. 3). Peut débloquer : la MJC" in section
     assert "  31 janvier 2027                1,00            0,00               –   à venir\n" in section
     assert "31 janvier 2026" not in section
     assert "  2 autres échéances dans l’échéancier complet.\n" in section
@@ -314,6 +311,12 @@ def test_findings_are_told_by_nature_the_worst_first_with_how_they_are_cleared()
     assert page.endswith("              Réglé par le fait n° 12")
 
 
+def test_how_alike_findings_go_away_is_told_once() -> None:
+    page = shown(pages.findings, findings=(found(), found(says="un autre"), found(code="z", says="un tiers")))
+    assert page.count("Pour le lever") == 2
+    assert page.index("Un autre") < page.index("Pour le lever") < page.index("Un tiers")
+
+
 def test_no_finding_is_said_too() -> None:
     assert shown(pages.findings).endswith("ÉCARTS ET POINTS D’ATTENTION\n  Aucun.")
 
@@ -322,18 +325,21 @@ def test_the_findings_of_all_conventions_stand_together_the_worst_first() -> Non
     everywhere = [("convention/b", FINDINGS[1]), ("convention/a", FINDINGS[2]), ("convention/a", FINDINGS[3])]
     titles = {"convention/a": "Charte A", "convention/b": "Pacte B"}
     page = read(pages.findings_everywhere(everywhere, titles=titles, on=ON, width=100))
-    assert page.index("SÉRIEUX (1)") < page.index("Écart, Charte A (convention/a)")
-    assert page.index("Charte A") < page.index("NOTABLE (1)") < page.index("Écart, Pacte B (convention/b)")
+    assert "SÉRIEUX (1)\n\n  Charte A (convention/a)\n  écart       Paiement avant la signature\n" in page
+    assert "NOTABLES (1)\n\n  Pacte B (convention/b)\n  écart       Versement avant son échéance.\n" in page
+    assert page.index("Charte A") < page.index("Pacte B")
     assert "rapport tardif" not in page, "it is settled"
     nothing = read(pages.findings_everywhere([], titles={}, on=ON, width=100))
     assert nothing.endswith("Aucun écart, aucun point d’attention.")
 
 
 def test_the_statement_counts_the_findings_and_tells_the_worst() -> None:
-    page = shown(pages.statement, findings=FINDINGS * 4)
+    contradiction = found(code="incoherence", nature="attention", severity="serious", says="quatre ou cinq")
+    page = shown(pages.statement, findings=(*FINDINGS * 4, contradiction))
     section = page[page.index("ÉCARTS ET POINTS D’ATTENTION") :]
-    assert "  8 écarts et 4 points d’attention\n  sérieux     Paiement avant la signature\n" in section
-    assert "  4 autres dans la liste complète.\n" in section
+    assert "  8 écarts et 5 points d’attention\n  sérieux     Paiement avant la signature\n" in section
+    assert "Quatre ou cinq" not in section
+    assert "  5 autres dans la liste complète.\n" in section
 
 
 # -- the rest of the statement
