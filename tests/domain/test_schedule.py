@@ -197,6 +197,7 @@ def test_until_the_vote_the_fallback_stands_in_and_is_said_to() -> None:
     assert balance.because == ("la subvention 2026 n’est pas votée",)
     [block] = balance.blocked_by
     assert (block.kind, block.what, block.unblocked_by) == ("vote", "vote de la subvention 2026", ("ville",))
+    assert the(calendar(BEFORE, PLAN, on="2026-05-31"), "a2").provisional
     assert not the(calendar(BEFORE, PLAN, on="2026-06-01"), "a2").provisional
     assert not the(calendar(BEFORE, PLAN, named("a2", 81_000_00, "2026-05-04"), on=IN_MAY), "a2").provisional
 
