@@ -77,12 +77,13 @@ def _on(words: str, days: Iterable[date | None]) -> list[Occasion]:
 
 
 def _anniversaries(view: View) -> list[date]:
+    """Those that have come by the day, while the instrument lasts."""
     start, end, on = view.lasting.start, view.lasting.end, view.known.on
     if start is None:
         return []
-    count = (min(end, on) if end else on).year - start.year
-    days = (time_limits.anniversary(start, years) for years in range(1, count + 1))
-    return [day for day in days if day <= on]
+    last = min(end, on) if end else on
+    days = [time_limits.anniversary(start, years) for years in range(1, last.year - start.year + 1)]
+    return [day for day in days if day <= last]
 
 
 def _while_it_lasts(when: PartialDate, lasting: Lasting) -> bool:
@@ -112,9 +113,10 @@ def _meetings_of(body: str | None, view: View, *, called: bool) -> list[Occasion
 
 
 def _put_off(day: PartialDate, held_on: PartialDate, view: View) -> bool:
-    passed = day.before(view.known.on) is True
-    same_year = day.first is not None and held_on.first is not None and day.first.year == held_on.first.year
-    return passed and same_year and held_on.after(day) is True
+    """Whether the body was called to a *day* that passed without it, and met on another of that year."""
+    years = [one.first.year for one in (day, held_on) if one.first]
+    passed = bool(day.before(view.known.on))
+    return passed and len(set(years)) == 1 and held_on.after(day) is True
 
 
 def _notified(term: Obligation, view: View) -> list[Occasion]:

@@ -177,7 +177,7 @@ def _once(term: Obligation, view: View) -> _Owed:
     if due.on is not None:
         return _dated(time_limits.on_date(due.on, term.what), _Owed())
     if due.delay is not None:
-        return _dated(_from(due.delay, term, view), _Owed())
+        return _dated(_from(due.delay, term, view, None), _Owed())
     assert due.each_year is not None
     start = view.lasting.start
     if start is None:
@@ -259,7 +259,7 @@ def _on_occasion(term: Obligation, occasion: Occasion, view: View) -> _Owed:
         return _unstated(due.delay, occasion, owed)
     if due.delay.starts_at == (term.occasion or "document-requested"):
         return _dated(time_limits.counted(due.delay, occasion.when), owed)
-    return _dated(_from(due.delay, term, view), owed)
+    return _dated(_from(due.delay, term, view, occasion.meeting), owed)
 
 
 def _unstated(delay: Delay, occasion: Occasion, owed: _Owed) -> _Owed:
@@ -276,11 +276,11 @@ def _unstated(delay: Delay, occasion: Occasion, owed: _Owed) -> _Owed:
     return msgspec.structs.replace(told, because=(*told.because, french.typeset(reading)))
 
 
-def _from(delay: Delay, term: Obligation, view: View) -> Limit | NotComputable:
-    """The delay counted from the one event that starts it; from the last where there are several."""
+def _from(delay: Delay, term: Obligation, view: View, meeting: PartialDate | None) -> Limit | NotComputable:
+    """The delay counted from the event that starts it, of that *meeting*; from the last of several."""
     if delay.starts_at is None:
         return NotComputable("anchor-unstated", delay.anchor)
-    happened = happenings(delay.starts_at, term, view)
+    happened = [one for one in happenings(delay.starts_at, term, view) if agree(one.meeting, meeting)]
     return time_limits.counted(delay, happened[-1].when if happened else None)
 
 

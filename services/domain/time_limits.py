@@ -120,7 +120,7 @@ def yearly(when: EachYear, exercice: int) -> Limit:
 
 def on_date(said: PartialDate, what: str) -> Limit | NotComputable:
     """The last day in time of a date that a paper names: the day itself, or the end of its month or year."""
-    if said.first is None or said.last is None:
+    if said.last is None:
         return NotComputable("anchor-missing", what)
     return Limit(said.last, (UNTIL_RULE,), None if said.day else said.first)
 
@@ -137,12 +137,12 @@ def anniversary(start: date, years: int) -> date:
     return _months_from(start, 12 * years)
 
 
-def is_working_day(day: date, *, region: Holidays = "national") -> bool:
+def is_working_day(day: date, *, region: Holidays) -> bool:
     """Whether *day* is neither a Saturday, a Sunday nor a public holiday."""
     return day.weekday() < 5 and day not in holidays(day.year, region=region)
 
 
-def next_working_day(day: date, *, region: Holidays = "national") -> date:
+def next_working_day(day: date, *, region: Holidays) -> date:
     """The first working day on or after *day*."""
     while not is_working_day(day, region=region):
         day += timedelta(days=1)

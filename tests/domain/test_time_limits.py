@@ -299,7 +299,7 @@ def test_months_end_on_the_same_quantieme_or_the_months_last_day(day: date, coun
 
 @given(DAYS)
 def test_an_extension_ends_on_the_first_working_day_and_passes_over_none(day: date) -> None:
-    found = time_limits.next_working_day(day)
+    found = time_limits.next_working_day(day, region="national")
     assert found.weekday() < 5
     assert found not in time_limits.holidays(found.year)
     between = [day + timedelta(days=step) for step in range((found - day).days)]
