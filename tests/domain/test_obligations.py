@@ -1009,6 +1009,184 @@ def test_a_resiliation_ends_what_is_owed_from_the_day_it_takes_effect() -> None:
     assert [line.year for line in after.meetings] == [2026]
 
 
+# -- an event, and what is due on it
+
+ANSWER = Obligation(
+    key="reponse",
+    debtor="mjc",
+    creditors=("ville",),
+    what="répondre",
+    recurrence="on-event",
+    due=Due(delay=Delay(count=15, unit="day", anchor="compte-rendu", starts_at="minutes-sent")),
+    occasion="minutes-sent",
+    body="commission",
+    met_by="observations",
+)
+
+
+def minutes(on: str, meeting_on: str) -> Line:
+    return on, facts.MinutesSent(
+        body="commission", by="ville", to=("mjc",), meeting_on=PartialDate(meeting_on)
+    )
+
+
+def answered(on: str, meeting_on: str) -> Line:
+    return on, facts.ObservationsReceived(body="commission", by="mjc", meeting_on=PartialDate(meeting_on))
+
+
+def test_an_answer_is_about_the_meeting_that_it_names() -> None:
+    told = [
+        minutes("2026-04-01", "2026-03-20"),
+        minutes("2026-04-02", "2026-03-27"),
+        answered("2026-04-05", "2026-03-27"),
+    ]
+    lines = owed(ANSWER, *told, on="2026-05-01")
+    assert [(line.due_on, line.state) for line in lines] == [
+        (date(2026, 4, 16), "overdue"),
+        (date(2026, 4, 17), "met"),
+    ]
+
+
+def test_a_delay_may_run_from_another_event_of_the_same_meeting() -> None:
+    from_meeting = Delay(count=15, unit="day", anchor="réunion", starts_at="meeting-held")
+    term = msgspec.structs.replace(ANSWER, due=Due(delay=from_meeting))
+    told = [
+        met("2026-03-20"),
+        met("2026-03-27"),
+        minutes("2026-04-01", "2026-03-20"),
+        minutes("2026-04-02", "2026-03-27"),
+    ]
+    lines = owed(term, *told, on="2026-04-03")
+    assert [line.due_on for line in lines] == [date(2026, 4, 4), date(2026, 4, 11)]
+
+
+@pytest.mark.parametrize(
+    ("due", "due_on"),
+    [
+        (Due(on=PartialDate("2026-12-31")), date(2026, 12, 31)),
+        (Due(each_year=EachYear(12, 31, of_exercice=1)), date(2027, 12, 31)),
+        (None, None),
+    ],
+)
+def test_what_an_event_makes_due_may_have_a_day_of_its_own(due: Due | None, due_on: date | None) -> None:
+    term = msgspec.structs.replace(ANSWER, due=due)
+    [line] = owed(term, minutes("2026-04-01", "2026-03-20"), on="2026-05-01")
+    assert (line.due_on, line.occasion) == (due_on, "compte-rendu envoyé le 1er avril 2026")
+    assert line.opens_on == date(2026, 4, 1)
+
+
+@pytest.mark.parametrize(
+    ("occasion", "words"),
+    [
+        ("notice-sent", ["mise en demeure envoyée le 1er mars 2026"]),
+        ("notice-presented", ["mise en demeure présentée le 3 mars 2026"]),
+        ("notice-received", ["mise en demeure reçue le 5 mars 2026"]),
+        ("took-effect", ["prise d’effet le 1er janvier 2026"]),
+        ("signed", ["signature par toutes les parties le 18 décembre 2025"]),
+        ("published", ["acte publié le 20 décembre 2025"]),
+        ("anniversary", ["date anniversaire le 1er janvier 2027", "date anniversaire le 1er janvier 2028"]),
+    ],
+)
+def test_each_event_is_told_in_french(occasion: Any, words: list[str]) -> None:
+    told: tuple[Line, ...] = (
+        BY_VILLE,
+        BY_MJC,
+        ("2025-12-20", PUBLISHED),
+        ("2026-03-01", notice_sent("n", "mjc")),
+        ("2026-03-03", facts.NoticePresented(key="n")),
+        ("2026-03-05", facts.NoticeReceived(key="n")),
+    )
+    term = msgspec.structs.replace(ANSWER, occasion=occasion, due=Due(words="sans délai"))
+    assert [line.occasion for line in owed(term, *told, on="2028-01-01")] == words
+
+
+def test_no_anniversary_comes_after_the_end() -> None:
+    term = msgspec.structs.replace(ANSWER, occasion="anniversary", due=None)
+    assert [line.opens_on for line in owed(term, on="2035-06-01")] == [
+        date(2027, 1, 1),
+        date(2028, 1, 1),
+        date(2029, 1, 1),
+    ]
+
+
+def test_a_notification_that_comes_after_the_end_is_owed_to_nobody() -> None:
+    term = msgspec.structs.replace(ANSWER, occasion="agrement-notified", due=None)
+    agrement = agrement_of(
+        "mjc", granted("2029-01-01", "2032-12-31", "2029-11-01"), notified("2030-01-02", "mjc")
+    )
+    [line] = owed(term, on="2030-02-01", beside=[agrement])
+    assert line.occasion is None
+
+
+def test_a_day_that_passed_without_the_body_stands_unless_it_met_later_that_year() -> None:
+    def days(*told: Line) -> list[date | None]:
+        return [line.due_on for line in owed(FICHE, *told, on="2027-12-31") if line.exercice == 2026]
+
+    first = called("2026-10-01", "2026-12-01")
+    assert days(first, met("2026-03-20")) == [date(2026, 3, 5), date(2026, 11, 16)]
+    assert days(first, met("2027-01-20")) == [date(2026, 11, 16)]
+    assert days(first, called("2026-11-25", "2026-12-16"), met("2026-12-16")) == [date(2026, 12, 1)]
+
+
+def test_a_day_before_a_meeting_that_the_paper_does_not_name_is_not_computed() -> None:
+    unnamed = Delay(count=15, unit="day", anchor="la réunion", direction="before")
+    term = msgspec.structs.replace(FICHE, due=Due(delay=unnamed))
+    lines = owed(term, met("2026-12-10"), on="2026-12-31")
+    assert reasons(of_exercice(lines, 2026)) == [
+        "pas calculable : le texte ne dit pas de quel jour part le délai (« la réunion, 2026 »)"
+    ]
+    once = msgspec.structs.replace(term, recurrence="once")
+    [line] = owed(once, on="2026-12-31")
+    assert reasons(line) == [
+        "pas calculable : le texte ne dit pas de quel jour part le délai (« la réunion »)"
+    ]
+
+
+def test_an_undated_text_names_what_has_no_day() -> None:
+    once = msgspec.structs.replace(REPORT, recurrence="once", due=Due(on=PartialDate("XXXX")))
+    [line] = owed(once, on="2026-12-31")
+    assert reasons(line) == [
+        "pas encore calculable : date inconnue à ce jour (« rapport d'activité de l'année écoulée »)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("day", "exercice"),
+    [
+        ("2025-12-20", 2026),
+        ("2026-01-01", 2026),
+        ("2026-12-31", 2026),
+        ("2027-01-01", 2027),
+        ("2029-12-31", 2029),
+    ],
+)
+def test_a_deed_without_an_exercice_is_of_its_own_year_where_no_day_is_said(day: str, exercice: int) -> None:
+    term = msgspec.structs.replace(REPORT, due=Due(words="chaque année"))
+    lines = owed(term, received(day, exercice=None), on="2030-01-01")
+    assert [line.exercice for line in lines if line.state == "met"] == [exercice]
+
+
+def test_a_state_that_is_kept_says_by_what() -> None:
+    [insured_line] = owed(INSURED, insured("2026-01-01", "2026-12-31"), on="2026-06-01")
+    assert (insured_line.met_on, insured_line.met_by) == (PartialDate("2026-01-08"), len(OPEN) + 2)
+    assert insured_line.occasion == "couverture du 1er janvier 2026 au 31 décembre 2026"
+    [gone] = owed(INSURED, insured("2026-01-01", "2026-12-31"), on="2027-06-01")
+    assert reasons(gone) == ["aucune attestation connue ne couvre ce jour"]
+    term = msgspec.structs.replace(INSURED, met_by="agrement")
+    agrement = agrement_of(
+        "mjc",
+        granted("2022-01-01", "2025-12-31", "2021-12-10"),
+        granted("2026-01-01", "2028-12-31", "2025-12-12"),
+        granted("2029-01-01", "2032-12-31", "2028-12-12"),
+    )
+    [held] = owed(term, on="2026-06-01", beside=[agrement])
+    assert (held.met_on, held.met_by) == (PartialDate("2026-01-01"), 2)
+    withdrawn = ("2026-05-01", facts.AgrementWithdrawn(by="caf", reason="fonctions non assurées"))
+    lost = agrement_of("mjc", granted("2026-01-01", "2028-12-31", "2025-12-12"), withdrawn)
+    [line] = owed(term, on="2026-06-01", beside=[lost])
+    assert (line.state, line.because) == ("uncovered", ("Agrément retiré",))
+
+
 # -- the text changes
 
 
