@@ -10,13 +10,12 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Final
 
-import msgspec
-
 from contracts import events as facts
 from contracts.dates import PartialDate
 from contracts.terms import Delay, Obligation
 from services.domain import time_limits
 from services.domain.book import Held
+from services.domain.findings_awards import Award
 from services.domain.findings_payments import awarded
 from services.domain.findings_view import Raised, View, days_in_words, on_day, some
 from services.domain.french import article_in_words, euros
@@ -33,15 +32,6 @@ THREE_MONTHS: Final = Delay(count=3, unit="month", anchor="signature de la conve
 
 REPORT_MONTH, REPORT_DAY = 6, 30
 """The last day of the six months after an exercice (loi 2000-321, art. 10)."""
-
-
-class Award(msgspec.Struct, frozen=True):
-    """What one gave another for an exercice, as last fixed; no *position* where it is told elsewhere."""
-
-    account: Account
-    day: date
-    cents: int
-    position: int | None
 
 
 def vote_without_deliberation(view: View) -> Iterator[Raised]:
@@ -62,19 +52,17 @@ def vote_without_deliberation(view: View) -> Iterator[Raised]:
                 vote.payer,
             )
     voted = {(vote.payer, vote.beneficiary, vote.exercice) for _, vote in view.told(facts.SubsidyVoted)}
-    for held, avenant in view.come(facts.AvenantConcluded):
-        for change in avenant.changes:
-            if not isinstance(change, facts.SubsidySet) or not view.is_public(change.payer):
-                continue
-            if (change.payer, change.beneficiary, change.exercice) not in voted:
-                yield Raised(
-                    f"{euros(change.amount_cents)} fixés par l’avenant n° {avenant.number} pour l’exercice "
-                    f"{change.exercice}, sans que le vote {view.n.of(change.payer)} soit enregistré.",
-                    (held.position,),
-                    None,
-                    str(change.exercice),
-                    change.payer,
-                )
+    for held, avenant, change in view.set_by_avenants():
+        account = (change.payer, change.beneficiary, change.exercice)
+        if held.effective_on.reached(view.on) and view.is_public(change.payer) and account not in voted:
+            yield Raised(
+                f"{euros(change.amount_cents)} fixés par l’avenant n° {avenant.number} pour l’exercice "
+                f"{change.exercice}, sans que le vote {view.n.of(change.payer)} soit enregistré.",
+                (held.position,),
+                None,
+                str(change.exercice),
+                change.payer,
+            )
 
 
 def pledge_without_vote(view: View) -> Iterator[Raised]:
@@ -147,7 +135,7 @@ def convention_required(view: View) -> Iterator[Raised]:
     """More than 23 000 EUR in twelve months to a person of private law, and no signed convention."""
     if not view.unsigned:
         return
-    for (payer, beneficiary), awards in _by_pair(view).items():
+    for (payer, beneficiary), awards in view.awards.items():
         over = [award for award in _above(awards, CONVENTION_CENTS) if award.position is not None]
         if over:
             total = sum(award.cents for award in awards if award.account[2] == over[0].account[2])
@@ -177,7 +165,7 @@ def accounts_required(view: View) -> Iterator[Raised]:
         if fact.document in keys
     }
     totals: dict[tuple[str, int], list[Award]] = defaultdict(list)
-    for awards in _by_pair(view).values():
+    for awards in view.awards.values():
         for award in awards:
             totals[award.account[1], award.account[2]].append(award)
     for (beneficiary, exercice), awards in totals.items():
@@ -203,7 +191,7 @@ def essential_data_late(view: View) -> Iterator[Raised]:
     for held, fact in view.told(facts.EssentialDataPublished):
         published.setdefault((fact.by, fact.exercice), held)
     first: dict[Account, Award] = {}
-    for awards in _by_pair(view).values():
+    for awards in view.awards.values():
         for award in _above(awards, CONVENTION_CENTS):
             if award.position is not None:
                 first.setdefault(award.account, award)
@@ -310,7 +298,7 @@ def financial_report_missing(view: View) -> Iterator[Raised]:
         )
 
 
-# -- what was given, here and elsewhere
+# -- what several rules ask
 
 
 def _voted(view: View, vote: facts.SubsidyVoted) -> str:
@@ -318,72 +306,6 @@ def _voted(view: View, vote: facts.SubsidyVoted) -> str:
         f"{euros(vote.amount_cents)} votés par {view.n.the(vote.payer)} {view.n.to(vote.beneficiary)} "
         f"pour l’exercice {vote.exercice}"
     )
-
-
-def _by_pair(view: View) -> dict[tuple[str, str], list[Award]]:
-    """What administrative authorities gave persons of private law, by day, for each payer and beneficiary."""
-    here = [held for kind in _AWARDING for held, _ in view.come_by.get(kind, ())]
-    own = _awards(sorted(here, key=lambda held: (held.effective_on.sort_key, held.position)), own=True)
-    elsewhere = [
-        award
-        for state in view.known.conventions.values()
-        for award in _awards(
-            sorted(
-                (
-                    held
-                    for held in state.book.live()
-                    if type(held.fact) in _AWARDING and held.effective_on.reached(view.on)
-                ),
-                key=lambda held: (held.effective_on.sort_key, held.position),
-            ),
-            own=False,
-        )
-    ]
-    pairs: dict[tuple[str, str], list[Award]] = defaultdict(list)
-    for award in sorted((*own, *elsewhere), key=lambda award: (award.day, award.account, award.cents)):
-        payer, beneficiary, _ = award.account
-        if view.gives(payer) and view.is_private(beneficiary):
-            pairs[payer, beneficiary].append(award)
-    return pairs
-
-
-_AWARDING: Final = (
-    facts.SubsidyVoted,
-    facts.SubsidyChanged,
-    facts.AvenantConcluded,
-    facts.AidInKindValued,
-)
-
-
-def _awards(live: Sequence[Held], *, own: bool) -> list[Award]:
-    """What one convention gave: the last figure for each purpose, on the day it was first given."""
-    found: dict[tuple[Account, str], Award] = {}
-    for held in live:
-        for account, purpose, cents in _figures(held):
-            before = found.get((account, purpose))
-            day = before.day if before else held.effective_on.last
-            if day is not None and purpose != "avance":
-                found[account, purpose] = Award(account, day, cents, held.position if own else None)
-    return list(found.values())
-
-
-def _figures(held: Held) -> list[tuple[Account, str, int]]:
-    fact = held.fact
-    match fact:
-        case facts.SubsidyVoted() | facts.SubsidyChanged():
-            return [((fact.payer, fact.beneficiary, fact.exercice), fact.purpose, fact.amount_cents)]
-        case facts.AvenantConcluded():
-            return [
-                ((one.payer, one.beneficiary, one.exercice), "fonctionnement", one.amount_cents)
-                for one in fact.changes
-                if isinstance(one, facts.SubsidySet)
-            ]
-        case facts.AidInKindValued():
-            account = (fact.giver, fact.beneficiary, fact.exercice)
-            # Aid in kind adds up: no later figure stands in place of an earlier one.
-            return [(account, f"en nature, {held.position}", fact.value_cents)]
-        case _:
-            return []
 
 
 def _above(awards: Sequence[Award], threshold: int) -> list[Award]:

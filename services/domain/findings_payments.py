@@ -48,6 +48,8 @@ def paid_late(view: View) -> Iterator[Raised]:
         for held, paid in view.payments
         if (line := view.line_of.get(held.position)) and line.due_on and held.effective_on.after(line.due_on)
     ]
+    if not late:
+        return
     held_back = covering(_documents_missing(view), ((paid.beneficiary, due) for _, paid, _, due in late))
     for held, paid, line, due in late:
         if (paid.beneficiary, due) in held_back:
@@ -470,7 +472,5 @@ def awarded(view: View) -> Iterator[Account]:
         yield vote.payer, vote.beneficiary, vote.exercice
     for _, changed in view.told(facts.SubsidyChanged):
         yield changed.payer, changed.beneficiary, changed.exercice
-    for _, avenant in view.told(facts.AvenantConcluded):
-        for change in avenant.changes:
-            if isinstance(change, facts.SubsidySet):
-                yield change.payer, change.beneficiary, change.exercice
+    for _, _, change in view.set_by_avenants():
+        yield change.payer, change.beneficiary, change.exercice

@@ -7,7 +7,7 @@ is undated is *told* and has not *come*: it may clear a finding and raises none.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from functools import reduce
 from itertools import islice
@@ -20,12 +20,13 @@ from contracts.dates import PartialDate
 from contracts.events import Fact
 from contracts.institutions import PUBLIC_KINDS
 from contracts.terms import Term
-from services.domain import convention, french, institution
+from services.domain import convention, findings_awards, french, institution
 from services.domain.amendments import Amendment
 from services.domain.book import Held
 from services.domain.convention import Life, Membership
 from services.domain.coverage import Coverage
 from services.domain.exits import Exits
+from services.domain.findings_awards import PRIVATE_KINDS, Award, Pair
 from services.domain.known import Known
 from services.domain.money import Account, MoneyLine, money
 from services.domain.obligations import Duties
@@ -41,11 +42,26 @@ Spanning = TypeVar("Spanning")
 NAMED_MAX = 3
 """How many of several things alike a sentence names."""
 
-PRIVATE_KINDS = frozenset({"association", "federation"})
-"""Those whose subsidies the loi 2000-321, art. 10, makes subject to a convention: persons of private law."""
-
-GIVING_KINDS = PUBLIC_KINDS | {"caf", "cnaf", "carsat", "cnav", "msa"}
-"""Administrative authorities (loi 2000-321, art. 1): the bodies that manage social security among them."""
+_OF_MONEY = frozenset(
+    {
+        facts.SubsidyRequested,
+        facts.SubsidyPledged,
+        facts.SubsidyVoted,
+        facts.SubsidyChanged,
+        facts.SubsidyRefused,
+        facts.AvenantConcluded,
+        facts.FundsCommitted,
+        facts.PaymentOrdered,
+        facts.PaymentMade,
+        facts.PaymentRejected,
+        facts.AdvanceSetOff,
+        facts.OverpaymentFound,
+        facts.RecoveryOrdered,
+        facts.RestitutionReceived,
+        facts.AidInKindValued,
+    }
+)
+"""The facts that have a figure in the accounts."""
 
 
 class Raised(msgspec.Struct, frozen=True, gc=False):
@@ -84,6 +100,7 @@ class View(msgspec.Struct, frozen=True):
     n: french.Names
     kinds: Mapping[str, str]
     accounts: Mapping[Account, MoneyLine]
+    awards: Mapping[Pair, Sequence[Award]]
     payments: tuple[tuple[Held, facts.PaymentMade], ...]
     line_of: Mapping[int, InstalmentLine]
     members: tuple[Membership, ...]
@@ -112,6 +129,13 @@ class View(msgspec.Struct, frozen=True):
         """The rules of *kind* in force on the day, each with its clause."""
         return self.terms_by.get(kind, ())
 
+    def set_by_avenants(self) -> Iterator[tuple[Held, facts.AvenantConcluded, facts.SubsidySet]]:
+        """The subsidies that avenants set, but for those that wait for a signature."""
+        for held, avenant in self.told(facts.AvenantConcluded):
+            sums = [change for change in avenant.changes if isinstance(change, facts.SubsidySet)]
+            if sums and not self.life.awaited(avenant.number, self.on):
+                yield from ((held, avenant, change) for change in sums)
+
     def is_public(self, institution: str) -> bool:
         """Whether it is known to be one whose acts go to the préfecture."""
         return self.kinds.get(institution, "") in PUBLIC_KINDS
@@ -119,10 +143,6 @@ class View(msgspec.Struct, frozen=True):
     def is_private(self, institution: str) -> bool:
         """Whether it is known to be a person of private law."""
         return self.kinds.get(institution, "") in PRIVATE_KINDS
-
-    def gives(self, institution: str) -> bool:
-        """Whether it is known to be an administrative authority."""
-        return self.kinds.get(institution, "") in GIVING_KINDS
 
 
 def of(
@@ -155,16 +175,18 @@ def of(
     )
     answers = [bound(life, member, known.on) for member in members]
     back = {(fact.payer, fact.payment): (held, fact) for held, fact in come_by[facts.PaymentRejected]}
-    names = _names(known, told)
+    names, kinds = _names(known, told), _kinds(known)
+    of_money = [held for held in told if type(held.fact) in _OF_MONEY]
     return View(
         known=known,
         on=known.on,
         life=life,
         names=names,
         n=french.Names(names),
-        kinds=_kinds(known),
+        kinds=kinds,
+        awards=findings_awards.by_pair(known, life, kinds),
         accounts={
-            (line.payer, line.beneficiary, line.exercice): line for line in money(told, known.life, known.on)
+            (line.payer, line.beneficiary, line.exercice): line for line in money(of_money, life, known.on)
         },
         payments=tuple(
             (held, fact) for held, fact in come_by[facts.PaymentMade] if (fact.payer, fact.key) not in back
@@ -239,13 +261,16 @@ def covering(
     """
     steps: list[tuple[date, int, int, str, Spanning | None]] = []
     for place, (whose, first, last, covers) in enumerate(spans):
-        steps.append((first, 0, place, whose, covers))
-        if last is not None and last < date.max:
+        if last is None or first <= last:
+            steps.append((first, 0, place, whose, covers))
+        if last is not None and first <= last < date.max:
             steps.append((last + timedelta(days=1), 0, place, whose, None))
-    steps += [(day, 1, 0, whose, None) for whose, day in asked]
+    steps += [(day, 1, place, whose, None) for place, (whose, day) in enumerate(asked)]
+    # No two steps have the same first three members, so that what is covered is never compared.
+    steps.sort()
     open_now: dict[str, dict[int, Spanning]] = defaultdict(dict)
     found: dict[tuple[str, date], tuple[Spanning, ...]] = {}
-    for day, is_asked, place, whose, what in sorted(steps, key=lambda step: step[:3]):
+    for day, is_asked, place, whose, what in steps:
         if is_asked:
             found[whose, day] = tuple(islice(open_now[whose].values(), NAMED_MAX))
         elif what is not None:

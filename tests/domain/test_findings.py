@@ -19,7 +19,17 @@ from contracts import terms
 from contracts.dates import PartialDate
 from contracts.events import Basis
 from contracts.terms import Delay, Due, EachYear
-from services.domain import amendments, convention, coverage, exits, findings, known, obligations, schedule
+from services.domain import (
+    amendments,
+    convention,
+    coverage,
+    exits,
+    findings,
+    findings_view,
+    known,
+    obligations,
+    schedule,
+)
 from services.domain.findings import Finding
 from services.domain.findings_catalogue import CATALOGUE
 from services.domain.french import typeset
@@ -1763,3 +1773,50 @@ def test_a_hundred_payments_and_documents_cost_little_more_than_ten_each() -> No
         return calls_in(lambda: findings.of(view, *beside))
 
     assert steps(life(100)) < 14 * steps(life(10))
+
+
+# -- what covers a day
+
+
+def test_a_span_covers_its_first_and_its_last_day_and_those_of_its_owner_alone() -> None:
+    first, last = date(2026, 3, 2), date(2026, 3, 4)
+    asked = [(who, date(2026, 3, day)) for who in ("ville", "mjc") for day in range(1, 6)]
+    told = findings_view.covering([("ville", first, last, "a")], asked)
+    assert told == {("ville", date(2026, 3, day)): ("a",) for day in (2, 3, 4)}
+
+
+def test_an_open_span_covers_for_ever_and_an_empty_one_never() -> None:
+    day = date(2026, 3, 2)
+    spans = [("ville", day, None, "open"), ("ville", day, date(2026, 3, 1), "empty")]
+    assert findings_view.covering(spans, [("ville", date(2099, 1, 1)), ("ville", day)]) == {
+        ("ville", date(2099, 1, 1)): ("open",),
+        ("ville", day): ("open",),
+    }
+
+
+def test_no_more_spans_are_named_than_a_sentence_holds() -> None:
+    day = date(2026, 3, 2)
+    spans = [("ville", day, None, index) for index in range(9)]
+    assert findings_view.covering(spans, [("ville", day)]) == {("ville", day): (0, 1, 2)}
+    assert findings_view.some(["a", "b", "c", "a"]) == "a, b et c"
+    assert findings_view.some(["a", "b", "c", "d", "e"]) == "a, b, c et 2 autres"
+    assert findings_view.some(["a", "b", "c", "d"]) == "a, b, c et 1 autre"
+
+
+@supposing(st.data())
+@settings(max_examples=50, deadline=None)
+def test_what_covers_a_day_is_what_a_search_one_by_one_finds(data: st.DataObject) -> None:
+    days = st.dates(date(2026, 1, 1), date(2026, 1, 20))
+    who = st.sampled_from(["ville", "mjc"])
+    spans = data.draw(st.lists(st.tuples(who, days, st.none() | days), max_size=3))
+    asked = data.draw(st.lists(st.tuples(who, days), max_size=6))
+    told = findings_view.covering(
+        [(whose, first, last, place) for place, (whose, first, last) in enumerate(spans)], asked
+    )
+    for whose, day in asked:
+        one_by_one = {
+            place
+            for place, (owner, first, last) in enumerate(spans)
+            if owner == whose and first <= day and (last is None or day <= last)
+        }
+        assert set(told.get((whose, day), ())) == one_by_one
