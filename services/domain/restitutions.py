@@ -31,7 +31,6 @@ from services.domain import course as courses
 from services.domain import endings, french
 from services.domain.course import OVER, Course
 from services.domain.endings import EndLine
-from services.domain.money import money
 from services.domain.text import ClauseLine
 
 UNDUE_RULE: Final = "Code civil art. 1302 : ce qui a été reçu sans être dû est sujet à restitution"
@@ -189,10 +188,7 @@ def _compute(course: Course, ends: tuple[EndLine, ...], books: _Books) -> None:
         else:
             after[account] += paid.amount_cents
             positions[account] = (*positions.get(account, ()), held.position)
-    voted = {
-        (line.payer, line.beneficiary, line.exercice): line.voted_cents
-        for line in money(course.known.live, course.known.life, course.on)
-    }
+    voted = {(line.payer, line.beneficiary, line.exercice): line.voted_cents for line in course.known.money}
     for account in {**in_time, **after}:
         # Without a vote, what was paid as an instalment was due as one.
         limit = voted.get(account) or in_time[account]

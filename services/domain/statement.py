@@ -51,7 +51,7 @@ from services.domain.coverage import Coverage
 from services.domain.exits import Exits
 from services.domain.findings import Finding
 from services.domain.known import Known
-from services.domain.money import MoneyLine, money
+from services.domain.money import MoneyLine
 from services.domain.obligations import Duties
 from services.domain.phase import Phase, bound, phase_on, signed_for
 from services.domain.schedule import Calendar
@@ -59,6 +59,14 @@ from services.domain.text import ClauseLine, side_by_side
 
 RULES_VERSION: Final = "3"
 """Raised when the same events would give another statement."""
+
+_Keyed = (
+    facts.PaymentsSuspended
+    | facts.SuspensionLifted
+    | facts.NoticeSent
+    | facts.NoticeSatisfied
+    | facts.NoticeUnheeded
+)
 
 Section = Literal[
     "instrument",
@@ -346,7 +354,7 @@ def _convention(view: Known, position: int) -> ConventionStatement:
     phase, doubts = phase_on(life, on)
     span = life.span(on)
     opened = life.opened
-    renewed = [held.fact.successor for held in told if isinstance(held.fact, facts.RenewalDecided)]
+    renewed = [fact.successor for _, fact in view.told(facts.RenewalDecided)]
     order = {held.position: place for place, held in enumerate(live)}
     parties = sorted(life.memberships(), key=lambda party: order[party.position])
     duties = obligations.of(view)
@@ -369,15 +377,15 @@ def _convention(view: Known, position: int) -> ConventionStatement:
         starts_on=life.starts_on(),
         ends_on=life.ends_on(on),
         duration_article=span.article if span else None,
-        payments_suspended=_open(live, on, facts.PaymentsSuspended, (facts.SuspensionLifted,)),
-        notices_pending=_open(live, on, facts.NoticeSent, (facts.NoticeSatisfied, facts.NoticeUnheeded)),
-        parties=tuple(_party(life, book, party, on) for party in parties),
+        payments_suspended=_open(view, facts.PaymentsSuspended, (facts.SuspensionLifted,)),
+        notices_pending=_open(view, facts.NoticeSent, (facts.NoticeSatisfied, facts.NoticeUnheeded)),
+        parties=tuple(_party(view, party) for party in parties),
         clauses=side_by_side(view.clauses, view.pending),
         avenants=tuple(
-            _avenant(life, number, *concluded, book, on)
+            _avenant(view, number, *concluded)
             for number, concluded in sorted(state.avenants.items(), key=_by_day)
         ),
-        money=money(live, life, on),
+        money=view.money,
         contradictions=_contradictions(told),
         papers=_papers(told),
         journal=tuple(_line(book, held, on) for held in live),
@@ -396,17 +404,14 @@ def _told(live: Iterable[Held], on: date) -> list[Held]:
     return [held for held in live if may_have_come(held.effective_on, on)]
 
 
-def _open(
-    live: Iterable[Held], on: date, opens: type[Event], closes: tuple[type[Event], ...]
-) -> tuple[str, ...]:
+def _open(view: Known, opens: type[_Keyed], closes: Sequence[type[_Keyed]]) -> tuple[str, ...]:
     """The keys of what was opened by the day and not closed."""
-    come = [held.fact for held in live if held.effective_on.reached(on)]
-    closed = {fact.key for fact in come if isinstance(fact, closes)}  # type: ignore[union-attr]
-    keys = (fact.key for fact in come if isinstance(fact, opens))  # type: ignore[union-attr]
-    return tuple(str(key) for key in keys if key not in closed)
+    closed = {fact.key for kind in closes for _, fact in view.come(kind)}
+    return tuple(fact.key for _, fact in view.come(opens) if fact.key not in closed)
 
 
-def _party(life: Life, book: Book, party: Membership, on: date) -> PartyLine:
+def _party(view: Known, party: Membership) -> PartyLine:
+    life, on = view.life, view.on
     signed = signed_for(life, party, on)
     lines = {signatory.key: signatory.capacity for signatory in party.signatories}
     for one in signed:
@@ -426,7 +431,7 @@ def _party(life: Life, book: Book, party: Membership, on: date) -> PartyLine:
         since=party.since,
         until=until if until is not None and may_have_come(until, on) else None,
         is_party="undetermined" if is_party is None else "yes" if is_party else "no",
-        signatories=tuple(_signatory(book, key, capacity, signed, on) for key, capacity in lines.items()),
+        signatories=tuple(_signatory(view, key, capacity, signed) for key, capacity in lines.items()),
         quorum=party.quorum,
         bound=bound(life, party, on),
         deliberated="yes" if "yes" in decided else "undetermined" if "undetermined" in decided else "no",
@@ -434,13 +439,11 @@ def _party(life: Life, book: Book, party: Membership, on: date) -> PartyLine:
     )
 
 
-def _signatory(book: Book, key: str, capacity: str, signed: Sequence[Signed], on: date) -> SignatoryLine:
+def _signatory(view: Known, key: str, capacity: str, signed: Sequence[Signed]) -> SignatoryLine:
     found = next((one for one in signed if one.signatory == key), None)
     contested = found is not None and any(
-        isinstance(held.fact, facts.SignatureContested)
-        and (held.fact.party, held.fact.signatory, held.fact.avenant) == (found.party, key, found.avenant)
-        and may_have_come(held.effective_on, on)
-        for held in book.live()
+        (fact.party, fact.signatory, fact.avenant) == (found.party, key, found.avenant)
+        for _, fact in view.told(facts.SignatureContested)
     )
     return SignatoryLine(
         key=key,
@@ -458,14 +461,13 @@ def _by_day(avenant: tuple[str, tuple[PartialDate, facts.AvenantConcluded]]) -> 
 
 
 def _avenant(
-    life: Life, number: str, effective_on: PartialDate, fact: facts.AvenantConcluded, book: Book, on: date
+    view: Known, number: str, effective_on: PartialDate, fact: facts.AvenantConcluded
 ) -> AvenantLine:
-    signed = {one.party for one in life.signed if one.avenant == number and one.on.reached(on) is not False}
-    position = next(
-        held.position
-        for held in book.live()
-        if isinstance(held.fact, facts.AvenantConcluded) and held.fact.number == number
-    )
+    on = view.on
+    signed = {
+        one.party for one in view.life.signed if one.avenant == number and one.on.reached(on) is not False
+    }
+    concluded = (held for held, one in view.all(facts.AvenantConcluded) if one.number == number)
     return AvenantLine(
         number=number,
         effective_on=effective_on,
@@ -475,7 +477,7 @@ def _avenant(
         not_signed_by=tuple(party for party in fact.binds if party not in signed),
         rationale=fact.rationale,
         changes=fact.changes,
-        position=position,
+        position=min(held.position for held in concluded),
     )
 
 
