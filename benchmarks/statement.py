@@ -11,7 +11,6 @@ encoding the answer are told beside it. --profile prints where the time goes.
 
 import argparse
 import cProfile
-import gc
 import pstats
 import sys
 import time
@@ -27,7 +26,7 @@ import msgspec
 from contracts import dates, envelope, events
 from contracts.envelope import Entry, Envelope
 from contracts.events import Event
-from services import dossiers
+from services import dossiers, runtime
 from services.domain import convention, known, statement
 
 DOSSIER = Path(__file__).parents[1] / "deploy" / "demo" / "dossiers" / "mjc-clairs-soleils-2026.yaml"
@@ -164,7 +163,6 @@ def milliseconds(work: Callable[[], object]) -> float:
     """The median time on the processor of *work*, in milliseconds: what others do meanwhile is not in it."""
     times = []
     for _ in range(ROUNDS):
-        gc.collect()
         started = time.process_time()
         work()
         times.append(time.process_time() - started)
@@ -173,6 +171,7 @@ def milliseconds(work: Callable[[], object]) -> float:
 
 def main(*, profile: bool) -> int:
     """Print the costs; 0 when the target is met."""
+    runtime.settle()
     kept = bodies(told())
     entries: dict[str, list[Entry]] = {
         stream: [envelope.decode(body) for body in some] for stream, some in kept.items()
