@@ -268,7 +268,9 @@ def _prorogation(course: Course, span: Span, before: tuple[Span, ...], binds: tu
     assert span.avenant is not None
     life = course.life
     old = msgspec.structs.replace(life, spans=before).ends_on(course.on)
-    new = msgspec.structs.replace(life, spans=(span,)).ends_on(course.on)
+    # What it says by itself, be it in effect or not.
+    said = msgspec.structs.replace(span, avenant=None)
+    new = msgspec.structs.replace(life, spans=(said,)).ends_on(course.on)
     awaited = life.awaited(span.avenant, course.on)
     reached = False if awaited else span.said_on.reached(course.on)
     says = f"{_moved(old, new)} ({french.avenant_in_words(span.avenant)})"

@@ -302,7 +302,7 @@ def _last_signature(course: Course) -> tuple[date | None, tuple[str, ...]]:
         reason = "toutes les parties n’ont pas signé : la dernière signature n’est pas connue"
         return None, (french.typeset(reason),)
     days = [one.on for one in life.signed if one.avenant is None]
-    if "undetermined" in answers or not days or any(day.day is None for day in days):
+    if not days or any(day.day is None for day in days):
         return None, ("une signature au moins n’est pas datée au jour près",)
     return max(day.day for day in days if day.day), ()
 

@@ -387,6 +387,7 @@ def test_who_has_left_may_not_leave_and_who_joined_may() -> None:
     assert way(before, "denonciation").who == ("ville", "mjc", "ccas")
     assert way(after, "denonciation").who == ("ville", "mjc", "caf")
     assert way(after, "resiliation-entites").who == ("ville",)
+    assert way(after, "resiliation-entites").rules == ()
 
 
 @pytest.mark.parametrize(
@@ -859,6 +860,50 @@ def test_a_public_body_that_denounces_is_asked_for_its_deliberation_before_the_l
         assert [(one.institution, one.state) for one in end.authorised_by] == [("ville", state)]
 
 
+def test_a_public_body_of_whom_no_letter_is_told_is_asked_for_its_deliberation_all_the_same() -> None:
+    for on, state in (("2027-01-01", "yes"), ("2027-01-02", "no")):
+        vote = decided(on, what="denonciation")
+        [end] = ends_of(*IN_FORCE, left("2027-01-01", "ville"), vote, on="2027-02-01", kind="denonciation")
+        assert [(one.institution, one.state) for one in end.authorised_by] == [("ville", state)]
+        assert end.article is None
+
+
+def test_each_denunciation_cites_the_letter() -> None:
+    told = lines_of(*TO_ALL, on="2026-12-01")
+    assert [(line.to, line.position) for line in told] == [("ville", 13), ("ccas", 14)]
+    [end] = ends_of(*IN_FORCE, *TO_ALL, on="2026-12-01", kind="denonciation")
+    assert end.positions == (13, 14)
+
+
+def test_a_letter_of_an_unknown_day_is_for_who_is_a_party_on_the_statements_day() -> None:
+    gone: Line = "2026-06-01", facts.PartyWithdrew(party="ccas")
+    undated = served("XXXX", "ville")
+    assert [line.to for line in lines_of(undated, gone, on="2026-05-01")] == ["ville", "ccas"]
+    assert [line.to for line in lines_of(undated, gone, on="2026-07-01")] == ["ville"]
+
+
+def test_an_anniversary_in_the_year_of_the_term_may_come_after_it() -> None:
+    period = PeriodOf("la COG", D("2026-03-01"), D("2027"))
+    lines = (
+        OPENED,
+        VILLE,
+        MJC,
+        clause(period, "10"),
+        clause(LEAVING, "6"),
+        served("2026-04-01", "ville", "2027-03-01"),
+    )
+    signatures = (signed("ville", "maire", "2025-12-15"), signed("mjc", "president", "2025-12-18"))
+    [told] = of(*lines, *signatures, on="2026-06-01").denunciations
+    assert (told.in_time, told.is_anniversary) == (True, None)
+    assert told.because == ("le terme n’est pas connu au jour près",)
+
+
+def test_a_notice_of_three_months_is_counted_back_however_the_clause_writes_it() -> None:
+    forward = msgspec.structs.replace(LEAVING, notice=delay(3, "month"))
+    told = of(*SIGNED, clause(forward, "6"), served("2026-09-15", "ville"), on="2026-09-20")
+    assert told.ways[0].notice_by == told.denunciations[0].notice_by == date(2026, 10, 1)
+
+
 def test_who_comes_back_and_leaves_again_has_not_left_yet() -> None:
     first = (served("2026-09-15", "ville"), served("2026-09-15", "ccas"), left("2027-01-01"))
     back: Line = "2027-06-01", facts.PartyJoined(institution="mjc")
@@ -1047,6 +1092,8 @@ def test_a_term_that_no_day_is_known_of_says_why(
     expired: list[Line] = [(day, facts.InstrumentExpired()) for day in noted]
     lines = (OPENED, VILLE, MJC, clause(period, "10"), *expired)
     told = ends_of(*lines, on="2027-07-01", kind="expiry")
+    assert [end.positions for end in told] == ([(4, 5)] if noted else [(4,)] if on else [])
+    assert [end.by for end in told] == [()] * len(told)
     assert [(end.on.text, end.says, end.article) for end in told] == ([(on, says, "10")] if on else [])
 
 
@@ -1066,6 +1113,7 @@ def test_each_prorogation_tells_the_old_end_and_the_new() -> None:
     )
     told = ends_of(*lines, on="2028-06-01", kind="prorogation")
     assert [(end.old_end, end.new_end, end.by) for end in told] == [(D("2029-12-31"), D("2030-12-31"), both)]
+    assert [(end.article, end.positions) for end in told] == [("avenant 1", (13,))]
     told = ends_of(*lines, on="2029-06-01", kind="prorogation")
     assert [(end.on.text, end.old_end, end.new_end, end.reached) for end in told] == [
         ("2028-03-01", D("2029-12-31"), D("2030-12-31"), True),
@@ -1087,7 +1135,10 @@ def test_a_prorogation_that_not_all_have_signed_moves_nothing_yet() -> None:
     )
     told = of(*lines, on="2028-06-01").ends
     assert [(end.kind, end.reached) for end in told] == [("prorogation", False), ("expiry", False)]
-    assert told[0].says.endswith("sans effet tant que toutes les parties qu’il lie n’ont pas signé")
+    assert told[0].says == (
+        f"terme reporté du 31 décembre 2029 au 31 décembre 2030 (avenant n°{NBSP}1), "
+        "sans effet tant que toutes les parties qu’il lie n’ont pas signé"
+    )
     assert told[1].on == D("2029-12-31")
     told = of(*lines, signed("mjc", "president", "2028-03-02", 1), on="2028-06-01").ends
     assert [(end.kind, end.reached) for end in told] == [("prorogation", True), ("expiry", False)]
@@ -1272,6 +1323,22 @@ OWED: list[tuple[str, tuple[Line, ...], list[Row]]] = [
         [(2026, None, 0, 0, 0, 0, 60, 0, 60)],
     ),
     (
+        "in two parts without a titre",
+        (
+            found("2027-01-10", 100, "undue"),
+            found("2027-02-10", 200),
+            returned("2027-03-01", 60),
+            returned("2027-04-01", 60),
+            returned("2027-05-01", 100),
+        ),
+        [(2026, "undue", 100, 0, 0, 100, 100, 0, 0), (2026, "unused", 200, 0, 0, 200, 120, 80, 0)],
+    ),
+    (
+        "of one year, and not of another that is owed first",
+        (found("2027-01-10", 100, exercice=2025), found("2027-02-10", 200), returned("2027-03-01", 150)),
+        [(2025, "unused", 100, 0, 0, 100, 0, 100, 0), (2026, "unused", 200, 0, 0, 200, 150, 50, 0)],
+    ),
+    (
         "before it is found",
         (returned("2027-01-01", 60), found("2027-03-10", 100)),
         [(2026, "unused", 100, 0, 0, 100, 60, 40, 0)],
@@ -1306,6 +1373,21 @@ def test_each_line_says_what_it_rests_on() -> None:
     [line] = owed(*lines)
     assert line.positions == (13, 14, 15)
     assert (line.payer, line.beneficiary) == ("ville", "mjc")
+
+
+def test_money_that_came_back_for_several_grounds_is_cited_by_each_once() -> None:
+    lines = (found("2027-01-10", 100, "undue"), found("2027-02-10", 200), returned("2027-03-01", 350))
+    assert [(line.ground, line.positions) for line in owed(*lines)] == [
+        ("undue", (13, 15)),
+        ("unused", (14, 15)),
+    ]
+    [line] = owed(returned("2027-03-01", 5))
+    assert line.positions == (13,)
+
+
+def test_all_that_is_left_out_is_told() -> None:
+    [line] = owed(found("XXXX", 10), found("XXXX", 20))
+    assert line.undetermined == (13, 14)
 
 
 def test_figures_that_disagree_are_told() -> None:
