@@ -368,6 +368,7 @@ def test_a_subsidy_is_told_against_what_was_voted_or_set_before_it() -> None:
         sets(3, "2026-05-01", 60_00),
         signed("ville", "maire", "2026-05-01", 3),
         sets(4, "2026-05-02", 80_00),
+        sets(6, "2026-05-21", 95_00, exercice=2027),
     )
     plain = f"subvention de ville à mjc fixée à 50,00{NBSP}€, exercice 2026"
     assert effects(*life)[0] == [("subsidy", None, f"50,00{NBSP}€", plain)]
@@ -385,8 +386,8 @@ def test_a_subsidy_is_told_against_what_was_voted_or_set_before_it() -> None:
             ),
         )
     ]
-    # The third waits for a signature, so the fourth comes after what was voted.
-    assert [one[0][1] for one in effects(*life)[3:]] == [f"70,00{NBSP}€", None]
+    # The third waits for a signature, so the fourth comes after what was voted; the sixth after the fifth.
+    assert [one[0][1] for one in effects(*life)[3:]] == [f"70,00{NBSP}€", None, f"90,00{NBSP}€"]
 
 
 def test_a_subsidy_is_set_once_all_have_signed() -> None:
