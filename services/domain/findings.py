@@ -103,7 +103,7 @@ def _finding(code: str, entry: Entry, raised: Raised, waivers: Waivers, *, bindi
         says=french.typeset(french.capitalised(raised.says)),
         article=raised.article,
         source=raised.source or entry.source,
-        positions=raised.positions,
+        positions=tuple(sorted(set(raised.positions))),
         cleared_by=_CLEARED_BY[code],
         about=raised.about,
         settled=_waived(raised, waivers) if nature == "ecart" else None,

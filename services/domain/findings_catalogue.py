@@ -696,7 +696,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "Fait contesté",
         "attention",
         "serious",
-        "La saisie est annulée, ou l’institution la confirme.",
+        "La saisie est annulée, l’institution la confirme, ou le versement contesté est rejeté.",
         "règle du registre : qui enregistre pour un autre attend sa parole",
     ),
     "piece-manquante": Entry(

@@ -201,8 +201,12 @@ def paid_without_agrement(view: View) -> Iterator[Raised]:
 
 
 def paid_before_signature(view: View) -> Iterator[Raised]:
-    """A payment made before the last party had signed."""
+    """A payment made before the last party had signed, for an exercice that the convention covers."""
+    start = view.life.starts_on()
+    first = start.first.year if start and start.first else 0
     for held, paid in view.payments:
+        if paid.exercice < first:
+            continue
         before = view.signed_on is not None and held.effective_on.before(view.signed_on)
         if before or view.unsigned:
             state = (
@@ -347,13 +351,14 @@ def unknown_mandat(view: View) -> Iterator[Raised]:
 
 
 def ordered_beyond_committed(view: View) -> Iterator[Raised]:
-    """More ordered than the books set aside for the exercice."""
+    """More ordered than the books set aside for the exercice, less what came back and is ordered again."""
     orders = _positions_by_account(view.come(facts.PaymentOrdered))
     for account, line in view.accounts.items():
         payer, beneficiary, exercice = account
-        if line.committed_cents and line.ordered_cents > line.committed_cents:
+        ordered = line.ordered_cents - line.rejected_cents
+        if line.committed_cents and ordered > line.committed_cents:
             yield Raised(
-                f"{euros(line.ordered_cents)} mandatés par {view.n.the(payer)} {view.n.to(beneficiary)} pour "
+                f"{euros(ordered)} mandatés par {view.n.the(payer)} {view.n.to(beneficiary)} pour "
                 f"l’exercice {exercice}, pour {euros(line.committed_cents)} d’engagement comptable.",
                 tuple(orders[account]),
                 None,

@@ -33,11 +33,13 @@ def unconfirmed(view: View) -> Iterator[Raised]:
 
 
 def contested(view: View) -> Iterator[Raised]:
-    """A fact that an institution it was recorded for, or its counterparty, denies."""
+    """A fact denied by whom it was recorded for or its counterparty, but for a payment that was sent back."""
     live = {held.position: held for held in view.known.live}
     for position, words in _words(view).items():
         held = live.get(position)
         if held is None or held.effective_on.reached(view.on) is False:
+            continue
+        if isinstance(held.fact, facts.PaymentMade) and (held.fact.payer, held.fact.key) in view.sent_back:
             continue
         for institution, word in words.items():
             if isinstance(word.fact, facts.FactContested):

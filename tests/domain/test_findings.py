@@ -1820,3 +1820,208 @@ def test_what_covers_a_day_is_what_a_search_one_by_one_finds(data: st.DataObject
             if owner == whose and first <= day and (last is None or day <= last)
         }
         assert set(told.get((whose, day), ())) == one_by_one
+
+
+# -- neighbours that a table of one each does not hold
+
+
+def codes_of(*lines: Line, on: str = TODAY, around: tuple[State, ...] = AROUND) -> set[str]:
+    return {one.code for one in found(*lines, on=on, around=around)}
+
+
+def test_a_payment_of_an_exercice_before_the_convention_needs_no_signature_of_it() -> None:
+    before = pay("p-0", 500_00, "2025-08-20", exercice=2025)
+    assert "paiement-avant-signature" not in codes_of(*SOUND, before)
+    assert "paiement-avant-signature" in codes_of(*SOUND, ("2025-08-20", FIRST[1]))
+
+
+ENOUGH: Line = (
+    "2026-02-01",
+    facts.FundsCommitted(payer="ville", beneficiary="mjc", number="E", exercice=2026, amount_cents=10_000_00),
+)
+
+
+def test_what_came_back_and_is_ordered_again_is_ordered_once() -> None:
+    again = msgspec.structs.replace(ORDERED[1], number="9")
+    lines = (*PAYING, ENOUGH, ORDERED, FIRST, ("2026-02-20", again))
+    assert "mandats-au-dela-de-l-engagement" in codes_of(*lines)
+    assert "mandats-au-dela-de-l-engagement" not in codes_of(*lines, BACK)
+
+
+def test_a_contested_payment_that_came_back_is_contested_no_more() -> None:
+    assert "fait-conteste" in codes_of(*PAYING, FIRST, DENIED)
+    assert "fait-conteste" not in codes_of(*PAYING, FIRST, DENIED, BACK)
+
+
+def test_the_last_word_is_the_one_that_stands() -> None:
+    confirmed: Line = ("2026-02-15", facts.FactConfirmed(entry=PAID_AT, by="mjc"), None)
+    assert "fait-conteste" in codes_of(*PAYING, FIRST, confirmed, DENIED)
+    assert "fait-conteste" not in codes_of(*PAYING, FIRST, DENIED, confirmed)
+
+
+def test_a_late_payment_that_a_missing_document_held_back_is_nobodys_fault() -> None:
+    """Art. 7.1 al. 5 of the MJC convention: no document in time, no payment in time."""
+    late = pay("p-1", 10_000_00, "2026-03-02", "acompte")
+    gate = obligation(gates_payments=True, due=Due(on=D("2026-01-31")))
+    assert "paiement-tardif" in codes_of(*PAYING, late)
+    assert "paiement-tardif" not in codes_of(*PAYING, late, gate, document("2026-03-01"))
+    assert "paiement-tardif" in codes_of(*PAYING, late, gate, document("2026-02-28"))
+    assert "paiement-tardif" in codes_of(*PAYING, late, gate, document("2026-01-31"))
+
+
+def test_two_payments_of_one_amount_for_two_instalments_are_two() -> None:
+    assert "paiement-en-double" not in codes_of(*PAYING, FIRST, pay("p-2", 10_000_00, "2026-05-10", "solde"))
+    assert "paiement-en-double" not in codes_of(
+        *PAYING, FIRST, pay("p-2", 10_000_00, "2027-02-10", "acompte", exercice=2027), on="2027-06-01"
+    )
+
+
+def test_one_mandat_pays_once() -> None:
+    first = pay("p-1", 10_000_00, "2026-02-10", "acompte", mandat="7")
+    assert "paiement-en-double" in codes_of(
+        *PAYING, first, pay("p-2", 1_00, "2026-05-10", "solde", mandat="7")
+    )
+    assert "paiement-en-double" not in codes_of(
+        *PAYING, first, pay("p-2", 1_00, "2026-05-10", "solde", mandat="8")
+    )
+
+
+@pytest.mark.parametrize("answer", [overpaid(10_000_00), returned(10_000_00), BACK])
+def test_a_second_payment_that_is_being_put_right_is_told_elsewhere(answer: Line) -> None:
+    assert "paiement-en-double" not in codes_of(*PAYING, FIRST, SECOND, answer)
+
+
+def test_a_payment_foreseen_after_the_term_is_not_after_the_end() -> None:
+    """The solde of the last exercice may be due once the term has passed; after a résiliation nothing is."""
+    plan = msgspec.structs.replace(
+        PLAN_TERM,
+        instalments=(
+            terms.Instalment(key="solde", label="solde", due=Due(each_year=EachYear(month=3, of_exercice=1))),
+        ),
+    )
+    vote = msgspec.structs.replace(VOTE[1], exercice=2029)
+    lines = (*SOUND, clause("7.1", plan), BUDGET, ("2029-01-20", vote))
+    last = pay("p-1", 20_000_00, "2030-03-10", "solde", exercice=2029)
+    assert "paiement-apres-fin" not in codes_of(*lines, last, on="2030-06-01")
+    late = pay("p-1", 20_000_00, "2030-04-10", "solde", exercice=2029)
+    assert "paiement-apres-fin" in codes_of(*lines, late, on="2030-06-01")
+
+
+@pytest.mark.parametrize(
+    "days, over",
+    [
+        (("2025-06-02", "2026-06-01"), True),
+        (("2025-06-01", "2026-06-01"), False),
+        (("2025-05-31", "2026-06-01"), False),
+        (("2024-02-29", "2025-02-28"), True),
+        (("2024-02-28", "2025-02-28"), False),
+    ],
+)
+def test_twelve_months_end_on_the_day_of_the_last_award(days: tuple[str, str], over: bool) -> None:
+    """Décret 2017-779 and CADA conseil 20224387: over the last twelve months, together."""
+    lines = [(day, voted(12_000_00, exercice=exercice)[1]) for exercice, day in enumerate(days, 2024)]
+    assert ("convention-requise" in codes_of(*UNSIGNED, *lines)) == over
+
+
+@pytest.mark.parametrize(
+    "cents, over", [((23_000_00,), False), ((23_000_01,), True), ((11_500_00, 11_500_01), True)]
+)
+def test_the_threshold_itself_is_not_above_it(cents: tuple[int, ...], over: bool) -> None:
+    lines = [("2026-01-20", voted(one, exercice=2026 + place)[1]) for place, one in enumerate(cents)]
+    assert ("convention-requise" in codes_of(*UNSIGNED, *lines)) == over
+
+
+def test_aid_in_kind_counts_and_adds_up() -> None:
+    premises: Line = (
+        "2026-02-01",
+        facts.AidInKindValued(
+            giver="ville", beneficiary="mjc", exercice=2026, what="locaux", value_cents=2_000_00
+        ),
+    )
+    assert "convention-requise" not in codes_of(*UNSIGNED, BUDGET, VOTE, premises)
+    assert "convention-requise" in codes_of(*UNSIGNED, BUDGET, VOTE, premises, ("2026-02-02", premises[1]))
+
+
+def test_an_avenant_that_waits_for_a_signature_gives_nothing_yet() -> None:
+    one = avenant(1, "2026-03-01", facts.SubsidySet("ville", "mjc", 2026, 30_000_00))
+    half = signed("ville", "maire", "2026-03-01", 1)
+    assert "convention-requise" in codes_of(*UNSIGNED, one)
+    assert "convention-requise" not in codes_of(*UNSIGNED, one, half)
+    assert "convention-requise" in codes_of(*UNSIGNED, one, half, signed("mjc", "president", "2026-03-02", 1))
+
+
+def test_thresholds_are_for_persons_of_private_law_and_money_of_authorities() -> None:
+    public = (VILLE, registered("mjc", "ccas", "CCAS", siren="262500564"))
+    private = (registered("ville", "association", "Amis"), MJC)
+    assert "convention-requise" in codes_of(*UNSIGNED, BUDGET, BIG)
+    assert "convention-requise" not in codes_of(*UNSIGNED, BUDGET, BIG, around=public)
+    assert "convention-requise" not in codes_of(*UNSIGNED, BUDGET, BIG, around=private)
+    assert "convention-requise" not in codes_of(*UNSIGNED, BUDGET, BIG, around=())
+
+
+def test_essential_data_published_late_are_late_by_so_many_days() -> None:
+    [finding] = standing(
+        found(*SOUND, BUDGET, BIG, ("2026-04-23", PUBLISHED[1])), "donnees-essentielles-en-retard"
+    )
+    assert "sont publiées le 23 avril 2026, 3 jours après" in finding.says
+    assert finding.severity == "minor"
+
+
+def test_an_act_known_to_have_been_received_was_transmitted() -> None:
+    """The préfecture's receipt proves the transmission, on that day at the latest (CGCT L2131-1)."""
+    undated = (adopted("d-1", "2025-12-04"), sent("d-1", "XXXX"), published("d-1", "2025-12-05"))
+    signature = signed("ville", "maire", "2025-12-07")
+    assert "executoire-non-etabli" in codes_of(*DRAFT, *undated, signature)
+    on_time, late = received("d-1", "2025-12-07"), received("d-1", "2025-12-08")
+    assert codes_of(*DRAFT, *undated, signature, on_time).isdisjoint(
+        {"executoire-non-etabli", "signature-avant-executoire"}
+    )
+    assert "signature-avant-executoire" in codes_of(*DRAFT, *undated, signature, late)
+
+
+def test_of_two_deliberations_the_first_executoire_authorises() -> None:
+    second = (adopted("d-2", "2025-12-01"), sent("d-2", "2025-12-02"), published("d-2", "2025-12-03"))
+    early = signed("ville", "maire", "2025-12-05")
+    assert "signature-avant-executoire" in codes_of(*DRAFT, *EXECUTOIRE, early)
+    assert "signature-avant-executoire" not in codes_of(*DRAFT, *EXECUTOIRE, *second, early)
+
+
+def test_an_article_is_there_when_a_paragraph_of_it_is() -> None:
+    for stated in ("6.9", "6.9, al. 1", "6.9, 2e tiret"):
+        assert "renvoi-rompu" not in codes_of(*SOUND, clause("6.2", None), clause(stated, None), RIDER)
+    for stated in ("6.90", "6", "9"):
+        assert "renvoi-rompu" in codes_of(*SOUND, clause("6.2", None), clause(stated, None), RIDER)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        notice(article="99"),
+        (
+            "2026-03-02",
+            facts.PaymentsSuspended(
+                key="s", by="ville", decided_by="le Maire", reason="x", article="99, al. 2"
+            ),
+        ),
+        derogation("99", "mjc"),
+        terminated("2026-04-20", None, "99"),
+        clause("13", terms.Amending(by_avenant=True, bipartite_for=("99",))),
+    ],
+)
+def test_whatever_names_an_article_that_is_not_there_is_told(line: Line) -> None:
+    told = standing(found(*SOUND, line), "renvoi-rompu")
+    assert [one.about.partition(",")[0] for one in told] == ["99"]
+
+
+def test_nothing_is_told_of_what_has_no_day() -> None:
+    """What is undated is neither taken as come nor as not: it breaches nothing, and may have put it right."""
+    undated_payment = pay("p-1", 10_000_00, "XXXX", "acompte")
+    assert codes_of(*PAYING, undated_payment).isdisjoint(
+        {"paiement-tardif", "paiement-anticipe", "paiement-en-double", "paiement-avant-signature"}
+    )
+    assert "rejet-non-remplace" not in codes_of(*PAYING, FIRST)
+    assert "promesse-sans-vote" not in codes_of(*SOUND, PLEDGED, ("XXXX", VOTE[1]))
+    assert "incoherence" not in codes_of(*SOUND, contradicted(), ("XXXX", SETTLED[1]))
+    assert "piece-annoncee" not in codes_of(
+        *SOUND, ("2026-01-05", facts.PieceAnnounced(key="b", what="bordereau")), ("XXXX", FILED[1])
+    )
