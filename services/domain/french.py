@@ -639,6 +639,8 @@ def names_from(told: Iterable[tuple[str, PartialDate, Event]]) -> dict[str, str]
     written: dict[str, str] = {}
     names: dict[str, str] = {}
     for stream, effective_on, fact in told:
+        if type(fact) not in _NAMING:
+            continue
         match fact:
             case InstitutionRegistered(name=name) | NameChanged(name=name):
                 names[stream.partition("/")[2]] = name
@@ -663,6 +665,24 @@ def names_from(told: Iterable[tuple[str, PartialDate, Event]]) -> dict[str, str]
             case _:
                 pass
     return {**written, **names}
+
+
+_NAMING: Final = frozenset(
+    {
+        InstitutionRegistered,
+        NameChanged,
+        PartyListed,
+        InstrumentOpened,
+        DeliberationAdopted,
+        PieceAnnounced,
+        PieceMissing,
+        ContradictionFound,
+        DisputeOpened,
+        ClauseStated,
+        AvenantConcluded,
+    }
+)
+"""The facts that give a name."""
 
 
 def institutions_in(part: object) -> frozenset[str]:

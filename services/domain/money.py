@@ -6,6 +6,7 @@ Pure. Integer cents, by payer, beneficiary and exercice.
 
 from collections.abc import Sequence
 from datetime import date
+from typing import Final
 
 import msgspec
 
@@ -55,6 +56,8 @@ def money(live: Sequence[Held], life: Life, on: date) -> tuple[MoneyLine, ...]:
     }
     figures: dict[tuple[Account, str], dict[str, int]] = {}
     for held in live:
+        if type(held.fact) not in _COUNTED:
+            continue
         come = whether_come(held.effective_on, on)
         told = [] if come == "no" or _waits(held.fact, life, on) else _figures(held.fact)
         amounts = [] if come == "no" else _amounts(held.fact, paid, on)
@@ -71,6 +74,28 @@ def money(live: Sequence[Held], life: Life, on: date) -> tuple[MoneyLine, ...]:
             for key, column, cents in amounts:
                 lines[key] = _entered(lines.get(key) or MoneyLine(*key), column, cents)
     return tuple(lines[key] for key in sorted(lines, key=lambda key: (key[2], key[0], key[1])))
+
+
+_COUNTED: Final = frozenset(
+    {
+        facts.SubsidyRequested,
+        facts.SubsidyPledged,
+        facts.SubsidyVoted,
+        facts.SubsidyChanged,
+        facts.SubsidyRefused,
+        facts.AvenantConcluded,
+        facts.FundsCommitted,
+        facts.PaymentOrdered,
+        facts.PaymentMade,
+        facts.PaymentRejected,
+        facts.AdvanceSetOff,
+        facts.OverpaymentFound,
+        facts.RecoveryOrdered,
+        facts.RestitutionReceived,
+        facts.AidInKindValued,
+    }
+)
+"""The facts that enter a column: those that _figures and _amounts know. Most facts are none of them."""
 
 
 def _waits(fact: Event, life: Life, on: date) -> bool:
