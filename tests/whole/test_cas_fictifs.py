@@ -387,6 +387,12 @@ def restitution(exercice: int, ground: str) -> Callable[[ConventionStatement], o
     return of
 
 
+def told(*codes: str) -> Callable[[ConventionStatement], object]:
+    """Which of *codes* stand among the findings."""
+    return lambda shown: {finding.code for finding in shown.findings} & set(codes)
+
+
+TWICE = ("paiement-en-double", "paiement-excessif")
 SUSPENDED = ("2026-10-01", "2026-11-01", "suspended")
 
 SHOWN: tuple[tuple[str, str, str, str | None, Callable[[ConventionStatement], object], object], ...] = (
@@ -429,6 +435,70 @@ SHOWN: tuple[tuple[str, str, str, str | None, Callable[[ConventionStatement], ob
         None,
         instalment(2026, "solde", "state", "overpaid_cents"),
         ("paid", 0),
+    ),
+    (
+        "which is a finding, and for too much money",
+        MJC,
+        "2026-09-10",
+        "2026-09-10",
+        told(*TWICE),
+        set(TWICE),
+    ),
+    (
+        "that the cancellation clears, for whoever asks now",
+        MJC,
+        "2026-09-10",
+        None,
+        told(*TWICE),
+        set(),
+    ),
+    (
+        "the beneficiary contests what it is said to have received",
+        MJC,
+        "2027-06-01",
+        "2027-06-01",
+        told("fait-conteste"),
+        {"fait-conteste"},
+    ),
+    (
+        "until it is known that the money had come back",
+        MJC,
+        "2027-06-01",
+        None,
+        told("fait-conteste"),
+        set(),
+    ),
+    (
+        "a late report is missing, then late",
+        MJC,
+        "2027-08-20",
+        None,
+        told("document-manquant", "document-tardif"),
+        {"document-manquant"},
+    ),
+    (
+        "and late for ever",
+        MJC,
+        "2027-09-21",
+        None,
+        told("document-manquant", "document-tardif"),
+        {"document-tardif"},
+    ),
+    (
+        "a lost agrément and a mise en demeure that ran out",
+        MJC,
+        "2027-11-15",
+        None,
+        told("agrement-interrompu", "mise-en-demeure-echue"),
+        {"agrement-interrompu", "mise-en-demeure-echue"},
+    ),
+    (
+        "a payment after the end",
+        MJC,
+        "2028-07-10",
+        None,
+        told("paiement-apres-fin", "reunion-manquante"),
+        {"paiement-apres-fin", "reunion-manquante"},
     ),
     (
         "the report that is late blocks the solde of August",
