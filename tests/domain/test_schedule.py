@@ -1117,6 +1117,13 @@ def test_a_lump_sum_is_paid_once_its_document_came() -> None:
     assert of_year(calendar(*lines, received("2026-04-01", "bilan", 2025), on=IN_MAY))[0].state == "blocked"
     [line] = of_year(calendar(*lines, came, paid("p", 10_000_00, "2026-05-02"), on=IN_MAY))
     assert (line.state, line.paid_cents) == ("paid", 10_000_00)
+    # What is paid under another name, or set off, is for something else.
+    [line] = of_year(calendar(*lines, came, named("autre", 10_000_00, "2026-05-02"), on=IN_MAY))
+    assert line.paid_cents == 0
+    off = facts.AdvanceSetOff(payer="ville", payment="p", exercice=2026, amount_cents=1_00)
+    earlier = paid("p", 10_000_00, "2025-12-20", 2025)
+    [line] = of_year(calendar(*lines, came, earlier, ("2026-05-03", off), on=IN_MAY))
+    assert (line.paid_cents, line.set_off_cents) == (0, 0)
 
 
 # -- the real papers
