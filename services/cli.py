@@ -1170,9 +1170,15 @@ async def _demonstrate(url: str, read: Sequence[dossiers.Dossier]) -> None:
         answer = await _caught_up(bus, position)
         for row in answer.rows:
             _print([pages.EMPTY, (("─" * min(_width(), pages.WIDTH_MAX), "soft"),), pages.EMPTY])
-            query = StatementQuery(stream=row.stream, at_least_position=position)
+            query = StatementQuery(stream=row.stream, on=_last_day(read), at_least_position=position)
             _print(await _page(bus, query, full=False))
         sys.stdout.flush()
+
+
+def _last_day(read: Sequence[dossiers.Dossier]) -> date | None:
+    """The day on which made-up lives end, whatever the day is here; None for any other dossier: today."""
+    sent = [command.sent_at for dossier in read for command in dossier.commands if command.sent_at]
+    return max(sent).date() if sent else None
 
 
 async def _caught_up(bus: Client, position: int) -> questions.Listing:

@@ -132,6 +132,14 @@ def test_everything_of_it_is_verified(lived: Demo) -> None:
     assert "events of registre.cas-fictifs, verified: store, ledger, statements" in result.stdout
 
 
+def test_each_life_is_shown_as_it_stands_in_the_end(lived: Demo) -> None:
+    titles = [line for line in lived.printed.splitlines() if "(cas fictif)" in line and line[0] != " "]
+    assert len(titles) == 5
+    shown = [line for line in lived.printed.splitlines() if line.startswith("Telle qu")]
+    assert len(shown) == 5
+    assert all("22 janvier 2029" in line for line in shown)
+
+
 def test_importing_again_where_the_clock_has_gone_on_adds_nothing(lived: Demo) -> None:
     files = map(str, sorted(FOLDER.glob("*.yaml")))
     position = len(events(lived))
