@@ -221,8 +221,9 @@ def _at_an_anniversary(course: Course, term: Denunciation, way: ExitWay) -> Exit
     if start is None:
         return msgspec.structs.replace(way, because=because)
     missed: tuple[str, ...] = ()
-    first = max(1, course.on.year - start.year)
-    for years in range(first, date.max.year - start.year):
+    years = max(1, course.on.year - start.year)
+    # It ends: each anniversary has its last day of notice a year later than the one before.
+    while True:
         anniversary = time_limits.anniversary(start, years)
         if not within_the_term(course, anniversary):
             because = (*missed, _beyond(course, anniversary))
@@ -240,8 +241,7 @@ def _at_an_anniversary(course: Course, term: Denunciation, way: ExitWay) -> Exit
             )
         if anniversary > course.on:
             missed = (_missed(anniversary, notice.last_day),)
-    endless = courses.uncounted(NotComputable("beyond-calendar", term.notice.anchor))
-    return msgspec.structs.replace(way, because=endless.because)
+        years += 1
 
 
 def _missed(anniversary: date, notice_by: date) -> str:

@@ -473,6 +473,23 @@ def test_an_anniversary_is_that_of_the_day_it_all_began(
     assert leaving.because == ((because,) if because else ())
 
 
+def test_where_the_duration_runs_from_the_signature_its_taking_effect_gives_no_anniversary() -> None:
+    noted: Line = "2026-01-10", facts.EntryIntoForceNoted()
+    signatures = (signed("ville", "maire", "2025-12-15"), signed("mjc", "president", "2025-12-18"))
+    for anchor, anniversary in (("last-signature", "2026-12-18"), ("entry-into-force", "2027-01-10")):
+        period = PeriodFrom(anchor, 48)  # type: ignore[arg-type]
+        lines = (OPENED, VILLE, MJC, clause(period, "5"), clause(LEAVING, "6"), *signatures, noted)
+        assert way(of(*lines, on="2026-06-01"), "denonciation").anniversary == date.fromisoformat(anniversary)
+
+
+def test_an_avenant_on_the_duration_moves_no_anniversary() -> None:
+    longer = facts.ClauseChanged("10", "durée", PeriodFrom("last-signature", 72))
+    leaving = way(
+        of(*SIGNED, clause(LEAVING, "6"), avenant(1, "2026-02-01", longer), on="2026-06-01"), "denonciation"
+    )
+    assert leaving.anniversary == date(2027, 1, 1)
+
+
 def test_an_anniversary_that_may_come_after_the_term_is_not_promised() -> None:
     period = PeriodOf("la COG", D("2026-03-01"), D("2027"))
     lines = (OPENED, VILLE, MJC, clause(period, "10"), clause(LEAVING, "6"))
