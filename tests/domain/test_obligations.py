@@ -969,6 +969,31 @@ def test_a_body_with_a_window_counts_in_civil_years_whatever_the_day_it_all_bega
     ]
 
 
+def test_from_the_first_of_january_a_year_is_a_civil_year() -> None:
+    free = Meetings(
+        body="libre",
+        label="Rencontre",
+        at_least_per_year=1,
+        at_most_per_year=2,
+        initiative="la Ville",
+        participants=("ville", "mjc"),
+    )
+    told = [met("2026-01-01", "libre"), met("2026-12-31", "libre"), met("2028-01-01", "libre")]
+    lines = meetings(clause(free, "8"), *told, on="2027-12-31")
+    assert [(line.year, line.state, line.opens_on, line.due_on) for line in lines] == [
+        (2026, "met", date(2026, 1, 1), date(2026, 12, 31)),
+        (2027, "due", date(2027, 1, 1), date(2027, 12, 31)),
+        (2028, "to-come", date(2028, 1, 1), date(2028, 12, 31)),
+        (2029, "to-come", date(2029, 1, 1), date(2029, 12, 31)),
+    ]
+    first = lines[0]
+    assert first.held_on == (PartialDate("2026-01-01"), PartialDate("2026-12-31"))
+    assert first.held == (len(OPEN) + 2, len(OPEN) + 3)
+    assert (first.label, first.article, first.position) == ("Rencontre", "8", len(OPEN) + 1)
+    assert (first.at_most, first.initiative, first.participants) == (2, "la Ville", ("ville", "mjc"))
+    assert first.rules == ()
+
+
 def test_without_an_end_the_years_are_listed_up_to_the_next() -> None:
     began = ("2026-01-01", facts.EntryIntoForceNoted())
     endless: Line = ("2025-12-11", facts.ClauseStated(article="10", about="durée", term=NoPeriod()))
