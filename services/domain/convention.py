@@ -428,7 +428,7 @@ def _live(state: State, held: Held) -> State:
 def lived(life: Life, held: Held) -> Life:
     """*life* with what *held* adds to it, dated."""
     fact, on, at = held.fact, held.effective_on, held.position
-    if type(fact) not in _MOVING:
+    if type(fact) not in MOVING:
         return life
     match fact:
         case InstrumentOpened():
@@ -473,7 +473,7 @@ def lived(life: Life, held: Held) -> Life:
             raise AssertionError(f"{type(fact).__name__} is said to move a life, and nothing says how")
 
 
-_MOVING = frozenset(
+MOVING = frozenset(
     {
         InstrumentOpened,
         facts.PartyListed,

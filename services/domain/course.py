@@ -6,6 +6,7 @@ fact dated after the day is not there; an undated one may have come, and each
 rule says what that leaves open.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Final, TypeVar
 
@@ -48,7 +49,7 @@ class Course(msgspec.Struct, frozen=True):
     life: Life
     phase: Phase
     doubts: tuple[str, ...]
-    facts: dict[type[Fact], list[Held]]
+    facts: Mapping[type[Fact], Sequence[Held]]
 
     @property
     def on(self) -> date:
@@ -66,16 +67,14 @@ class Counted(msgspec.Struct, frozen=True):
 
 def of(known: Known) -> Course:
     """The course of a convention up to the day of *known*."""
-    told: dict[type[Fact], list[Held]] = {}
     life = Life(known.state.stream)
     for held in known.live:
-        come = may_have_come(held.effective_on, known.on)
-        if come:
-            told.setdefault(type(held.fact), []).append(held)
-        if come or isinstance(held.fact, _THE_TEXT):
+        if type(held.fact) not in convention.MOVING:
+            continue
+        if may_have_come(held.effective_on, known.on) or isinstance(held.fact, _THE_TEXT):
             life = convention.lived(life, held)
     phase, doubts = phase_on(life, known.on)
-    return Course(known, life, phase, doubts, told)
+    return Course(known, life, phase, doubts, known.told_by)
 
 
 def told(course: Course, kind: type[Kind]) -> list[tuple[Held, Kind]]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from contracts import events as facts
-from contracts.events import Event
+from contracts.events import Fact
 from contracts.terms import Meetings, Obligation, PeriodFrom
 from services.domain import french
 from services.domain import known as knowledge
@@ -40,7 +40,7 @@ class View(msgspec.Struct, frozen=True):
     """What is known, its facts that have or may have come, by kind, and the time the instrument lasts."""
 
     known: Known
-    told: Mapping[type[Event], Sequence[Held]]
+    told: Mapping[type[Fact], Sequence[Held]]
     lasting: Lasting
 
     def of(self, kind: type[Any]) -> Sequence[Any]:
@@ -66,15 +66,7 @@ class Stated(msgspec.Struct, frozen=True):
 
 def of(known: Known) -> View:
     """The view of what is known on the day."""
-    return View(known, _by_kind(known), _lasting(known))
-
-
-def _by_kind(known: Known) -> Mapping[type[Event], Sequence[Held]]:
-    told: dict[type[Event], list[Held]] = {}
-    for held in known.live:
-        if held.effective_on.reached(known.on) is not False:
-            told.setdefault(type(held.fact), []).append(held)
-    return told
+    return View(known, known.told_by, _lasting(known))
 
 
 def _lasting(known: Known) -> Lasting:

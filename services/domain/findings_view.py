@@ -168,7 +168,8 @@ def of(
     for clause in known.clauses:
         if clause.term is not None:
             terms_by[type(clause.term)].append((clause, clause.term))
-    by_arrival = sorted(told, key=lambda held: held.position)
+    moving = [held for held in told if type(held.fact) in convention.MOVING]
+    by_arrival = sorted(moving, key=lambda held: held.position)
     life = reduce(convention.lived, by_arrival, Life(known.state.stream))
     members = tuple(
         one for one in life.memberships() if one.since is None and one.covers(known.on) is not False

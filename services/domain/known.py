@@ -46,8 +46,8 @@ class Known(msgspec.Struct, frozen=True):
     text in force on the day, *pending* what avenants that wait for a signature would
     change in it: no rule is computed from it. *agrements* by the institution that holds them,
     *conventions* and *institutions* by slug; what is not there is not known. *by_kind*
-    has the facts of *live* again, so that no rule looks through all of them for a few; *money*
-    is what came of it by the day.
+    has the facts of *live* again, so that no rule looks through all of them for a few, and
+    *told_by* those that have come by the day or may have; *money* is what came of it by then.
     """
 
     on: date
@@ -59,6 +59,7 @@ class Known(msgspec.Struct, frozen=True):
     institutions: Mapping[str, institution.State] = {}
     pending: tuple[ClauseLine, ...] = ()
     by_kind: Mapping[type[Fact], Sequence[Held]] = {}
+    told_by: Mapping[type[Fact], Sequence[Held]] = {}
     money: tuple[MoneyLine, ...] = ()
 
     @property
@@ -68,15 +69,14 @@ class Known(msgspec.Struct, frozen=True):
 
     def come(self, kind: type[Kind]) -> Iterator[tuple[Held, Kind]]:
         """The facts of *kind* that have come by the day for certain, in order, each with what it says."""
-        for held, fact in self.all(kind):
+        for held, fact in self.told(kind):
             if held.effective_on.reached(self.on):
                 yield held, fact
 
     def told(self, kind: type[Kind]) -> Iterator[tuple[Held, Kind]]:
         """Those that have come by the day or may have: an undated one is neither taken as come nor as not."""
-        for held, fact in self.all(kind):
-            if held.effective_on.reached(self.on) is not False:
-                yield held, fact
+        for held in self.told_by.get(kind, ()):
+            yield held, held.fact  # type: ignore[misc]  # it is by its kind that it was found
 
     def all(self, kind: type[Kind]) -> Iterator[tuple[Held, Kind]]:
         """The facts of *kind*, in order, also those of days to come."""
@@ -101,8 +101,12 @@ def of(state: convention.State, on: date, others: Iterable[State] = ()) -> Known
                 institutions[slug] = other
     read = text.of(live, state.life, on)
     by_kind: dict[type[Fact], list[Held]] = {}
+    told_by: dict[type[Fact], list[Held]] = {}
     for held in live:
-        by_kind.setdefault(type(held.fact), []).append(held)
+        kind = type(held.fact)
+        by_kind.setdefault(kind, []).append(held)
+        if held.effective_on.reached(on) is not False:
+            told_by.setdefault(kind, []).append(held)
     return Known(
         on=on,
         state=state,
@@ -113,6 +117,7 @@ def of(state: convention.State, on: date, others: Iterable[State] = ()) -> Known
         institutions=institutions,
         pending=read.pending,
         by_kind=by_kind,
+        told_by=told_by,
         money=money(live, state.life, on),
     )
 
