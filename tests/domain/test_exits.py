@@ -1232,6 +1232,8 @@ def owed(*lines: Line, on: str = "2027-12-31") -> tuple[RestitutionLine, ...]:
     return of(*IN_FORCE, *lines, on=on).restitutions
 
 
+STOPPED = (voted(1000), *REGULAR)
+
 Row = tuple[int, str | None, int, int, int, int, int, int, int]
 
 
@@ -1340,6 +1342,20 @@ OWED: list[tuple[str, tuple[Line, ...], list[Row]]] = [
         [(2026, None, 0, 0, 0, 0, 60, 0, 60)],
     ),
     (
+        "one number in two years, and another ground owed before",
+        (
+            found("2026-10-10", 100, "undue"),
+            ordered("2026-11-10", 500, "undue", 2025, "T1"),
+            ordered("2027-01-10", 300, "unused", 2026, "T1"),
+            returned("2027-03-01", 300, "T1", 2026),
+        ),
+        [
+            (2025, "undue", 0, 500, 0, 500, 0, 500, 0),
+            (2026, "undue", 100, 0, 0, 100, 0, 100, 0),
+            (2026, "unused", 0, 300, 0, 300, 300, 0, 0),
+        ],
+    ),
+    (
         "in two parts without a titre",
         (
             found("2027-01-10", 100, "undue"),
@@ -1407,11 +1423,23 @@ def test_all_that_is_left_out_is_told() -> None:
     assert line.undetermined == (13, 14)
 
 
-def test_figures_that_disagree_are_told() -> None:
-    [line] = owed(found("2027-01-10", 620), ordered("2027-02-01", 600))
-    [reason] = line.because
-    assert "6,20" in reason
-    assert "6,00" in reason
+@pytest.mark.parametrize(
+    ("lines", "because"),
+    [
+        ((found("2027-05-10", 900, "undue"),), ()),
+        ((ordered("2027-05-10", 900, "undue"),), ()),
+        ((found("2027-05-10", 900, "undue"), ordered("2027-06-01", 900, "undue")), ()),
+        (
+            (found("2027-05-10", 620, "undue"), ordered("2027-06-01", 900, "undue")),
+            (f"constaté{NBSP}: 6,20{NBSP}€{THIN}; demandé par titre{NBSP}: 9,00{NBSP}€",),
+        ),
+        ((found("2027-05-10", 880, "undue"),), (f"le calcul donne 9,00{NBSP}€",)),
+        ((), ()),
+    ],
+)
+def test_figures_that_disagree_are_told(lines: tuple[Line, ...], because: tuple[str, ...]) -> None:
+    [line] = owed(*STOPPED, paid("p", 900, "2027-04-01"), *lines)
+    assert (line.because, line.undetermined) == (because, ())
 
 
 def test_what_is_undated_is_left_out_and_told() -> None:
@@ -1421,8 +1449,6 @@ def test_what_is_undated_is_left_out_and_told() -> None:
     assert by_ground.undetermined == (14,)
     assert (unsaid.ground, unsaid.undetermined) == (None, (16,))
 
-
-STOPPED = (voted(1000), *REGULAR)
 
 COMPUTED: list[tuple[str, tuple[Line, ...], str, list[Row]]] = [
     ("paid before the end", (*STOPPED, paid("p", 900, "2027-03-31")), "2027-06-01", []),
