@@ -28,7 +28,7 @@ from services.domain.coverage import Coverage
 from services.domain.exits import Exits
 from services.domain.findings_awards import PRIVATE_KINDS, Award, Pair
 from services.domain.known import Known
-from services.domain.money import Account, MoneyLine, money
+from services.domain.money import Account, MoneyLine
 from services.domain.obligations import Duties
 from services.domain.phase import bound, signed_for
 from services.domain.schedule import Calendar, InstalmentLine
@@ -41,27 +41,6 @@ Spanning = TypeVar("Spanning")
 
 NAMED_MAX = 3
 """How many of several things alike a sentence names."""
-
-_OF_MONEY = frozenset(
-    {
-        facts.SubsidyRequested,
-        facts.SubsidyPledged,
-        facts.SubsidyVoted,
-        facts.SubsidyChanged,
-        facts.SubsidyRefused,
-        facts.AvenantConcluded,
-        facts.FundsCommitted,
-        facts.PaymentOrdered,
-        facts.PaymentMade,
-        facts.PaymentRejected,
-        facts.AdvanceSetOff,
-        facts.OverpaymentFound,
-        facts.RecoveryOrdered,
-        facts.RestitutionReceived,
-        facts.AidInKindValued,
-    }
-)
-"""The facts that have a figure in the accounts."""
 
 
 class Raised(msgspec.Struct, frozen=True, gc=False):
@@ -177,7 +156,6 @@ def of(
     answers = [bound(life, member, known.on) for member in members]
     back = {(fact.payer, fact.payment): (held, fact) for held, fact in come_by[facts.PaymentRejected]}
     names, kinds = _names(known, told), _kinds(known)
-    of_money = [held for held in told if type(held.fact) in _OF_MONEY]
     return View(
         known=known,
         on=known.on,
@@ -186,9 +164,7 @@ def of(
         n=french.Names(names),
         kinds=kinds,
         awards=findings_awards.by_pair(known, life, kinds),
-        accounts={
-            (line.payer, line.beneficiary, line.exercice): line for line in money(of_money, life, known.on)
-        },
+        accounts={(line.payer, line.beneficiary, line.exercice): line for line in known.money},
         payments=tuple(
             (held, fact) for held, fact in come_by[facts.PaymentMade] if (fact.payer, fact.key) not in back
         ),
