@@ -159,14 +159,24 @@ def bodies(told: dict[str, list[Told]]) -> dict[str, list[bytes]]:
     return made
 
 
-def milliseconds(work: Callable[[], object]) -> float:
-    """The median time on the processor of *work*, in milliseconds: what others do meanwhile is not in it."""
+class Cost(msgspec.Struct, frozen=True):
+    """Milliseconds on the processor: the median, and the best, which nothing else that runs made slower."""
+
+    median: float
+    best: float
+
+    def __str__(self) -> str:
+        return f"{self.median:6.2f} ms (best {self.best:5.2f})"
+
+
+def cost(work: Callable[[], object]) -> Cost:
+    """What *work* costs, over ROUNDS."""
     times = []
     for _ in range(ROUNDS):
         started = time.process_time()
         work()
-        times.append(time.process_time() - started)
-    return 1_000 * median(times)
+        times.append(1_000 * (time.process_time() - started))
+    return Cost(median(times), min(times))
 
 
 def main(*, profile: bool) -> int:
@@ -191,20 +201,20 @@ def main(*, profile: bool) -> int:
         running.runcall(lambda: [compute() for _ in range(20)])
         pstats.Stats(running).sort_stats("tottime").print_stats(45)
         return 0
-    decoding = milliseconds(lambda: [envelope.decode(body) for body in kept[STREAM]])
-    folding = milliseconds(lambda: statement.folded(STREAM, entries[STREAM]))
-    computing = milliseconds(compute)
-    encoding = milliseconds(lambda: statement.encode(shown))
+    decoding = cost(lambda: [envelope.decode(body) for body in kept[STREAM]])
+    folding = cost(lambda: statement.folded(STREAM, entries[STREAM]))
+    computing = cost(compute)
+    encoding = cost(lambda: statement.encode(shown))
     parts = (
         f"{len(shown.calendar.instalments)} instalments, {len(shown.duties.obligations)} obligations, "
         f"{len(shown.findings)} findings"
     )
     print(f"{EVENTS} events beside {len(beside)} streams: {parts}; median of {ROUNDS}")
-    print(f"decoding the events {decoding:6.2f} ms")
-    print(f"folding them        {folding:6.2f} ms")
-    print(f"the statement       {computing:6.2f} ms")
-    print(f"encoding it         {encoding:6.2f} ms, {len(statement.encode(shown)) // 1024} KiB")
-    total = folding + computing
+    print(f"decoding the events {decoding}")
+    print(f"folding them        {folding}")
+    print(f"the statement       {computing}")
+    print(f"encoding it         {encoding}, {len(statement.encode(shown)) // 1024} KiB")
+    total = folding.median + computing.median
     met = total < TARGET_MS
     print(f"folding and statement: {total:.2f} ms (target < {TARGET_MS:g} ms, {'met' if met else 'MISSED'})")
     return 0 if met else 1
