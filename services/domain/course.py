@@ -15,7 +15,7 @@ import msgspec
 from contracts import events as facts
 from contracts.dates import PartialDate
 from contracts.events import Fact
-from contracts.terms import Delay
+from contracts.terms import Delay, Denunciation, Termination
 from services.domain import convention, french, text, time_limits
 from services.domain.book import Held, may_have_come
 from services.domain.convention import Life
@@ -36,6 +36,8 @@ _THE_TEXT: Final = (
     facts.EntryIntoForceNoted,
 )
 """The instrument's own words, and who is in it from the start: they read alike on every day."""
+
+_EXIT: Final = (Denunciation, Termination)
 
 
 class Course(msgspec.Struct, frozen=True):
@@ -88,9 +90,15 @@ def come(course: Course, kind: type[Kind]) -> list[tuple[Held, Kind]]:
 
 
 def clauses_on(course: Course, when: PartialDate) -> tuple[ClauseLine, ...]:
-    """The text in force on the day *when*; the statement's own where that is not known to the day."""
+    """
+    The text on leaving as it read on the day *when*, or on the statement's where that has no day.
+
+    Other articles may read as they do on the statement's day: most avenants leave the exits alone.
+    """
+    stated = {fact.article for _, fact in told(course, facts.ClauseStated) if isinstance(fact.term, _EXIT)}
     rewritten = any(
         isinstance(change, facts.ClauseChanged)
+        and (change.article in stated or isinstance(change.term, _EXIT))
         for _, avenant in told(course, facts.AvenantConcluded)
         for change in avenant.changes
     )
