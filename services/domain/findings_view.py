@@ -147,9 +147,7 @@ def of(
     for clause in known.clauses:
         if clause.term is not None:
             terms_by[type(clause.term)].append((clause, clause.term))
-    moving = [held for held in told if type(held.fact) in convention.MOVING]
-    by_arrival = sorted(moving, key=lambda held: held.position)
-    life = reduce(convention.lived, by_arrival, Life(known.state.stream))
+    life = _life(known, told)
     members = tuple(
         one for one in life.memberships() if one.since is None and one.covers(known.on) is not False
     )
@@ -183,6 +181,16 @@ def of(
         terms_by=terms_by,
         sent_back=back,
     )
+
+
+def _life(known: Known, told: Sequence[Held]) -> Life:
+    """The life as the facts *told* by the day make it: of the rest, what is to come, no rule knows."""
+    moving = sorted(
+        (held for held in told if type(held.fact) in convention.MOVING), key=lambda held: held.position
+    )
+    if len(moving) == sum(type(held.fact) in convention.MOVING for held in known.live):
+        return known.life
+    return reduce(convention.lived, moving, Life(known.state.stream))
 
 
 def _names(known: Known, told: Iterable[Held]) -> dict[str, str]:

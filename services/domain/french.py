@@ -571,6 +571,7 @@ class Names:
 
     def __init__(self, names: Mapping[str, str]) -> None:
         self._names = names
+        self._parted: dict[str, tuple[str, str]] = {}
 
     def bare(self, slug: str) -> str:
         """The name alone, or the slug where there is none."""
@@ -618,6 +619,12 @@ class Names:
         return self._names.get(f"#{key}", key.replace("-", " "))
 
     def _parts(self, slug: str) -> tuple[str, str]:
+        parted = self._parted.get(slug)
+        if parted is None:
+            parted = self._parted[slug] = self._part(slug)
+        return parted
+
+    def _part(self, slug: str) -> tuple[str, str]:
         name = self._names.get(slug)
         if name is None:
             return "", slug
