@@ -16,7 +16,7 @@ from services.domain.meetings import MeetingsLine
 from services.domain.obligations import Duties, ObligationLine
 from services.domain.schedule import Calendar, InstalmentLine
 from services.pages import schedule
-from services.pages.layout import Line, Page, Style, cited, day_in_full, runs
+from services.pages.layout import Line, Page, Style, cited, day_in_full, not_computable, runs
 
 STATE_STYLES: Final[dict[str, Style]] = {
     "overdue": "bad",
@@ -241,8 +241,8 @@ def _notes(page: Page, line: ObligationLine) -> Iterator[str]:
         yield "Facultatif"
     if line.gates_payments and line.state not in DONE:
         yield "Des versements en dépendent"
-    for because in line.because:
-        yield f"Pas encore calculable : {because.removeprefix('pas encore calculable : ')}"
+    if line.because:
+        yield not_computable(line.because)
     if line.rules:
         yield f"Jour compté ainsi : {' ; '.join(line.rules)}"
 
@@ -280,7 +280,7 @@ def _meetings(page: Page, lines: Sequence[MeetingsLine], *, heading: bool = True
         if first.due_on and first.state in ("to-come", "due"):
             notes.append(f"À tenir au plus tard le {day_in_full(first.due_on)}")
         notes += [f"Puis : {french.list_in_words(years)}"] if years else []
-        notes += [f"Pas encore calculable : {because}" for because in first.because]
+        notes += [not_computable(first.because)] if first.because else []
         notes += [f"À l’initiative de : {first.initiative}"] if first.initiative else []
         task = _Task(
             first.state,

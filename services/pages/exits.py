@@ -13,7 +13,7 @@ from services.domain.exits import Exits
 from services.domain.french import date_in_words, day_in_words, euros, typeset
 from services.domain.notices import NoticeCourse
 from services.domain.restitutions import RestitutionLine
-from services.pages.layout import Line, Page, Style, cited, day_in_full, entries
+from services.pages.layout import Line, Page, Style, cited, day_in_full, entries, not_computable
 
 NOTICE_STYLES: Final[dict[str, Style]] = {"running": "open", "unheeded": "bad", "run-out": "bad"}
 
@@ -65,7 +65,7 @@ def _way(page: Page, way: ExitWay) -> Iterator[Line]:
         rows.append(("Effet", f"au plus tôt le {day_in_full(way.effect_on)}, si elle est engagée ce jour"))
     if way.opens_on_loss_of_agrement:
         rows.append(("À savoir", "la perte de l’agrément y ouvre droit"))
-    rows += [("À savoir", f"pas encore calculable : {because}") for because in way.because]
+    rows += [("À savoir", not_computable(way.because))] if way.because else []
     rows += [("Compté selon", " ; ".join(way.rules))] if way.rules else []
     for label, text in rows:
         yield from page.labelled(label, text)

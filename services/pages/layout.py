@@ -26,6 +26,9 @@ WIDTH_MAX: Final = 110
 """Longer lines are no easier to read, however wide the window."""
 
 EMPTY: Line = ()
+ENTRIES_MAX: Final = 16
+"""How many facts are cited by their number, where they stand for one thing."""
+
 DASH: Final = "–"
 PHASE_STYLES: Final[dict[str, Style]] = {
     "en-vigueur": "good",
@@ -118,8 +121,12 @@ def cited(article: str) -> str:
 
 
 def entries(positions: Sequence[int]) -> str:
-    """Positions as a register cites them: fait n° 3, faits n° 3 à 7 et 12."""
-    return f"fait{'s' if len(positions) > 1 else ''} n° {french.list_in_words(runs(positions))}"
+    """Positions as a register cites them: fait n° 3, faits n° 3 à 7 et 12; of very many, the first."""
+    told = runs(positions)
+    if len(told) > ENTRIES_MAX:
+        first = runs(sorted(positions)[:ENTRIES_MAX])
+        told = [*first, f"{len(positions) - ENTRIES_MAX} autres"]
+    return f"fait{'s' if len(positions) > 1 else ''} n° {french.list_in_words(told)}"
 
 
 def runs(numbers: Iterable[int]) -> list[str]:
@@ -134,6 +141,13 @@ def runs(numbers: Iterable[int]) -> list[str]:
     for run in found:
         told += [f"{run[0]} à {run[-1]}"] if len(run) > 2 else [str(one) for one in run]
     return told
+
+
+def not_computable(because: Iterable[str]) -> str:
+    """Why a day or an amount is not known yet, in one sentence, whether the reasons begin so or not."""
+    opening = "pas encore calculable"
+    reasons = [one.removeprefix(opening).lstrip(" :\N{NO-BREAK SPACE}") for one in because]
+    return f"Pas encore calculable : {' ; '.join(reasons)}"
 
 
 def wrapped(text: str, width: int) -> list[str]:

@@ -14,7 +14,18 @@ from services.domain import french
 from services.domain.french import date_in_words, euros, typeset
 from services.domain.gates import Block
 from services.domain.schedule import Calendar, ExerciceLine, InstalmentLine
-from services.pages.layout import DASH, Line, Page, Segment, Style, cited, day_in_full, entries, runs
+from services.pages.layout import (
+    DASH,
+    Line,
+    Page,
+    Segment,
+    Style,
+    cited,
+    day_in_full,
+    entries,
+    not_computable,
+    runs,
+)
 
 TABLE_WIDTH: Final = 92
 AMOUNT_WIDTH: Final = 16
@@ -34,7 +45,7 @@ STATE_STYLES: Final[dict[str, Style]] = {
     "without-date": "soft",
     "nothing-due": "soft",
 }
-PRESSING: Final = ("overdue", "blocked", "suspended", "stopped", "due", "paid-in-part", "overpaid")
+PRESSING: Final = ("overdue", "blocked", "suspended", "due", "paid-in-part", "overpaid")
 """States of which a page that shows little shows all."""
 
 
@@ -191,7 +202,7 @@ def _details(page: Page, line: InstalmentLine, below: _Notes) -> Iterator[Line]:
     if line.provisional:
         notes.append(("Montant provisoire, en attendant le vote", "open"))
     if line.because:
-        notes.append((f"Pas encore calculable : {' ; '.join(line.because)}", "open"))
+        notes.append((not_computable(line.because), "open"))
     if line.other_reading:
         notes.append((f"Autre lecture du texte : {line.other_reading}", "soft"))
     if not line.binding:

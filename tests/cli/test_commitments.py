@@ -198,6 +198,7 @@ def meetings(year: int, **more: Any) -> MeetingsLine:
     return msgspec.structs.replace(line, **more)
 
 
+UNKNOWN = "pas encore calculable\N{NO-BREAK SPACE}: date inconnue"
 COUNTED = "« au plus tard le » : le jour dit est compris"
 MET = {"met_on": PartialDate("2025-07-18"), "met_by": 6, "days_late": 3}
 DUTIES = Duties(
@@ -208,7 +209,12 @@ DUTIES = Duties(
         owed(state="to-come", exercice=2027, due_on=date(2028, 7, 15)),
         owed(key="budget", what="budget prévisionnel", state="waived", waived_by="ville", waived_at=9),
         owed(key="assurance", what="être assurée", state="continuous"),
-        owed(key="fiche", what="fiche", state="undetermined", because=("date inconnue",)),
+        owed(
+            key="fiche",
+            what="fiche",
+            state="undetermined",
+            because=(UNKNOWN,),
+        ),
     ),
     (
         meetings(2026, held_on=(PartialDate("2026-03-03"),), held=(4,), state="met"),
@@ -309,6 +315,11 @@ def test_findings_are_told_by_nature_the_worst_first_with_how_they_are_cleared()
     ) in page
     assert "              CGCT, art. L2131-1\n" in page
     assert page.endswith("              Réglé par le fait n° 12")
+
+
+def test_very_many_facts_are_counted_after_the_first() -> None:
+    page = re.sub(r"\n +", " ", shown(pages.findings, findings=(found(positions=tuple(range(1, 99, 2))),)))
+    assert "faits n° 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31 et 33 autres" in page
 
 
 def test_how_alike_findings_go_away_is_told_once() -> None:
