@@ -17,7 +17,6 @@ from nats.aio.client import Client
 from contracts import envelope, subjects
 from contracts.commands import Recording, Refusal
 from eventstore import sqlite
-from eventstore.clock import SettableClock
 from services import asking, runtime
 from tests.conftest import NatsServer
 from tests.registrar.conftest import REGISTERED, TOWN, alias, request
@@ -185,12 +184,3 @@ async def test_a_setting_that_names_no_instant_is_refused_and_moves_nothing(
 async def test_with_nobody_there_an_operator_is_told_so(bus: Client) -> None:
     with pytest.raises(asking.NoRegistrar, match=r"answers on admin\.registrar\.clock: nothing"):
         await asking.set_clock(bus, datetime(2027, 3, 1, tzinfo=UTC))
-
-
-def test_by_a_clock_that_is_moved_as_much_time_passes_as_it_was_moved() -> None:
-    clock = SettableClock(datetime(2026, 1, 1, tzinfo=UTC))
-    began = clock.elapsed_seconds()
-    clock.set(datetime(2026, 1, 2, tzinfo=UTC))
-    assert clock.elapsed_seconds() - began == 86_400
-    with pytest.raises(ValueError, match="says no time zone"):
-        clock.set(datetime(2026, 1, 1))  # noqa: DTZ001 - what is refused
