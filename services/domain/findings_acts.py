@@ -33,11 +33,18 @@ Act = tuple[str, str]
 
 
 class Passage(msgspec.Struct, frozen=True):
-    """An act on its way to being exécutoire: the day of each step, and the facts that tell it."""
+    """
+    An act on its way to being exécutoire: the first day known of each step, and the facts that tell it.
+
+    *sent_undated*, *shown_undated*: it was transmitted, or published, on a day that is not known too,
+    and so perhaps before.
+    """
 
     transmitted: PartialDate | None
     published: PartialDate | None
     positions: tuple[int, ...]
+    sent_undated: bool = False
+    shown_undated: bool = False
 
     @property
     def executoire(self) -> PartialDate | None:
@@ -50,7 +57,7 @@ class Passage(msgspec.Struct, frozen=True):
 def signed_before_executoire(view: View) -> Iterator[Raised]:
     """A signature affixed before the deliberation that authorises it was adopted, or was exécutoire."""
     for held, signed, decided, passage in _authorised(view):
-        ready = passage.executoire
+        ready = None if _unknown(held, passage) else passage.executoire
         if held.effective_on.before(decided.effective_on):
             when = f"avant la délibération du {a_day(decided.effective_on)} qui l’autorise"
         elif ready is not None and held.effective_on.before(ready):
@@ -70,8 +77,7 @@ def signed_before_executoire(view: View) -> Iterator[Raised]:
 def executoire_unproven(view: View) -> Iterator[Raised]:
     """A signature under a deliberation whose transmission or publication is not recorded with its day."""
     for held, signed, decided, passage in _authorised(view):
-        missing = ["la transmission"] if passage.transmitted is None else []
-        missing += ["la publication"] if passage.published is None else []
+        missing = _unknown(held, passage)
         if missing and not held.effective_on.before(decided.effective_on):
             yield Raised(
                 f"{_signature(view, signed)} {on_day(held.effective_on)}, sans que soit connu le jour de "
@@ -331,7 +337,7 @@ def deliberation_annulled(view: View) -> Iterator[Raised]:
         if decided.outcome != "upheld" or found is None:
             continue
         adoption, deliberation = found
-        if not last[deliberation.institution].after(held.effective_on):
+        if last[deliberation.institution].after(held.effective_on) is False:
             yield Raised(
                 f"{_deliberation(view, adoption, deliberation)} : recours accueilli "
                 f"{on_day(held.effective_on)}, et aucune délibération depuis.",
@@ -365,7 +371,7 @@ def signature_contested(view: View) -> Iterator[Raised]:
     }
     for held, contest in view.come(facts.SignatureContested):
         since = established.get(contest.party)
-        if since is not None and since.before(held.effective_on) is False:
+        if since is not None and not since.before(held.effective_on):
             continue
         yield Raised(
             f"La signature de {view.n.key(contest.signatory)} pour {view.n.the(contest.party)} est contestée "
@@ -432,11 +438,13 @@ def begun_before_signature(view: View) -> Iterator[Raised]:
 
 def avenant_unsigned(view: View) -> Iterator[Raised]:
     """An avenant whose day has come, that not all it binds have signed."""
+    signed = {(fact.party, fact.avenant) for _, fact in view.told(facts.SignatureAffixed)}
     for amendment in view.amendments:
-        if amendment.complete is False and amendment.awaiting and amendment.effective_on.reached(view.on):
+        awaiting = [who for who in amendment.awaiting if (who, amendment.number) not in signed]
+        if amendment.complete is False and awaiting and amendment.effective_on.reached(view.on):
             yield Raised(
                 f"L’avenant n° {amendment.number}, daté du {a_day(amendment.effective_on)}, n’est pas signé "
-                f"par {view.n.all(amendment.awaiting)}, qu’il lie.",
+                f"par {view.n.all(awaiting)}, qu’il lie.",
                 (amendment.position,),
                 None,
                 amendment.number,
@@ -523,6 +531,16 @@ def _authorised(
             yield held, signed, *authorising
 
 
+def _unknown(signature: Held, passage: Passage) -> list[str]:
+    """The steps of which it is not known whether they came before the signature."""
+
+    def late(step: PartialDate | None, *, undated: bool) -> bool:
+        return step is None or (undated and bool(signature.effective_on.before(step)))
+
+    told = ["la transmission"] if late(passage.transmitted, undated=passage.sent_undated) else []
+    return told + (["la publication"] if late(passage.published, undated=passage.shown_undated) else [])
+
+
 def _ready(adopted: tuple[Held, Passage]) -> tuple[date, int]:
     held, passage = adopted
     ready = passage.executoire
@@ -543,6 +561,8 @@ def _passages(view: View) -> dict[Act, Passage]:
             _earliest(sent[act]),
             _earliest(shown[act]),
             tuple(position for _, position in (*sent[act], *shown[act])),
+            any(day.day is None for day, _ in sent[act]),
+            any(day.day is None for day, _ in shown[act]),
         )
         for act in {*sent, *shown}
     }

@@ -98,7 +98,7 @@ def paid_twice(view: View) -> Iterator[Raised]:
         account = view.accounts.get(_account(first))
         settled = account.returned_cents + account.overpaid_cents if account else 0
         again = sum(paid.amount_cents for _, paid in group[1:])
-        if len(group) < 2 or settled >= again or places in told:
+        if len(group) < 2 or settled >= again or places in told or _account(first) in view.uncertain:
             continue
         told.add(places)
         line = view.line_of.get(places[0])
@@ -133,11 +133,12 @@ def paid_too_much(view: View) -> Iterator[Raised]:
 
 def paid_while_suspended(view: View) -> Iterator[Raised]:
     """A payment between a decision to hold payments back and its lifting."""
-    lifted = {fact.key: held.effective_on.day for held, fact in view.come(facts.SuspensionLifted)}
+    lifted = {fact.key: held.effective_on.day for held, fact in view.told(facts.SuspensionLifted)}
     spans = [
         (fact.by, held.effective_on.day, _day_before(lifted.get(fact.key)), (held, fact))
         for held, fact in view.come(facts.PaymentsSuspended)
-        if held.effective_on.day
+        # One that was lifted on a day that is not known may have been lifted by then.
+        if held.effective_on.day and lifted.get(fact.key, date.max)
     ]
     suspended = covering(spans, _payer_days(view))
     for held, paid in view.payments:
@@ -292,7 +293,7 @@ def beyond_sixty_days(view: View) -> Iterator[Raised]:
         if isinstance(limit, time_limits.NotComputable) or not limit.last_day < view.on:
             continue
         account = (vote.payer, vote.beneficiary, vote.exercice)
-        if vote.purpose == "avance" or provided.cover(account):
+        if vote.purpose == "avance" or provided.cover(account) or account in view.uncertain:
             continue
         paid = paid_by_account.get(account, [])
         in_time = sum(fact.amount_cents for one, fact in paid if not one.effective_on.after(limit.last_day))
@@ -313,7 +314,9 @@ def beyond_sixty_days(view: View) -> Iterator[Raised]:
 def rejected_not_replaced(view: View) -> Iterator[Raised]:
     """A payment that came back, with none after it for the same instalment or account."""
     last: dict[object, date] = {}
-    for held, paid in view.payments:
+    for held, paid in view.told(facts.PaymentMade):
+        if (paid.payer, paid.key) in view.sent_back:
+            continue
         day = held.effective_on.last or date.max
         for which in (_account(paid), (_account(paid), paid.instalment)):
             last[which] = max(day, last.get(which, date.min))
@@ -432,7 +435,8 @@ def _day_before(day: date | None) -> date | None:
 def _documents_missing(view: View) -> Iterator[tuple[str, date, date | None, ObligationLine]]:
     """Whose document was missing from which day to which: those that payments are conditional on."""
     for line in view.duties.obligations:
-        if line.gates_payments and line.due_on and line.waived_by is None:
+        known = line.state != "undetermined" and line.waived_by is None
+        if line.gates_payments and line.due_on and known:
             met = line.met_on.first if line.met_on else None
             yield line.debtor, line.due_on + timedelta(days=1), _day_before(met), line
 

@@ -206,8 +206,7 @@ def renewal_awaited(view: View) -> Iterator[Raised]:
 
 def over_and_unsettled(view: View) -> Iterator[Raised]:
     """A convention that has ended, not closed, with money still to pay or to give back."""
-    closed = any(held.effective_on.reached(view.on) for held, _ in view.told(facts.InstrumentClosed))
-    if view.ended_on is None or closed:
+    if view.ended_on is None or view.told(facts.InstrumentClosed):
         return
     left: list[str] = []
     for account, line in view.accounts.items():

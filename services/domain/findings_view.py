@@ -66,10 +66,12 @@ class View(msgspec.Struct, frozen=True):
     A convention on the day, as rules look at it.
 
     *life* knows nothing of days to come. *payments* have left the payer's account and were
-    not rejected; *line_of* gives the instalment that each pays, by position. *signed_on* is
-    the day from which all parties are bound, None where they are not or it is not dated;
-    *unsigned* when it is sure that one is not. *ended_on* is the day it ended, if it has.
-    *sent_back* are the payments that came back, by payer and key.
+    not rejected; *line_of* gives the instalment that each pays, by position; *sent_back* are
+    those that came back, by payer and key. *accounts* are those whose every figure has its day,
+    the others are *uncertain*. *awards* are what was given, here and elsewhere. *names* and *n*
+    are what to call whom. *signed_on* is the day from which all parties are bound, None where
+    they are not or it is not dated; *unsigned* when it is sure that one is not. *ended_on* is
+    the day it ended, if it has.
     """
 
     known: Known
@@ -79,6 +81,7 @@ class View(msgspec.Struct, frozen=True):
     n: french.Names
     kinds: Mapping[str, str]
     accounts: Mapping[Account, MoneyLine]
+    uncertain: frozenset[Account]
     awards: Mapping[Pair, Sequence[Award]]
     payments: tuple[tuple[Held, facts.PaymentMade], ...]
     line_of: Mapping[int, InstalmentLine]
@@ -162,7 +165,8 @@ def of(
         n=french.Names(names),
         kinds=kinds,
         awards=findings_awards.by_pair(known, life, kinds),
-        accounts={(line.payer, line.beneficiary, line.exercice): line for line in known.money},
+        accounts={_account(line): line for line in known.money if not line.undetermined},
+        uncertain=frozenset(_account(line) for line in known.money if line.undetermined),
         payments=tuple(
             (held, fact) for held, fact in come_by[facts.PaymentMade] if (fact.payer, fact.key) not in back
         ),
@@ -191,6 +195,10 @@ def _life(known: Known, told: Sequence[Held]) -> Life:
     if len(moving) == sum(type(held.fact) in convention.MOVING for held in known.live):
         return known.life
     return reduce(convention.lived, moving, Life(known.state.stream))
+
+
+def _account(line: MoneyLine) -> Account:
+    return line.payer, line.beneficiary, line.exercice
 
 
 def _names(known: Known, told: Iterable[Held]) -> dict[str, str]:

@@ -624,14 +624,17 @@ def test_essential_data_published_late_are_late_by_so_many_days() -> None:
 
 def test_an_act_known_to_have_been_received_was_transmitted() -> None:
     """The préfecture's receipt proves the transmission, on that day at the latest (CGCT L2131-1)."""
-    undated = (adopted("d-1", "2025-12-04"), sent("d-1", "XXXX"), published("d-1", "2025-12-05"))
+    acts = (adopted("d-1", "2025-12-04"), sent("d-1", "XXXX"), published("d-1", "2025-12-05"))
     signature = signed("ville", "maire", "2025-12-07")
-    assert "executoire-non-etabli" in codes_of(*DRAFT, *undated, signature)
+    assert "executoire-non-etabli" in codes_of(*DRAFT, *acts, signature)
     on_time, late = received("d-1", "2025-12-07"), received("d-1", "2025-12-08")
-    assert codes_of(*DRAFT, *undated, signature, on_time).isdisjoint(
+    assert codes_of(*DRAFT, *acts, signature, on_time).isdisjoint(
         {"executoire-non-etabli", "signature-avant-executoire"}
     )
-    assert "signature-avant-executoire" in codes_of(*DRAFT, *undated, signature, late)
+    # When it was sent is not known: perhaps before. It is no breach, and it is not established.
+    assert "signature-avant-executoire" not in codes_of(*DRAFT, *acts, signature, late)
+    assert "executoire-non-etabli" in codes_of(*DRAFT, *acts, signature, late)
+    assert "signature-avant-executoire" in codes_of(*DRAFT, acts[0], acts[2], late, signature)
 
 
 def test_of_two_deliberations_the_first_executoire_authorises() -> None:
@@ -666,6 +669,73 @@ def test_an_article_is_there_when_a_paragraph_of_it_is() -> None:
 def test_whatever_names_an_article_that_is_not_there_is_told(line: Line) -> None:
     told = standing(found(*SOUND, line), "renvoi-rompu")
     assert [one.about.partition(",")[0] for one in told] == ["99"]
+
+
+OF_THE_PAPER = {
+    "acte-discordant",
+    "acte-en-variantes",
+    "acte-mal-forme",
+    "annexe-attendue",
+    "deliberation-citee-non-tenue",
+    "engagement-republicain-presume",
+    "fait-conteste",
+    "fait-non-confirme",
+    "incoherence",
+    "piece-annoncee",
+    "piece-manquante",
+    "pouvoir-non-etabli",
+    "signature-non-datee",
+    "total-inexact",
+}
+"""What a paper says of itself is found in it whether it is dated or not."""
+
+BY_ITS_ABSENCE = {
+    "acompte-impaye",
+    "assurance-non-justifiee",
+    "avenant-non-signe",
+    "commencee-sans-signature",
+    "denonciation-incomplete",
+    "document-manquant",
+    "duree-inconnue",
+    "executoire-non-etabli",
+    "obligation-non-tenue",
+    "partie-sans-deliberation",
+    "recours-possible",
+    "resiliation-non-deliberee",
+    "reunion-manquante",
+    "signatures-insuffisantes",
+    "suite-a-prevoir",
+}
+"""Raised by what is not there: the last line of the life is only what stands around it."""
+
+UNDATED_PARTS = (facts.ClauseStated, facts.PartyListed)
+"""The text and its parties are as they are from the first day, dated or not."""
+
+
+def undated(*lines: Line) -> tuple[Line, ...]:
+    return tuple(("XXXX", *line[1:]) for line in lines)
+
+
+@pytest.mark.parametrize("one", CASES, ids=IDS)
+def test_what_happened_on_an_unknown_day_raises_nothing(one: Case) -> None:
+    """It is not taken as come."""
+    last = one.raised[-1]
+    if one.code in OF_THE_PAPER | BY_ITS_ABSENCE or isinstance(last[1], UNDATED_PARTS):
+        return
+    assert standing(found(*one.raised[:-1], *undated(last), on=one.on, around=one.around), one.code) == []
+
+
+@pytest.mark.parametrize("one", CASES, ids=IDS)
+def test_what_puts_it_right_on_an_unknown_day_may_have_put_it_right(one: Case) -> None:
+    """It is not taken as not come."""
+    added = one.cleared[len(one.raised) :]
+    if one.cleared[: len(one.raised)] != one.raised or one.code == "acompte-impaye":
+        return
+    around = one.around if one.cleared_around is None else one.cleared_around
+    told = standing(
+        found(*one.raised, *undated(*added), on=one.cleared_on or one.on, around=around), one.code
+    )
+    assert told == []
 
 
 def test_nothing_is_told_of_what_has_no_day() -> None:
