@@ -428,7 +428,8 @@ def _live(state: State, held: Held) -> State:
 def lived(life: Life, held: Held) -> Life:
     """*life* with what *held* adds to it, dated."""
     fact, on, at = held.fact, held.effective_on, held.position
-    if type(fact) not in MOVING:
+    # Most of a life's facts are clauses of another kind: they are known before the cases are gone through.
+    if type(fact) not in MOVING or (type(fact) is facts.ClauseStated and not isinstance(fact.term, Period)):
         return life
     match fact:
         case InstrumentOpened():
