@@ -204,6 +204,8 @@ class Life(msgspec.Struct, frozen=True):
 
     def until(self, join: Join) -> PartialDate | None:
         """The day on which who joined by *join* left: the first leaving that is not before the joining."""
+        if not self.leaves:
+            return None
         left = [
             leave.on
             for leave in self.leaves
@@ -452,6 +454,8 @@ def lived(life: Life, held: Held) -> Life:
             signed = Signed(fact.party, fact.signatory, fact.capacity, fact.basis, on, at, fact.avenant)
             return msgspec.structs.replace(life, signed=(*life.signed, signed))
         case facts.DeliberationAdopted():
+            if fact.authorises_exit is not None:
+                return life
             adopted = Adopted(fact.institution, on, fact.outcome, fact.avenant)
             return msgspec.structs.replace(life, adopted=(*life.adopted, adopted))
         case facts.ClauseStated():

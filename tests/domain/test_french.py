@@ -38,7 +38,19 @@ from contracts.terms import (
     NoPassingOn,
     Share,
 )
-from services.domain import agrement, coverage, exits, findings, french, obligations, phase, schedule
+from services.domain import (
+    agrement,
+    coverage,
+    endings,
+    exit_ways,
+    findings,
+    french,
+    meetings,
+    notices,
+    obligations,
+    phase,
+    schedule,
+)
 
 NBSP = "\N{NO-BREAK SPACE}"
 THIN = "\N{NARROW NO-BREAK SPACE}"
@@ -188,10 +200,10 @@ def hint(kind: type, field: str) -> Any:
         (french.INSTALMENT_KINDS, hint(schedule.InstalmentLine, "kind")),
         (french.INSTALMENT_STATES, schedule.InstalmentState),
         (french.OBLIGATION_STATES, obligations.ObligationState),
-        (french.MEETING_STATES, hint(obligations.MeetingsLine, "state")),
-        (french.EXITS, hint(exits.ExitWay, "kind")),
-        (french.NOTICE_STATES, hint(exits.NoticeCourse, "state")),
-        (french.ENDS, hint(exits.EndLine, "kind")),
+        (french.MEETING_STATES, hint(meetings.MeetingsLine, "state")),
+        (french.EXITS, hint(exit_ways.ExitWay, "kind")),
+        (french.NOTICE_STATES, hint(notices.NoticeCourse, "state")),
+        (french.ENDS, hint(endings.EndLine, "kind")),
         (french.FINDING_NATURES, hint(findings.Finding, "nature")),
         (french.FINDING_SEVERITIES, hint(findings.Finding, "severity")),
     ],

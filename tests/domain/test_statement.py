@@ -1788,3 +1788,12 @@ def test_purposes_add_up_a_later_figure_replaces_its_own_and_an_advance_is_no_mo
     assert isinstance(shown, statement.ConventionStatement)
     [line] = shown.money
     assert line.voted_cents == 250_000_00 + 40_000_00
+
+
+def test_a_deliberation_on_leaving_is_none_on_the_instrument() -> None:
+    leaving = facts.DeliberationAdopted(
+        institution="ville", organ="conseil", key="d-9", about="sortie", authorises_exit="resiliation"
+    )
+    told = of(OPENED, VILLE, ("2026-03-01", leaving))
+    assert told.phase == "projet"
+    assert [party.deliberated for party in told.parties] == ["no"]
