@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from contracts import events as facts
 from contracts import terms
-from contracts.terms import Due, EachYear
+from contracts.terms import Delay, Due, EachYear
 from services.domain import (
     amendments,
     coverage,
@@ -29,15 +29,17 @@ from services.domain import (
 )
 from services.domain.findings import Finding
 from services.domain.findings_catalogue import CATALOGUE
-from services.domain.french import typeset
+from services.domain.french import euros, typeset
 from services.domain.streams import State
 from tests.domain.departure_cases import (
+    ACTE,
     BACK,
     BIG,
     CASES,
     CERTIFIED,
     CONTEST,
     DENIED,
+    ELSEWHERE,
     IDS,
     INTERESTED,
     ORDERED,
@@ -45,20 +47,28 @@ from tests.domain.departure_cases import (
     PLEDGED,
     RIDER,
     SECOND,
+    SUCCEEDING,
     refused,
 )
 from tests.domain.departures import (
     AROUND,
     AUTHORITY,
     BUDGET,
+    COMMITTED,
     DRAFT,
     EXECUTOIRE,
+    EXIT,
+    FAULT,
     FILED,
     FIRST,
+    IN_TWO_PARTS,
     MEETING,
     MJC,
     NEEDS_AGREMENT,
+    OPENED,
+    PARTIES,
     PAYING,
+    PLAN,
     PLAN_TERM,
     PUBLISHED,
     SETTLED,
@@ -71,15 +81,20 @@ from tests.domain.departures import (
     Case,
     D,
     adopted,
+    agrement,
+    claim_adding,
     clause,
     contradicted,
     derogation,
     document,
     found,
+    granted,
+    may_sign,
     notice,
     obligation,
     opened,
     overpaid,
+    party,
     pay,
     published,
     received,
@@ -91,7 +106,7 @@ from tests.domain.departures import (
     titre,
     view_of,
 )
-from tests.domain.lives import Line, avenant, signed, voted
+from tests.domain.lives import Line, avenant, given, signed, voted
 
 
 def calls_in(what: Callable[[], object]) -> int:
@@ -750,3 +765,223 @@ def test_nothing_is_told_of_what_has_no_day() -> None:
     assert "piece-annoncee" not in codes_of(
         *SOUND, ("2026-01-05", facts.PieceAnnounced(key="b", what="bordereau")), ("XXXX", FILED[1])
     )
+
+
+@pytest.mark.parametrize(
+    "received_on, refused_on, answered",
+    [
+        ("2026-03-20", "2026-03-20", False),
+        ("2026-03-21", "2026-03-20", True),
+        ("2026-03-19", "2026-03-20", False),
+    ],
+)
+def test_a_document_that_came_by_the_refusal_is_the_one_refused(
+    received_on: str, refused_on: str, answered: bool
+) -> None:
+    told = found(*SOUND, document(received_on, exercice=2025), refused(refused_on))
+    assert (standing(told, "document-refuse") == []) == answered
+
+
+def test_a_refused_document_that_is_dispensed_is_owed_no_more() -> None:
+    dispensed = facts.DocumentDispensed(
+        by="ville", debtor="mjc", document="bilan", reason="accord", exercice=2025
+    )
+    lines = (*SOUND, document("2026-03-02", exercice=2025), refused())
+    [finding] = standing(found(*lines), "document-refuse")
+    assert ", exercice 2025, refusé par la Ville de Besançon" in finding.says
+    assert "document-refuse" not in codes_of(*lines, ("2026-04-01", dispensed))
+    other_year = msgspec.structs.replace(dispensed, exercice=2024)
+    assert "document-refuse" in codes_of(*lines, ("2026-04-01", other_year))
+
+
+def test_a_gap_that_lasts_is_graver_than_one_that_is_over_and_one_to_come_is_none() -> None:
+    lines = (*SOUND, NEEDS_AGREMENT)
+    short = (VILLE, MJC, agrement(granted("2025-01-01", "2026-05-31", "2024-12-01")))
+    parted = (VILLE, MJC, agrement(*IN_TWO_PARTS))
+    [open_still] = standing(found(*lines, on="2026-06-01", around=short), "agrement-interrompu")
+    assert "l’agrément est arrivé à son terme, depuis le 1er juin 2026" in open_still.says
+    assert open_still.severity == "serious"
+    assert standing(found(*lines, on="2026-05-31", around=short), "agrement-interrompu") == []
+    [last_day] = standing(found(*lines, on="2026-03-31", around=parted), "agrement-interrompu")
+    assert (last_day.severity, "depuis le 1er mars 2026" in last_day.says) == ("serious", True)
+    [over] = standing(found(*lines, on="2026-04-01", around=parted), "agrement-interrompu")
+    assert (over.severity, "du 1er mars 2026 au 31 mars 2026" in over.says) == ("notable", True)
+
+
+def test_an_agrement_asked_for_is_none_yet() -> None:
+    asked: Line = ("2026-01-10", facts.AgrementRequested(services=("AGC",), to="caf"))
+    told = found(*SOUND, NEEDS_AGREMENT, around=(VILLE, MJC, agrement(asked)))
+    [finding] = standing(told, "agrement-non-enregistre")
+    assert finding.says.endswith("une demande est enregistrée.")
+
+
+def test_the_last_period_tells_whether_the_agrement_ends_first() -> None:
+    periods = (
+        granted("2025-01-01", "2026-12-31", "2024-12-01"),
+        granted("2027-01-01", "2028-06-30", "2026-05-01"),
+    )
+    told = found(*SOUND, NEEDS_AGREMENT, around=(VILLE, MJC, agrement(*periods)))
+    [finding] = standing(told, "agrement-plus-court")
+    assert "finit le 30 juin 2028" in finding.says
+
+
+@pytest.mark.parametrize("on, missing", [("2022-01-01", False), ("2022-01-02", True)])
+def test_a_commitment_is_wanted_since_the_decree(on: str, missing: bool) -> None:
+    """Décret 2021-1947: for what is asked for from 2 January 2022."""
+    lines = tuple(line for line in SOUND if line is not COMMITTED)
+    vote = (on, voted(1_000_00, exercice=2022)[1])
+    assert ("engagement-republicain-absent" in codes_of(*lines, vote)) == missing
+    public = (VILLE, registered("mjc", "ccas", "CCAS", siren="262500564"))
+    assert "engagement-republicain-absent" not in codes_of(*lines, vote, around=public)
+
+
+def test_a_pledge_to_nobody_in_particular_is_answered_by_any_vote_of_the_year() -> None:
+    pledged = ("2025-10-24", msgspec.structs.replace(PLEDGED[1], beneficiary=None))
+    assert "promesse-sans-vote" in codes_of(*SOUND, pledged)
+    assert "promesse-sans-vote" not in codes_of(*SOUND, pledged, BUDGET, VOTE)
+    assert "promesse-sans-vote" in codes_of(*SOUND, pledged, ("2026-01-20", voted(1, exercice=2027)[1]))
+    assert "promesse-sans-vote" not in codes_of(*SOUND, pledged, on="2025-12-31")
+
+
+def test_what_a_resiliation_cut_short_is_owed_no_more() -> None:
+    lines = (*PAYING, FIRST, notice(), terminated("2026-04-20"))
+    assert codes_of(*lines, on="2027-06-01").isdisjoint({"vote-non-verse", "fin-non-soldee"})
+    assert "fin-non-soldee" in codes_of(*lines, overpaid(1_00), on="2027-06-01")
+    assert "fin-non-soldee" not in codes_of(*lines, overpaid(1_00), returned(1_00), on="2027-06-01")
+
+
+def test_a_threshold_is_told_with_the_sum_of_its_exercice_and_the_votes_it_rests_on() -> None:
+    lines = (*UNSIGNED, BUDGET, BIG, ("2026-02-20", voted(3_000_00, exercice=2027)[1]))
+    [finding] = standing(found(*lines), "convention-requise")
+    assert f"({euros(24_000_00)} pour l’exercice 2026)" in finding.says
+    assert finding.positions == (len(UNSIGNED) + 2, len(UNSIGNED) + 3)
+
+
+def test_accounts_that_came_are_asked_for_no_more() -> None:
+    lines = (*SOUND, BUDGET, ("2026-01-20", voted(154_000_00)[1]))
+    assert "comptes-annuels-requis" in codes_of(*lines)
+    assert "comptes-annuels-requis" in codes_of(*lines, document("2026-05-01", "bilan", 2026))
+    assert "comptes-annuels-requis" in codes_of(*lines, document("2026-05-01", "comptes-annuels", 2025))
+    assert "comptes-annuels-requis" not in codes_of(*lines, document("2026-05-01", "comptes-annuels", 2026))
+
+
+def test_a_resiliation_on_an_article_without_a_cure_needs_no_mise_en_demeure() -> None:
+    """Art. 11.2: there is nothing to put right in a ground of general interest."""
+    at_once = msgspec.structs.replace(FAULT, cure=Delay(count=0, unit="day", anchor="envoi"))
+    lines = (*SOUND, clause("11.3", at_once))
+    assert "resiliation-sans-mise-en-demeure" not in codes_of(*lines, terminated("2026-04-20", None, "11.3"))
+    assert "resiliation-sans-mise-en-demeure" in codes_of(*lines, terminated("2026-04-20", None, "11.1"))
+
+
+def test_two_identifiers_of_one_act_disagree() -> None:
+    other = ACTE.replace("D12", "D13")
+    lines = (*DRAFT, EXECUTOIRE[0], sent("d-1", "2025-12-05", acte=ACTE))
+    [finding] = standing(found(*lines, received("d-1", "2025-12-05", acte=other)), "acte-discordant")
+    assert f"un autre est enregistré : {ACTE}" in finding.says.replace("\N{NO-BREAK SPACE}", " ")
+    assert "acte-discordant" not in codes_of(*lines, received("d-1", "2025-12-05", acte=ACTE))
+
+
+def test_a_siren_is_known_by_the_siret_too_and_the_last_recorded_one_counts() -> None:
+    siret: Line = ("XXXX", facts.InstitutionRegistered(name="Ville", kind="commune", siret="21250056500016"))
+    lines = (*DRAFT, EXECUTOIRE[0], sent("d-1", "2025-12-05", acte=ACTE))
+    changed: Line = ("2026-01-02", facts.IdentifierRecorded(scheme="siren", value="262500564"))
+    to_come: Line = ("2026-07-02", facts.IdentifierRecorded(scheme="siren", value="262500564"))
+    for identified, disagrees in (((siret,), False), ((siret, changed), True), ((siret, to_come), False)):
+        around = (given(*identified, stream="institution/ville"), MJC)
+        assert ("acte-discordant" in codes_of(*lines, around=around)) == disagrees
+
+
+def test_who_joins_may_need_an_agrement_by_a_condition_on_it_alone() -> None:
+    needed = clause(
+        "14", terms.Condition(of="membership", requires="agrement", holder="bregille", words="agrément")
+    )
+    joined: Line = ("2026-03-01", facts.PartyJoined(institution="bregille"))
+    assert "adhesion-sans-agrement" in codes_of(*SOUND, needed, joined)
+    assert "adhesion-sans-agrement" not in codes_of(
+        *SOUND, needed, ("2026-03-01", facts.PartyJoined(institution="autre"))
+    )
+    holder = agrement(granted("2026-01-01", "2029-12-31", "2025-12-01"), holder="bregille")
+    assert "adhesion-sans-agrement" not in codes_of(*SOUND, needed, joined, around=(*AROUND, holder))
+
+
+def test_a_payment_is_rightly_made_to_whoever_asked_or_was_promised() -> None:
+    ccas = party("ccas", "partenaire")
+    to_ccas = pay("p-9", 500_00, "2026-03-10", beneficiary="ccas")
+    asked: Line = ("2026-01-02", facts.SubsidyRequested(beneficiary="ccas", payer="ville", exercice=2026))
+    promised = ("2026-01-02", msgspec.structs.replace(PLEDGED[1], beneficiary="ccas"))
+    assert "paiement-hors-beneficiaire" in codes_of(*PAYING, ccas, to_ccas)
+    for line in (asked, promised):
+        assert "paiement-hors-beneficiaire" not in codes_of(*PAYING, ccas, to_ccas, line)
+        assert "paiement-hors-beneficiaire" not in codes_of(*PAYING, ccas, to_ccas, *undated(line))
+
+
+def test_the_sixtieth_day_is_in_time() -> None:
+    lines = (*SOUND, BUDGET, VOTE)
+    assert "delai-de-soixante-jours" not in codes_of(*lines, on="2026-03-21")
+    assert "delai-de-soixante-jours" in codes_of(*lines, on="2026-03-22")
+    assert "delai-de-soixante-jours" in codes_of(*lines, pay("p-1", 20_000_00, "2026-03-22"))
+    assert "delai-de-soixante-jours" in codes_of(*lines, pay("p-1", 19_999_99, "2026-03-21"))
+
+
+def test_no_more_than_was_voted_is_not_too_much() -> None:
+    lines = (*PAYING, FIRST, pay("p-2", 10_000_01, "2026-05-10", "solde"))
+    assert "paiement-excessif" in codes_of(*lines)
+    assert "paiement-excessif" not in codes_of(*lines, returned(1))
+
+
+@pytest.mark.parametrize(
+    "line, code",
+    [
+        (contradicted(), "incoherence"),
+        (claim_adding(2, 3, stated=6), "total-inexact"),
+        (("2026-01-05", facts.AnnexPending(name="projet")), "annexe-attendue"),
+        (stream_piece("b"), "piece-manquante"),
+        (may_sign("ccas", established=False), "pouvoir-non-etabli"),
+        (
+            ("2026-01-02", facts.RepublicanCommitmentNoted(party="ccas", manner="repute-satisfait")),
+            "engagement-republicain-presume",
+        ),
+    ],
+)
+def test_what_a_paper_says_of_itself_is_told_undated_too(line: Line, code: str) -> None:
+    assert code in codes_of(*SOUND, *undated(line))
+
+
+def test_what_became_of_unspent_money_was_not_asked_before_the_law_of_2021() -> None:
+    start = clause("10", terms.FixedPeriod(D("2021-01-01"), D("2029-12-31")))
+    paper = (OPENED, *PARTIES, start, EXIT, PLAN)
+    for day, asked in (("2021-07-02", False), ("2021-07-03", True)):
+        signatures = (signed("ville", "maire", day), signed("mjc", "president", day))
+        assert ("part-non-utilisee" in codes_of(*paper, *signatures)) == asked
+
+
+def test_a_predecessor_that_was_terminated_overlaps_no_more() -> None:
+    term = clause("10", terms.FixedPeriod(D("2023-01-01"), D("2026-12-31")), on="2023-01-01")
+    for ended, overlaps in (("2025-12-31", False), ("2026-01-01", True), ("2026-07-01", True)):
+        before = given(
+            opened("2023-01-01"),
+            *PARTIES,
+            term,
+            (ended, facts.InstrumentExpired()),
+            stream="convention/avant",
+        )
+        assert ("chevauchement" in codes_of(*SUCCEEDING, around=(*AROUND, before))) == overlaps
+
+
+def test_what_a_titre_claims_is_still_to_be_settled_at_the_end() -> None:
+    lines = (*PAYING, FIRST, pay("p-2", 10_000_00, "2026-08-20", "solde"))
+    asked = ("2029-05-12", titre(1_000_00)[1])
+    told = standing(found(*lines, asked, on="2030-02-01"), "fin-non-soldee")
+    assert [f"{euros(1_000_00)} à rendre à la Ville" in one.says for one in told] == [True]
+    back = ("2029-06-12", returned(1_000_00)[1])
+    assert standing(found(*lines, asked, back, on="2030-02-01"), "fin-non-soldee") == []
+
+
+def test_an_advance_is_no_more_money_than_the_subsidy_it_is_a_part_of() -> None:
+    advance = msgspec.structs.replace(VOTE[1], purpose="avance", amount_cents=6_000_00)
+    assert "convention-requise" not in codes_of(*UNSIGNED, BUDGET, VOTE, ("2026-01-05", advance))
+
+
+def test_a_finding_rests_on_facts_of_its_own_convention() -> None:
+    [finding] = standing(found(*UNSIGNED, BUDGET, VOTE, around=(*AROUND, ELSEWHERE)), "convention-requise")
+    assert finding.positions == (len(UNSIGNED) + 2,)
