@@ -11,7 +11,6 @@ the text right; but it does not prolong to a day before the beginning.
 
 from collections.abc import Iterator
 from datetime import date
-from functools import cache
 from typing import ClassVar, Final
 
 import msgspec
@@ -53,20 +52,15 @@ def check(book: Book, declared: Event, *, stream: str, fact: int) -> None:
     *fact* is the index of *declared* in the request. Raises TermsDisagree.
     """
     if isinstance(declared, ClauseStated) and isinstance(declared.term, Period):
-        # Every other clause is held against the period that is known from now on.
         found = _with_period(book, declared)
-        field = "data.term"
     elif isinstance(declared, ClauseStated) and isinstance(declared.term, _HELD_TO_A_PERIOD):
         found = _in_period(book, declared, _duration(_periods(book)))
-        field = ""
     elif isinstance(declared, AvenantConcluded):
         found = _of_prorogations(declared, _duration(_periods(book)))
-        field = ""
     else:
         return
     for one in found:
-        message = f"in {stream}, {one.message}"
-        raise TermsDisagree(message, fact=fact, field=field or one.field, rule=_RULE)
+        raise TermsDisagree(f"in {stream}, {one.message}", fact=fact, field=one.field, rule=_RULE)
 
 
 _HELD_TO_A_PERIOD: Final = (InstalmentPlan, LumpSum, Denunciation)
@@ -97,32 +91,26 @@ class _Duration(msgspec.Struct, frozen=True):
 
 
 def _with_period(book: Book, declared: ClauseStated) -> Iterator[_Found]:
+    """Every other clause, held against the duration as it is known from now on."""
     duration = _duration([*_periods(book), declared])
     for held in book.live():
-        match held.fact:
-            case ClauseStated() as clause:
-                yield from _in_period(book, clause, duration)
-            case AvenantConcluded() as avenant:
-                yield from _of_prorogations(avenant, duration)
-            case _:
-                pass
+        found: Iterator[_Found] = iter(())
+        if isinstance(held.fact, ClauseStated):
+            found = _in_period(book, held.fact, duration)
+        elif isinstance(held.fact, AvenantConcluded):
+            found = _of_prorogations(held.fact, duration)
+        for one in found:
+            yield _Found("data.term", one.message)
 
 
 def _in_period(book: Book, clause: ClauseStated, duration: _Duration) -> Iterator[_Found]:
-    match clause.term:
-        case InstalmentPlan() as plan:
-            yield from _of_exercices(clause, plan, duration)
-            yield from _of_shares(book, clause, plan, duration)
-        case LumpSum(from_exercice=first) if duration.ends_on is not None and first > duration.ends_on.year:
-            yield _Found(
-                "data.term.from_exercice",
-                f"the sum of article {clause.article} is paid from the exercice {first}, but the instrument "
-                f"lasts from {duration}: correct the exercice, or the period",
-            )
-        case Denunciation(notice=notice):
-            yield from _of_notice(clause, notice, duration)
-        case _:
-            pass
+    if isinstance(clause.term, InstalmentPlan):
+        yield from _of_exercices(clause, clause.term, duration)
+        yield from _of_shares(book, clause, clause.term, duration)
+    elif isinstance(clause.term, LumpSum):
+        yield from _of_lump_sum(clause, clause.term.from_exercice, duration)
+    elif isinstance(clause.term, Denunciation):
+        yield from _of_notice(clause, clause.term.notice, duration)
 
 
 # -- exercices
@@ -136,6 +124,15 @@ def _of_exercices(clause: ClauseStated, plan: InstalmentPlan, duration: _Duratio
                 f"the plan of article {clause.article} is for the exercice {exercice}, but the instrument "
                 f"lasts from {duration}: correct the exercices of the plan, or the period",
             )
+
+
+def _of_lump_sum(clause: ClauseStated, first: int, duration: _Duration) -> Iterator[_Found]:
+    if duration.ends_on is not None and first > duration.ends_on.year:
+        yield _Found(
+            "data.term.from_exercice",
+            f"the sum of article {clause.article} is paid from the exercice {first}, but the instrument "
+            f"lasts from {duration}: correct the exercice, or the period",
+        )
 
 
 def _of_shares(
@@ -165,17 +162,16 @@ def _shares(instalment: Instalment) -> Iterator[tuple[str, Share]]:
         yield "other_reading.share", instalment.other_reading.share
 
 
+_SUBSIDIES: Final = (facts.SubsidyVoted, facts.SubsidyChanged, facts.SubsidyPledged, SubsidySet)
+
+
 def _subsidies(book: Book, plan: InstalmentPlan) -> Iterator[int]:
     """The exercices of which some fact states a subsidy between the parties of *plan*."""
     for held in book.live():
         said = held.fact.changes if isinstance(held.fact, AvenantConcluded) else (held.fact,)
         for one in said:
-            match one:
-                case facts.SubsidyVoted() | facts.SubsidyChanged() | facts.SubsidyPledged() | SubsidySet():
-                    if (one.payer, one.beneficiary) == (plan.payer, plan.beneficiary):
-                        yield one.exercice
-                case _:
-                    pass
+            if isinstance(one, _SUBSIDIES) and (one.payer, one.beneficiary) == (plan.payer, plan.beneficiary):
+                yield one.exercice
 
 
 # -- notice
@@ -260,7 +256,6 @@ def _days_at_most(term: Period) -> int | None:
     return (last - first).days + 1 if first and last else None
 
 
-@cache
 def _days_of_months(months: int) -> tuple[int, ...]:
     """The lengths in days that so many months may have."""
     return tuple({(_months_after(first, months) - first).days for first in _LEAP_CYCLE})
@@ -269,4 +264,4 @@ def _days_of_months(months: int) -> tuple[int, ...]:
 def _months_after(first: date, months: int) -> date:
     year, month = divmod(first.year * 12 + first.month - 1 + months, 12)
     # A delay may count to beyond the calendar; so far, it is longer than any term.
-    return date.max if year > date.max.year else date(year, month + 1, 1)
+    return date(min(year, date.max.year), month + 1, 1)

@@ -174,6 +174,12 @@ def test_what_disagrees_with_the_period_is_refused_in_either_order(
     assert after.value.rule == "the clauses of a text hold together"
 
 
+def test_the_sentence_names_every_article_that_tells_the_duration() -> None:
+    past = (*BEGUN, clause("2", THREE_YEARS), clause("3", FixedPeriod(D("2020"), D("2025"))))
+    with pytest.raises(TermsDisagree, match=r"from 2020-01-01 to 2028-12-31 \(article 2, article 3\): "):
+        when(given(*past), clause("5", plan(2029)))
+
+
 AGREE: list[tuple[str, tuple[AnyTerm, ...]]] = [
     ("the exercices of the period", (THREE_YEARS, plan(2026, 2028))),
     ("any exercice, while nothing says how long", (plan(1999),)),
