@@ -94,9 +94,7 @@ def party_without_deliberation(view: View) -> Iterator[Raised]:
     if view.life.opened is None or view.life.opened.force == "promesse":
         return
     decided = {
-        fact.institution
-        for _, fact in view.told(facts.DeliberationAdopted)
-        if fact.outcome == "adopted" and fact.avenant is None
+        fact.institution for _, fact in view.told(facts.DeliberationAdopted) if _on_the_instrument(fact)
     }
     for member in view.members:
         if view.is_public(member.institution) and member.institution not in decided:
@@ -189,9 +187,7 @@ def votes_do_not_add_up(view: View) -> Iterator[Raised]:
 def cited_before_held(view: View) -> Iterator[Raised]:
     """A deliberation that the paper cites, later than the first that adopted it, and not recorded."""
     adopted = [
-        (held, fact)
-        for held, fact in view.told(facts.DeliberationAdopted)
-        if fact.outcome == "adopted" and fact.avenant is None
+        (held, fact) for held, fact in view.told(facts.DeliberationAdopted) if _on_the_instrument(fact)
     ]
     decided = {fact.institution for _, fact in adopted}
     first = next(((held, fact) for held, fact in adopted if held.effective_on.day is not None), None)
@@ -511,6 +507,11 @@ def admitted_without_agrement(view: View) -> Iterator[Raised]:
 # -- what several rules ask
 
 
+def _on_the_instrument(fact: facts.DeliberationAdopted) -> bool:
+    """Whether it approves the instrument itself: neither an avenant, nor leaving."""
+    return fact.outcome == "adopted" and fact.avenant is None and fact.authorises_exit is None
+
+
 _NOTHING: Final = Passage(None, None, ())
 
 
@@ -521,7 +522,7 @@ def _authorised(
     passages = _passages(view)
     adopted: dict[tuple[str, str | None], tuple[Held, Passage]] = {}
     for held, fact in view.told(facts.DeliberationAdopted):
-        if fact.outcome == "adopted":
+        if fact.outcome == "adopted" and fact.authorises_exit is None:
             whose = (fact.institution, fact.avenant)
             found = (held, passages.get((fact.institution, fact.key), _NOTHING))
             adopted[whose] = min(adopted.get(whose, found), found, key=_ready)

@@ -55,6 +55,7 @@ from tests.domain.departures import (
     AUTHORITY,
     BUDGET,
     COMMITTED,
+    DECIDES_EXIT,
     DRAFT,
     EXECUTOIRE,
     EXIT,
@@ -985,3 +986,82 @@ def test_an_advance_is_no_more_money_than_the_subsidy_it_is_a_part_of() -> None:
 def test_a_finding_rests_on_facts_of_its_own_convention() -> None:
     [finding] = standing(found(*UNSIGNED, BUDGET, VOTE, around=(*AROUND, ELSEWHERE)), "convention-requise")
     assert finding.positions == (len(UNSIGNED) + 2,)
+
+
+def test_a_deliberation_on_leaving_or_on_an_avenant_authorises_no_signature_of_the_instrument() -> None:
+    of_an_avenant = adopted("d-a", "2025-12-03", avenant="1")
+    rejected = adopted("d-r", "2025-12-03", outcome="rejected")
+    for other in (DECIDES_EXIT, of_an_avenant, rejected):
+        lines = (*DRAFT, *AUTHORITY, *SIGNATURES, COMMITTED, other)
+        assert "partie-sans-deliberation" in codes_of(*lines)
+        assert "executoire-non-etabli" not in codes_of(*lines)
+
+
+def test_half_of_the_members_is_no_quorum_and_one_more_is() -> None:
+    """CGCT L2121-17: the majority of the members in office, present."""
+    for present, in_office, missed in ((22, 44, True), (23, 44, False), (22, 45, True), (23, 45, False)):
+        votes = facts.Votes(in_office=in_office, present=present)
+        assert ("quorum-non-atteint" in codes_of(*SOUND, adopted("d-2", "2026-02-02", votes=votes))) == missed
+
+
+@pytest.mark.parametrize(
+    "votes, wrong",
+    [
+        (facts.Votes(present=10, proxies=2, votes_for=12), False),
+        (facts.Votes(present=10, proxies=2, votes_for=13), True),
+        (facts.Votes(present=10, votes_for=9, votes_against=1), False),
+        (facts.Votes(present=10, votes_for=9, votes_against=2), True),
+        (facts.Votes(present=10, votes_against=9, abstentions=2), True),
+        (facts.Votes(present=10, abstentions=11), True),
+        (facts.Votes(in_office=12, present=10, proxies=2), False),
+        (facts.Votes(in_office=12, present=10, proxies=3), True),
+        (facts.Votes(in_office=12, votes_for=99), False),
+    ],
+)
+def test_no_more_vote_than_are_there_or_represented(votes: facts.Votes, wrong: bool) -> None:
+    assert ("voix-discordantes" in codes_of(*SOUND, adopted("d-2", "2026-02-02", votes=votes))) == wrong
+
+
+def test_a_signature_that_says_its_ground_needs_no_other_proof() -> None:
+    unstated = signed("ville", "maire", "2025-12-15")
+    stated = msgspec.structs.replace(unstated[1], basis=facts.Basis(kind="arrete-de-delegation"))
+    assert "pouvoir-non-etabli" in codes_of(*DRAFT, unstated)
+    assert "pouvoir-non-etabli" in codes_of(*DRAFT, *undated(unstated))
+    assert "pouvoir-non-etabli" not in codes_of(*DRAFT, (unstated[0], stated))
+
+
+def test_a_payment_made_again_on_the_day_it_came_back_replaces_it() -> None:
+    for day, replaced in (("2026-02-11", False), ("2026-02-12", True), ("2026-02-13", True)):
+        again = pay("p-2", 10_000_00, day, "acompte")
+        assert ("rejet-non-remplace" not in codes_of(*PAYING, FIRST, BACK, again)) == replaced
+    other = pay("p-2", 10_000_00, "2026-02-13", "solde")
+    assert "rejet-non-remplace" in codes_of(*PAYING, FIRST, BACK, other)
+
+
+def test_the_day_after_its_last_a_document_is_missing() -> None:
+    gate = obligation(gates_payments=True, due=Due(on=D("2026-02-09")))
+    for day, missing in (("2026-02-09", False), ("2026-02-10", True)):
+        lines = (*PAYING, gate, pay("p-1", 10_000_00, day, "acompte"))
+        assert ("paiement-document-manquant" in codes_of(*lines)) == missing
+    waived: Line = (
+        "2026-02-20",
+        facts.DocumentDispensed(by="ville", debtor="mjc", document="bilan", reason="accord"),
+    )
+    assert "paiement-document-manquant" not in codes_of(*PAYING, gate, FIRST, waived)
+
+
+def test_a_lump_sum_provides_for_the_years_from_its_first_on() -> None:
+    for first, covered in ((2025, True), (2026, True), (2027, False)):
+        term = terms.LumpSum(payer="ville", per="centre", amount_cents=500_00, from_exercice=first)
+        lines = (*SOUND, clause("9", term), pay("p-1", 500_00, "2026-03-02"))
+        assert ("paiement-sans-fondement" not in codes_of(*lines)) == covered
+
+
+def test_a_changed_subsidy_is_a_ground_as_a_voted_one_is_dated_or_not() -> None:
+    changed: Line = (
+        "2026-01-20",
+        facts.SubsidyChanged(payer="ville", beneficiary="mjc", exercice=2026, amount_cents=9, reason="x"),
+    )
+    lines = (*SOUND, pay("p-1", 500_00, "2026-03-02"))
+    assert "paiement-sans-fondement" not in codes_of(*lines, changed)
+    assert "paiement-sans-fondement" not in codes_of(*lines, *undated(changed))
