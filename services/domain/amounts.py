@@ -101,24 +101,35 @@ def of(
     """
     if instalment.fixed_cents is not None:
         return Amount(instalment.fixed_cents, f"{euros(instalment.fixed_cents)} (montant fixé par le texte)")
+    amount = _retained(instalment, bases, before, moment)
+    other = instalment.other_reading
+    if other is None or (moment.fixed and _stands_in(instalment, bases[0], moment)):
+        return amount  # without a vote there is nothing to read in two ways
+    read = shared(other.share, bases, before, moment)
+    comes_to = "" if read.cents is None else f" = {euros(read.cents)}"
+    status = "non retenue" if other.contradiction in settled else "non tranchée"
+    words = f"{other.label} : {read.formula}{comes_to} ({other.contradiction}, {status})"
+    return msgspec.structs.replace(amount, other_reading=words)
+
+
+def _retained(
+    instalment: Instalment, bases: Mapping[int, Base], before: Mapping[str, Before], moment: Moment
+) -> Amount:
+    """The amount by the reading that is computed with: the share, its fallback, or what remains."""
     share, own = instalment.share, bases[0]
-    in_time = own.voted(moment.figures_of)
-    needs_vote = share is None or share.exercice_offset == 0
-    if needs_vote and not in_time and instalment.fallback is not None:
+    if instalment.fallback is not None and _stands_in(instalment, own, moment):
         stood_in = shared(instalment.fallback, bases, before, moment)
         return msgspec.structs.replace(
             stood_in, formula=f"à défaut de vote : {stood_in.formula}", provisional=not moment.fixed
         )
-    amount = _remaining(own, before, moment) if share is None else shared(share, bases, before, moment)
-    other = instalment.other_reading
-    if other is None or amount.cents is None:
-        return amount
-    read = shared(other.share, bases, before, moment)
-    if read.cents is None:
-        return amount
-    status = "non retenue" if other.contradiction in settled else "non tranchée"
-    words = f"{other.label} : {read.formula} = {euros(read.cents)} ({other.contradiction}, {status})"
-    return msgspec.structs.replace(amount, other_reading=words)
+    return _remaining(own, before, moment) if share is None else shared(share, bases, before, moment)
+
+
+def _stands_in(instalment: Instalment, own: Base, moment: Moment) -> bool:
+    """Whether the fallback, if there is one, counts in place of what needs a vote."""
+    share = instalment.share
+    needs_vote = share is None or share.exercice_offset == 0
+    return needs_vote and instalment.fallback is not None and not own.voted(moment.figures_of)
 
 
 def moment_of(on: date, opens_on: date | None, due_on: date | None, paid_on: date | None) -> Moment:

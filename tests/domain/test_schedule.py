@@ -233,8 +233,11 @@ def test_a_formula_shows_its_numbers_and_the_other_reading_beside_it() -> None:
     read = the(calendar(BEFORE, PLAN, voted(250_000_00), ("2026-01-04", found), settled, on=IN_MAY), "a2")
     assert read.other_reading is not None
     assert read.other_reading.endswith("(s2-f, non retenue)")
-    # Without a vote both readings give the same: there is no other.
-    assert the(calendar(BEFORE, PLAN, on=IN_MAY), "a2").other_reading is None
+    assert the(calendar(BEFORE, PLAN, on=IN_MAY), "a2").other_reading == (
+        f"lecture B : 50{NBSP}% × subvention 2026 − 81{THIN}000,00{NBSP}€ (1er acompte) (s2-f, non tranchée)"
+    )
+    # Once its month is over without a vote, there is nothing left to read in two ways.
+    assert the(calendar(BEFORE, PLAN, on="2026-06-01"), "a2").other_reading is None
 
 
 def test_the_other_reading_gives_the_values_of_the_specification() -> None:
