@@ -6,7 +6,6 @@ Pure.
 
 from collections.abc import Iterator
 from datetime import date
-from functools import lru_cache
 from typing import Final
 
 from contracts import events as facts
@@ -233,12 +232,11 @@ def over_and_unsettled(view: View) -> Iterator[Raised]:
 # -- what several rules ask
 
 
-@lru_cache(maxsize=4_096)
-def _holding(article: str) -> frozenset[str]:
+def _holding(article: str) -> set[str]:
     """An article and those that hold it: 7.1, al. 4 is in 7.1 and in 7."""
     number, _, _ = article.partition(",")
     steps = number.strip().split(".")
-    return frozenset({article, *(".".join(steps[:count]) for count in range(1, len(steps) + 1))})
+    return {article, *(".".join(steps[:count]) for count in range(1, len(steps) + 1))}
 
 
 def _article(named: str) -> str:
