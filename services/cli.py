@@ -427,12 +427,12 @@ def obligations(
 
 
 def _duties_of(shown: statement.ConventionStatement, institution: str | None) -> Duties:
-    """All of them; or those that *institution* owes or is owed, and the meetings it takes part in."""
+    """All; or those *institution* owes or is owed, and the meetings that are not of others alone."""
     duties = shown.duties
     if institution is None:
         return duties
     owed = (line for line in duties.obligations if institution in (line.debtor, *line.creditors))
-    held = (line for line in duties.meetings if institution in line.participants)
+    held = (line for line in duties.meetings if not line.participants or institution in line.participants)
     return Duties(tuple(owed), tuple(held))
 
 

@@ -96,8 +96,13 @@ def whole(
         name = page.names.bare(who)
         yield from _list(page, f"{name} : à faire", _to_do(page, who, duties, calendar))
         yield from _list(page, f"{name} : on nous doit", _owed(page, who, duties, calendar))
-    bodies = [line for line in duties.meetings if only is None or only in (*line.participants, only)]
+    bodies = [line for line in duties.meetings if concerns(line, only)]
     yield from _meetings(page, bodies)
+
+
+def concerns(line: MeetingsLine, institution: str | None) -> bool:
+    """Whether *institution* takes part, None being anybody; where the text names nobody, everybody does."""
+    return institution is None or not line.participants or institution in line.participants
 
 
 def brief(page: Page, duties: Duties) -> Iterator[Line]:

@@ -186,8 +186,9 @@ def _figure(cents: int | None) -> str:
 
 def _title(line: InstalmentLine) -> str:
     where = cited(line.article) + (f", {french.avenant_in_words(line.avenant)}" if line.avenant else "")
-    what = "" if line.kind == "instalment" else f"{french.INSTALMENT_KINDS[line.kind]}, "
-    return typeset(french.capitalised(f"{what}{line.label} ({where})"))
+    kind = "" if line.kind == "instalment" else french.INSTALMENT_KINDS[line.kind]
+    what = line.label if line.label.casefold().startswith(kind) else f"{kind}, {line.label}"
+    return typeset(french.capitalised(f"{what} ({where})"))
 
 
 def _details(page: Page, line: InstalmentLine, below: _Notes) -> Iterator[Line]:
@@ -205,8 +206,6 @@ def _details(page: Page, line: InstalmentLine, below: _Notes) -> Iterator[Line]:
         notes.append((not_computable(line.because), "open"))
     if line.other_reading:
         notes.append((f"Autre lecture du texte : {line.other_reading}", "soft"))
-    if not line.binding:
-        notes.append(("Promesse, qui n’engage pas", "soft"))
     if line.conditions:
         letters = [below.of_condition(condition) for condition in line.conditions]
         notes.append((f"Sous réserve de : {_cited_below(letters)}", "soft"))

@@ -284,6 +284,24 @@ def test_one_institution_reads_its_own_lists_only() -> None:
     assert "VILLE DE BESANÇON :" not in page
 
 
+def test_a_meeting_of_others_alone_is_on_nobody_elses_list() -> None:
+    of_all = meetings(2026, label="assemblée")
+    of_some = meetings(2026, body="suivi-2", label="comité", participants=("mjc",))
+    page = shown(pages.obligations, duties=Duties((), (of_all, of_some)), only="ville")
+    assert "Assemblée" in page
+    assert "Comité" not in page
+
+
+def test_a_flat_sum_says_so_once() -> None:
+    lines = (
+        instalment(kind="lump-sum", label="forfait par centre"),
+        instalment(kind="advance", label="30 %"),
+    )
+    page = shown(pages.calendar, calendar=Calendar(lines))
+    assert "    Forfait par centre (art. 7.1)\n" in page
+    assert "    Avance, 30 % (art. 7.1)" in page
+
+
 def test_the_statement_shows_what_is_to_be_done_and_counts_the_rest() -> None:
     page = shown(pages.statement, duties=DUTIES)
     section = page[page.index("À FAIRE") : page.index("CE QUE DISENT")]
