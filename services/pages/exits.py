@@ -123,7 +123,8 @@ def _denunciation(page: Page, line: DenunciationLine) -> Iterator[Line]:
 
 
 def _end(page: Page, end: EndLine) -> Iterator[Line]:
-    come = {True: "", False: ", à venir", None: ", à une date qui reste à établir"}[end.reached]
+    come = {True: "", False: ", à venir", None: ", ce qui reste à établir"}[end.reached]
+    come = "" if end.on.precision == "unknown" else come
     yield from page.labelled(french.capitalised(french.ENDS[end.kind]), f"{day_in_words(end.on)}{come}")
     notes = [end.says] if end.says else []
     if end.payments_stop_on is not None:

@@ -436,6 +436,21 @@ def test_what_is_under_way_is_told_with_its_days_and_its_money() -> None:
     assert "reste à rendre : 4 000,00 €" in text
 
 
+@pytest.mark.parametrize(
+    "on, reached, told",
+    [
+        ("2026-08-01", True, "le 1er août 2026"),
+        ("2026-08-01", False, "le 1er août 2026, à venir"),
+        ("2026-06", None, "en juin 2026, ce qui reste à établir"),
+        ("XXXX", None, "date inconnue (laissée en blanc)"),
+    ],
+)
+def test_an_end_says_whether_it_has_come(on: str, reached: bool | None, told: str) -> None:
+    end = EndLine("closing", PartialDate(on), reached, None, (), "", (9,))
+    page = shown(pages.statement, exits=Exits(ends=(end,)))
+    assert f"    Clôture du      {told}\n    dossier" in page
+
+
 @pytest.mark.parametrize("width", [20, 64, 100, 400])
 @pytest.mark.parametrize("door", [pages.calendar, pages.obligations, pages.findings, pages.statement])
 def test_no_line_is_longer_than_the_page(width: int, door: Any) -> None:
