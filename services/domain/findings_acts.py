@@ -365,13 +365,15 @@ def signature_contested(view: View) -> Iterator[Raised]:
     established = {
         fact.party: held.effective_on for held, fact in view.told(facts.AuthorityRecorded) if fact.established
     }
+    capacities = {(one.party, one.signatory): one.capacity for one in view.life.signed}
     for held, contest in view.come(facts.SignatureContested):
+        capacity = capacities.get((contest.party, contest.signatory), view.n.key(contest.signatory))
         since = established.get(contest.party)
         if since is not None and not since.before(held.effective_on):
             continue
         yield Raised(
-            f"La signature de {view.n.key(contest.signatory)} pour {view.n.the(contest.party)} est contestée "
-            f"par {view.n.the(contest.by)} {on_day(held.effective_on)} : {contest.reason}",
+            f"Signature pour {view.n.the(contest.party)} ({capacity}) contestée par "
+            f"{view.n.the(contest.by)} {on_day(held.effective_on)} : {contest.reason}",
             (held.position,),
             None,
             contest.party,

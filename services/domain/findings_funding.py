@@ -92,7 +92,13 @@ def pledge_without_vote(view: View) -> Iterator[Raised]:
 
 
 def vote_not_paid(view: View) -> Iterator[Raised]:
-    """A subsidy voted, not paid in full when its exercice is over; unless the convention ended within it."""
+    """
+    A subsidy voted, not paid in full when its exercice is over.
+
+    Not of an exercice before the convention, which was another's to pay, nor of one that it ended within.
+    """
+    start = view.life.starts_on()
+    first = start.first.year if start and start.first else 0
     places: dict[Account, list[int]] = defaultdict(list)
     for held, vote in view.come(facts.SubsidyVoted):
         places[vote.payer, vote.beneficiary, vote.exercice].append(held.position)
@@ -100,7 +106,7 @@ def vote_not_paid(view: View) -> Iterator[Raised]:
         payer, beneficiary, exercice = account
         cut = view.ended_on is not None and view.ended_on.before(PartialDate(f"{exercice:04}-12-31"))
         left = line.voted_cents - line.paid_cents
-        if view.on.year > exercice and left > 0 and not cut:
+        if first <= exercice < view.on.year and left > 0 and not cut:
             yield Raised(
                 f"{euros(line.voted_cents)} votés par {view.n.the(payer)} {view.n.to(beneficiary)} pour "
                 f"l’exercice {exercice}, clos, et {euros(line.paid_cents)} versés : reste {euros(left)}.",

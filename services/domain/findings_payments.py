@@ -226,13 +226,16 @@ def paid_before_signature(view: View) -> Iterator[Raised]:
 
 
 def paid_after_the_end(view: View) -> Iterator[Raised]:
-    """A payment after the day the convention ended, but for an instalment whose term gave that day."""
+    """A payment after the day the convention ended, but for one whose term gave that day, or gave none."""
     if view.ended_on is None:
         return
     cut = any(ending.kind == "resiliation" and ending.on == view.ended_on for ending in view.life.endings)
     for held, paid in view.payments:
         line = view.line_of.get(held.position)
-        foreseen = line and line.due_on and not held.effective_on.after(line.due_on)
+        # A flat sum has no day of its own: it is paid once the account of its exercice is given.
+        foreseen = line and (
+            line.kind == "lump-sum" or (line.due_on and not held.effective_on.after(line.due_on))
+        )
         if held.effective_on.after(view.ended_on) and (cut or not foreseen):
             how = "la résiliation a pris effet" if cut else "la convention a pris fin"
             yield Raised(

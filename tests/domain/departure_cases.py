@@ -655,8 +655,7 @@ ACT_CASES = (
     ),
     case(
         "signature-contestee",
-        "La signature de president pour la MJC Palente est contestée par la MJC Palente le 2 février "
-        "2026 : sans mandat",
+        "Signature pour la MJC Palente (president) contestée par la MJC Palente le 2 février 2026",
         (*SOUND, CONTEST),
         (*SOUND, CONTEST, may_sign("mjc", on="2026-02-03")),
         SOUND,

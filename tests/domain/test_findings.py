@@ -844,6 +844,13 @@ def test_a_pledge_to_nobody_in_particular_is_answered_by_any_vote_of_the_year() 
     assert "promesse-sans-vote" not in codes_of(*SOUND, pledged, on="2025-12-31")
 
 
+def test_a_vote_of_before_the_convention_is_not_paid_under_it() -> None:
+    earlier = ("2025-03-20", voted(1, exercice=2025)[1])
+    of_its_own = ("2026-03-20", voted(1, exercice=2026)[1])
+    assert "vote-non-verse" not in codes_of(*SOUND, earlier, on="2027-06-01")
+    assert "vote-non-verse" in codes_of(*SOUND, of_its_own, on="2027-06-01")
+
+
 def test_what_a_resiliation_cut_short_is_owed_no_more() -> None:
     lines = (*PAYING, FIRST, notice(), terminated("2026-04-20"))
     assert codes_of(*lines, on="2027-06-01").isdisjoint({"vote-non-verse", "fin-non-soldee"})
