@@ -8,7 +8,7 @@ own. A way is only ever a right: nothing ends by itself.
 
 A public body leaves as it came in, by its assembly (parallélisme des compétences):
 
-    commune       CGCT L2121-29            EPCI     CGCT L5211-1, which refers to it
+    commune       CGCT L2121-29            EPCI     CGCT L5211-10
     CCAS          CASF R123-20             région   CGCT L4221-1
     département   CGCT L3211-1
 """
@@ -33,7 +33,7 @@ EXPIRY_RULE: Final = "CPC art. 642 al. 1 : le dernier jour compte jusqu’à vin
 ASSEMBLIES: Final = {
     "commune": "CGCT art. L2121-29",
     "ccas": "CASF art. R123-20",
-    "epci": "CGCT art. L5211-1 et L2121-29",
+    "epci": "CGCT art. L5211-10",
     "departement": "CGCT art. L3211-1",
     "region": "CGCT art. L4221-1",
 }

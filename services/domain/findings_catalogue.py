@@ -40,6 +40,12 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 SUBSIDY_LAW: Final = "loi n° 2000-321 du 12 avril 2000, art. 10"
+AWARD_LAW: Final = "CGCT, art. L1612-25 à partir de l’exercice 2026 ; avant, L2311-7, L3312-7 et L4311-2"
+"""A subsidy takes a deliberation of its own; the ordonnance n° 2025-526 gave the rule its new number."""
+
+ASSEMBLY_LAW: Final = "CGCT, art. L2121-29, L3211-1, L4221-1 et L5211-10 ; CASF, art. R123-20"
+"""Each assembly rules the affairs of its own body: commune, département, région, EPCI, CCAS."""
+
 CATALOGUE: Final[dict[str, Entry]] = {
     # -- payments
     "paiement-anticipe": Entry(
@@ -107,7 +113,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "attention",
         "serious",
         "Les signatures sont enregistrées à une date antérieure au versement.",
-        f"{SUBSIDY_LAW} : la convention précède le versement",
+        f"{SUBSIDY_LAW} : la convention fixe les modalités de versement",
     ),
     "paiement-apres-fin": Entry(
         payments.paid_after_the_end,
@@ -123,7 +129,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "ecart",
         "serious",
         "La délibération d’attribution ou la clause qui prévoit le versement est enregistrée.",
-        "CGCT, art. L2311-7 (L3312-7 et L4311-2 pour les départements et régions)",
+        AWARD_LAW,
     ),
     "paiement-hors-beneficiaire": Entry(
         payments.paid_to_another,
@@ -131,7 +137,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "attention",
         "serious",
         "La saisie est annulée, ou un vote en faveur de cette partie est enregistré.",
-        "CGCT, art. L1611-4",
+        "Code civil, art. 1342-2",
     ),
     "delai-de-soixante-jours": Entry(
         payments.beyond_sixty_days,
@@ -155,7 +161,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "attention",
         "minor",
         "Le mandat est enregistré.",
-        "décret n° 2012-1246, art. 11",
+        "décret n° 2012-1246, art. 11 et 32",
     ),
     "mandats-au-dela-de-l-engagement": Entry(
         payments.ordered_beyond_committed,
@@ -163,7 +169,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "attention",
         "notable",
         "L’engagement comptable est complété, ou un mandat est annulé.",
-        "décret n° 2012-1246, art. 29 à 31",
+        "décret n° 2012-1246, art. 29 et 30",
     ),
     "avance-non-imputee": Entry(
         payments.advance_not_set_off,
@@ -179,7 +185,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "attention",
         "notable",
         "La délibération d’attribution est enregistrée et citée par le vote.",
-        "CGCT, art. L2311-7 (L3312-7 et L4311-2 pour les départements et régions)",
+        AWARD_LAW,
     ),
     "promesse-sans-vote": Entry(
         funding.pledge_without_vote,
@@ -195,7 +201,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "attention",
         "notable",
         "Le versement est fait, ou la subvention votée est modifiée.",
-        "CGCT, art. L2311-1 (annualité du budget)",
+        "annualité du budget : décret n° 2025-1428 à partir de l’exercice 2026 ; avant, CGCT, art. L2311-1",
     ),
     "acomptes-discordants": Entry(
         funding.sums_differ,
@@ -234,7 +240,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "attention",
         "notable",
         "La restitution est reçue, ou le titre est annulé.",
-        "décret n° 2012-1246, art. 28",
+        "CGCT, art. L1617-5 ; décret n° 2012-1246, art. 28",
     ),
     "trop-percu-sans-titre": Entry(
         funding.overpaid_without_titre,
@@ -275,7 +281,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "attention",
         "serious",
         "La délibération de cette partie est enregistrée.",
-        "CGCT, art. L2121-29 et L5211-1 ; CASF, art. R123-20",
+        ASSEMBLY_LAW,
     ),
     "pouvoir-non-etabli": Entry(
         acts.authority_unproven,
@@ -283,7 +289,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "attention",
         "notable",
         "L’acte qui donne le pouvoir de signer est enregistré comme constaté.",
-        "CGCT, art. L2122-21 et L2131-1 ; statuts de l’association",
+        "CGCT, art. L2122-21 et L5211-9 ; statuts de l’association",
     ),
     "membre-interesse": Entry(
         acts.interested_member_voted,
@@ -299,7 +305,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "ecart",
         "serious",
         "Les présences sont corrigées, ou l’assemblée délibère de nouveau.",
-        "CGCT, art. L2121-17",
+        "CGCT, art. L2121-17, L3121-14, L4132-13 et L5211-1 ; CASF, art. R123-17",
     ),
     "voix-discordantes": Entry(
         acts.votes_do_not_add_up,
@@ -307,7 +313,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "attention",
         "notable",
         "Le décompte est corrigé par une saisie qui remplace la première.",
-        "CGCT, art. L2121-20",
+        "règle du registre : pas plus de voix que de présents et de pouvoirs",
     ),
     "deliberation-citee-non-tenue": Entry(
         acts.cited_before_held,
@@ -315,7 +321,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "attention",
         "serious",
         "La délibération citée est enregistrée.",
-        "CGCT, art. L2131-1",
+        "règle du registre : une délibération citée est enregistrée",
     ),
     "acte-en-variantes": Entry(
         acts.act_in_variants,
@@ -371,7 +377,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "attention",
         "serious",
         "Une nouvelle délibération est prise.",
-        "CGCT, art. L2131-6",
+        "effet rétroactif de l’annulation (CE, 26 décembre 1925, Rodière)",
     ),
     # -- signatures, avenants, admissions
     "signature-non-datee": Entry(
@@ -657,7 +663,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "ecart",
         "serious",
         "La délibération qui décide la résiliation est enregistrée.",
-        "parallélisme des compétences ; CGCT, art. L2121-29",
+        f"parallélisme des compétences ; {ASSEMBLY_LAW}",
     ),
     "denonciation-tardive": Entry(
         leaving.denounced_too_late,
@@ -721,7 +727,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "attention",
         "minor",
         "Le SIREN, le SIRET ou le numéro RNA est enregistré.",
-        "arrêté du 17 novembre 2017 (données essentielles)",
+        "décret n° 2017-779 et arrêté du 17 novembre 2017 (données essentielles)",
     ),
 }
 """Every rule by its code, which is for ever: what is computed is compared with what was computed before."""

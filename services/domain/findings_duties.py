@@ -14,7 +14,7 @@ from services.domain.findings_view import Raised, View, a_day, days_in_words, on
 from services.domain.obligations import ObligationLine
 
 COMMITMENT_DAY: Final = date(2022, 1, 2)
-"""From when a subsidy asked for takes a contrat d'engagement républicain (décret 2021-1947, art. 8)."""
+"""From when a subsidy asked for takes a contrat d'engagement républicain (décret 2021-1947)."""
 
 GAPS: Final = {
     "before": "l’agrément n’a pas encore commencé",
