@@ -42,7 +42,7 @@ InstitutionKind = Literal[
     "federation",
     "autre",
 ]
-PUBLIC_KINDS: Final = frozenset({"commune", "ccas", "epci", "departement", "region", "etat"})
+PUBLIC_KINDS: Final = frozenset({"commune", "ccas", "epci", "departement", "region"})
 """Those whose acts go to the préfecture (CGCT L2131-1 and what refers to it)."""
 
 LA_POSTE: Final = "356000000"

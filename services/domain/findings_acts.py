@@ -131,10 +131,10 @@ def authority_unproven(view: View) -> Iterator[Raised]:
 
 
 def interested_member_voted(view: View) -> Iterator[Raised]:
-    """A deliberation that members with an interest are not recorded to have kept out of."""
+    """A public deliberation that members with an interest are not recorded to have kept out of."""
     for held, decided in view.come(facts.DeliberationAdopted):
         stayed = [member for member in decided.interested if member not in decided.withdrew]
-        if stayed:
+        if stayed and view.is_public(decided.institution):
             yield Raised(
                 f"{_deliberation(view, held, decided)} : ayant intérêt à l’affaire et non retiré du vote, "
                 f"{some(stayed)}.",

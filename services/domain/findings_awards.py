@@ -22,7 +22,7 @@ from services.domain.money import Account
 PRIVATE_KINDS: Final = frozenset({"association", "federation"})
 """Those whose subsidies the loi 2000-321, art. 10, makes subject to a convention: persons of private law."""
 
-GIVING_KINDS: Final = PUBLIC_KINDS | {"caf", "cnaf", "carsat", "cnav", "msa"}
+GIVING_KINDS: Final = PUBLIC_KINDS | {"etat", "caf", "cnaf", "carsat", "cnav", "msa"}
 """Administrative authorities (loi 2000-321, art. 1): the bodies that manage social security among them."""
 
 Pair = tuple[str, str]
@@ -43,6 +43,7 @@ class Award(msgspec.Struct, frozen=True):
     day: date
     cents: int
     position: int | None
+    in_kind: bool = False
 
 
 def by_pair(known: Known, life: Life, kinds: Mapping[str, str]) -> Mapping[Pair, Sequence[Award]]:
@@ -67,7 +68,9 @@ def _awards(live: Iterable[Held], life: Life, on: date, *, own: bool) -> Iterato
             before = found.get((account, purpose))
             day = before.day if before else held.effective_on.last
             if day is not None and purpose != "avance":
-                found[account, purpose] = Award(account, day, cents, held.position if own else None)
+                place = held.position if own else None
+                in_kind = isinstance(held.fact, facts.AidInKindValued)
+                found[account, purpose] = Award(account, day, cents, place, in_kind)
     yield from found.values()
 
 

@@ -2,7 +2,8 @@
 Findings about subsidies: promised, voted, published, given back, and the thresholds of the law.
 
 Pure. Thresholds are counted over twelve months and over all conventions between
-the same payer and beneficiary that are known beside this one, aid in kind included.
+the same payer and beneficiary that are known beside this one. Aid in kind counts
+towards a convention, and not towards the annual accounts.
 """
 
 from collections import defaultdict
@@ -25,10 +26,10 @@ CONVENTION_CENTS: Final = 23_000_00
 """Above it a convention is required and essential data are published (décrets 2001-495, art. 1; 2017-779)."""
 
 ACCOUNTS_CENTS: Final = 153_000_00
-"""Above it in a year: annual accounts, certified and published (Code de commerce, art. L612-4 and D612-5)."""
+"""Above it in a year, in money: annual accounts, certified, published (Code de commerce, L612-4, D612-5)."""
 
 THREE_MONTHS: Final = Delay(count=3, unit="month", anchor="signature de la convention")
-"""Within which the essential data are published (décret 2017-779, art. 2)."""
+"""Within which the essential data are published (décret 2017-779)."""
 
 REPORT_MONTH, REPORT_DAY = 6, 30
 """The last day of the six months after an exercice (loi 2000-321, art. 10)."""
@@ -159,7 +160,7 @@ def convention_required(view: View) -> Iterator[Raised]:
 
 
 def accounts_required(view: View) -> Iterator[Raised]:
-    """More than 153 000 EUR in an exercice, and neither a clause nor a paper about the accounts."""
+    """More than 153 000 EUR of money in an exercice, and neither a clause nor a paper about the accounts."""
     legal = {
         (term.debtor, term.legal, term.document)
         for _, term in view.terms(Obligation)
@@ -175,7 +176,9 @@ def accounts_required(view: View) -> Iterator[Raised]:
     totals: dict[tuple[str, int], list[Award]] = defaultdict(list)
     for awards in view.awards.values():
         for award in awards:
-            totals[award.account[1], award.account[2]].append(award)
+            # The article counts subsidies « en numéraire » alone.
+            if not award.in_kind:
+                totals[award.account[1], award.account[2]].append(award)
     for (beneficiary, exercice), awards in totals.items():
         total = sum(award.cents for award in awards)
         own = tuple(award.position for award in awards if award.position is not None)

@@ -613,6 +613,28 @@ def test_aid_in_kind_counts_and_adds_up() -> None:
     assert "convention-requise" in codes_of(*UNSIGNED, BUDGET, VOTE, premises, ("2026-02-02", premises[1]))
 
 
+def test_aid_in_kind_makes_no_accounts_due() -> None:
+    """Code de commerce, L612-4: subsidies «en numéraire»."""
+    money = ("2026-01-20", voted(153_000_00)[1])
+    premises = facts.AidInKindValued(
+        giver="ville", beneficiary="mjc", exercice=2026, what="locaux", value_cents=90_000_00
+    )
+    assert "comptes-annuels-requis" not in codes_of(*SOUND, BUDGET, money, ("2026-02-01", premises))
+
+
+def test_the_state_has_no_assembly_and_transmits_nothing() -> None:
+    state = (registered("ville", "etat", "État"), MJC)
+    codes = codes_of(*DRAFT, *AUTHORITY, *SIGNATURES, COMMITTED, BUDGET, BIG, around=state)
+    assert not codes & {"partie-sans-deliberation", "executoire-non-etabli", "attribution-non-deliberee"}
+    assert "convention-requise" in codes_of(*UNSIGNED, BUDGET, BIG, around=state)
+
+
+def test_only_a_public_assembly_is_held_to_the_law_of_interested_members() -> None:
+    for who, held_to_it in (("ville", True), ("ccas", True), ("mjc", False), ("caf", False)):
+        decided = adopted("d-2", "2026-02-02", who, interested=("qui préside",), withdrew=())
+        assert ("membre-interesse" in codes_of(*SOUND, decided)) == held_to_it
+
+
 def test_an_avenant_that_waits_for_a_signature_gives_nothing_yet() -> None:
     one = avenant(1, "2026-03-01", facts.SubsidySet("ville", "mjc", 2026, 30_000_00))
     half = signed("ville", "maire", "2026-03-01", 1)
