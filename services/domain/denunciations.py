@@ -12,10 +12,10 @@ import msgspec
 from contracts.dates import PartialDate
 from contracts.events import DenunciationServed, DenunciationTookEffect
 from contracts.terms import Denunciation
-from services.domain import course as courses
-from services.domain import exit_ways, french, time_limits
+from services.domain import exit_ways, french, leaving, time_limits
 from services.domain.book import Held
-from services.domain.course import Counted, Course
+from services.domain.known import Known
+from services.domain.leaving import Counted
 from services.domain.text import ClauseLine
 
 
@@ -45,26 +45,26 @@ class DenunciationLine(msgspec.Struct, frozen=True):
 Served = tuple[Held, DenunciationServed]
 
 
-def of(course: Course) -> tuple[DenunciationLine, ...]:
+def of(known: Known) -> tuple[DenunciationLine, ...]:
     """Every dénonciation told by the day: an addressee a line, by who leaves and for which anniversary."""
     groups: dict[tuple[str, PartialDate], list[Served]] = {}
-    for held, served in courses.told(course, DenunciationServed):
+    for held, served in known.told(DenunciationServed):
         groups.setdefault((served.by, served.anniversary), []).append((held, served))
-    return tuple(line for served in groups.values() for line in _lines(course, served))
+    return tuple(line for served in groups.values() for line in _lines(known, served))
 
 
-def _lines(course: Course, group: list[Served]) -> list[DenunciationLine]:
+def _lines(known: Known, group: list[Served]) -> list[DenunciationLine]:
     first, said = group[0]
     by, anniversary = said.by, said.anniversary
-    found = _clause(courses.clauses_on(course, first.effective_on))
+    found = _clause(leaving.clauses_on(known, first.effective_on))
     notice = Counted(None, because=("aucun article ne prévoit de dénonciation",))
     is_one: bool | None = None
     doubts: tuple[str, ...] = ()
     if found is not None:
         notice = exit_ways.notice_for(found[1], anniversary)
         if found[1].at_anniversary:
-            is_one, doubts = _is_anniversary(course, anniversary)
-    left = [held for held, fact in courses.come(course, DenunciationTookEffect) if fact.by == by]
+            is_one, doubts = _is_anniversary(known, anniversary)
+    left = [held for held, fact in known.come(DenunciationTookEffect) if fact.by == by]
     line = DenunciationLine(
         by=by,
         to="",
@@ -92,11 +92,11 @@ def _lines(course: Course, group: list[Served]) -> list[DenunciationLine]:
     ]
     if found is not None and found[1].to_all_others:
         told = {served.to for _, served in group}
-        when = first.effective_on if first.effective_on.day else course.on
-        too_late = notice.last_day is not None and course.on > notice.last_day
+        when = first.effective_on if first.effective_on.day else known.on
+        too_late = notice.last_day is not None and known.on > notice.last_day
         lines += [
             msgspec.structs.replace(line, to=party, in_time=False if too_late else None)
-            for party in courses.parties_on(course, when)
+            for party in leaving.parties_on(known, when)
             if party != by and party not in told
         ]
     return lines
@@ -113,9 +113,9 @@ def _in_time(served_on: PartialDate, notice_by: date | None) -> bool | None:
     return None if late is None else not late
 
 
-def _is_anniversary(course: Course, said: PartialDate) -> tuple[bool | None, tuple[str, ...]]:
+def _is_anniversary(known: Known, said: PartialDate) -> tuple[bool | None, tuple[str, ...]]:
     """Whether the day named is an anniversary within the term, and in French why not or why nobody knows."""
-    start, because = exit_ways.started_on(course)
+    start, because = exit_ways.started_on(known)
     if start is None:
         return None, because
     if said.day is None:
@@ -124,7 +124,7 @@ def _is_anniversary(course: Course, said: PartialDate) -> tuple[bool | None, tup
     if years < 1 or time_limits.anniversary(start, years) != said.day:
         began = french.date_in_words(PartialDate.of(start))
         return False, (french.typeset(f"la date visée n’est pas un anniversaire du {began}"),)
-    within = exit_ways.within_the_term(course, said.day)
+    within = exit_ways.within_the_term(known, said.day)
     if within is None:
         return None, ("le terme n’est pas connu au jour près",)
     return within, () if within else ("la date visée vient après le terme",)

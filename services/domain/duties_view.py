@@ -4,14 +4,13 @@ What the rules on duties look at: the facts by kind, how long the instrument las
 Pure. Made once for a day, so that no rule goes through all the facts by itself.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any, Final
 
 import msgspec
 
 from contracts import events as facts
-from contracts.events import Fact
 from contracts.terms import Meetings, Obligation, PeriodFrom
 from services.domain import french
 from services.domain import known as knowledge
@@ -37,15 +36,14 @@ class Lasting(msgspec.Struct, frozen=True):
 
 
 class View(msgspec.Struct, frozen=True):
-    """What is known, its facts that have or may have come, by kind, and the time the instrument lasts."""
+    """What is known, and the time the instrument lasts."""
 
     known: Known
-    told: Mapping[type[Fact], Sequence[Held]]
     lasting: Lasting
 
-    def of(self, kind: type[Any]) -> Sequence[Any]:
-        """The facts of *kind*, in the order of life."""
-        return self.told.get(kind, ())
+    def of(self, kind: type[Any]) -> list[Any]:
+        """The facts of *kind* that have come or may have, in the order of life."""
+        return [held for held, _ in self.known.told(kind)]
 
     def sure(self, held: Held) -> bool:
         """Whether it has come for certain."""
@@ -66,7 +64,7 @@ class Stated(msgspec.Struct, frozen=True):
 
 def of(known: Known) -> View:
     """The view of what is known on the day."""
-    return View(known, known.told_by, _lasting(known))
+    return View(known, _lasting(known))
 
 
 def _lasting(known: Known) -> Lasting:

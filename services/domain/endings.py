@@ -6,6 +6,7 @@ and what stops being paid. Whether a résiliation was regular is told beside it 
 changes nothing: it stands until whoever may says otherwise.
 """
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Literal
 
@@ -22,13 +23,12 @@ from contracts.events import (
     ResiliationTookEffect,
 )
 from contracts.terms import PeriodFrom, PeriodOf, ReturnOfSums
-from services.domain import course as courses
-from services.domain import exit_ways, french, notices
+from services.domain import exit_ways, french, leaving, notices
 from services.domain.book import Held
 from services.domain.convention import Span
-from services.domain.course import Course
 from services.domain.denunciations import DenunciationLine
 from services.domain.exit_ways import Deliberated
+from services.domain.known import Known
 from services.domain.notices import NoticeCourse
 from services.domain.text import ClauseLine
 
@@ -66,37 +66,37 @@ class EndLine(msgspec.Struct, frozen=True):
 
 
 def of(
-    course: Course, sent: tuple[NoticeCourse, ...], served: tuple[DenunciationLine, ...]
+    known: Known, sent: tuple[NoticeCourse, ...], served: tuple[DenunciationLine, ...]
 ) -> tuple[EndLine, ...]:
     """All of them by their day; *sent* and *served* are the mises en demeure and dénonciations of the day."""
     lines = [
-        *_prorogations(course),
-        *_terminations(course, sent),
-        *_departures(course, served),
-        *_renewals(course),
-        *_closings(course),
+        *_prorogations(known),
+        *_terminations(known, sent),
+        *_departures(known, served),
+        *_renewals(known),
+        *_closings(known),
     ]
-    lines += _expiry(course, lines)
+    lines += _expiry(known, lines)
     return tuple(sorted(lines, key=lambda line: (line.on.sort_key, line.positions)))
 
 
-def _line(course: Course, kind: EndKind, held: Held, says: str) -> EndLine:
+def _line(known: Known, kind: EndKind, held: Held, says: str) -> EndLine:
     on = held.effective_on
-    return EndLine(kind, on, on.reached(course.on), None, (), french.typeset(says), (held.position,))
+    return EndLine(kind, on, on.reached(known.on), None, (), french.typeset(says), (held.position,))
 
 
 # -- résiliation
 
 
-def _terminations(course: Course, sent: tuple[NoticeCourse, ...]) -> list[EndLine]:
-    noted = [held for held, _ in courses.told(course, ResiliationTookEffect)]
-    pronounced = courses.told(course, ResiliationPronounced)
+def _terminations(known: Known, sent: tuple[NoticeCourse, ...]) -> list[EndLine]:
+    noted = [held for held, _ in known.told(ResiliationTookEffect)]
+    pronounced = known.told(ResiliationPronounced)
     if not pronounced:
         return [
-            _stopping(course, _line(course, "resiliation", held, "prise d’effet d’une résiliation"))
+            _stopping(known, _line(known, "resiliation", held, "prise d’effet d’une résiliation"))
             for held in noted
         ]
-    lines = [_termination(course, held, fact, sent) for held, fact in pronounced]
+    lines = [_termination(known, held, fact, sent) for held, fact in pronounced]
     # What was noted to take effect is what was pronounced last before it.
     last = lines[-1]
     for held in noted:
@@ -104,49 +104,49 @@ def _terminations(course: Course, sent: tuple[NoticeCourse, ...]) -> list[EndLin
         earlier = last.on.day is None or held.effective_on.before(last.on)
         if earlier and held.effective_on.first is not None:
             on = held.effective_on
-            last = _stopping(course, msgspec.structs.replace(last, on=on, reached=on.reached(course.on)))
+            last = _stopping(known, msgspec.structs.replace(last, on=on, reached=on.reached(known.on)))
     return [*lines[:-1], last]
 
 
 def _termination(
-    course: Course, held: Held, fact: ResiliationPronounced, sent: tuple[NoticeCourse, ...]
+    known: Known, held: Held, fact: ResiliationPronounced, sent: tuple[NoticeCourse, ...]
 ) -> EndLine:
     on = fact.takes_effect_on
     says = (
         f"résiliation prononcée {french.day_in_words(held.effective_on)} "
         f"({french.article_in_words(fact.article)}), effet {french.day_in_words(on)} : {fact.ground}"
     )
-    line = _line(course, "resiliation", held, says)
-    authorised = exit_ways.authorised(course, fact.by, "resiliation", held.effective_on)
+    line = _line(known, "resiliation", held, says)
+    authorised = exit_ways.authorised(known, fact.by, "resiliation", held.effective_on)
     return _stopping(
-        course,
+        known,
         msgspec.structs.replace(
             line,
             on=on,
-            reached=on.reached(course.on),
+            reached=on.reached(known.on),
             article=fact.article,
             by=fact.by,
             authorised_by=authorised,
-            irregular=_irregular(course, held, fact, sent, authorised),
+            irregular=_irregular(known, held, fact, sent, authorised),
         ),
     )
 
 
-def _stopping(course: Course, line: EndLine) -> EndLine:
+def _stopping(known: Known, line: EndLine) -> EndLine:
     """*line* with what stops being paid: what a clause says of it, and nothing where none does."""
-    line = msgspec.structs.replace(line, consequences=exit_ways.consequences(course))
-    clause = _stopping_clause(course)
+    line = msgspec.structs.replace(line, consequences=exit_ways.consequences(known))
+    clause = _stopping_clause(known)
     if clause is None:
         return line
     return msgspec.structs.replace(line, payments_stop_on=line.on, payments_article=clause.article)
 
 
-def _stopping_clause(course: Course) -> ClauseLine | None:
+def _stopping_clause(known: Known) -> ClauseLine | None:
     """The clause by which a résiliation interrupts the payments."""
     return next(
         (
             clause
-            for clause in course.known.clauses
+            for clause in known.clauses
             if isinstance(clause.term, ReturnOfSums) and clause.term.payments_stop
         ),
         None,
@@ -154,7 +154,7 @@ def _stopping_clause(course: Course) -> ClauseLine | None:
 
 
 def _irregular(
-    course: Course,
+    known: Known,
     held: Held,
     fact: ResiliationPronounced,
     sent: tuple[NoticeCourse, ...],
@@ -163,11 +163,11 @@ def _irregular(
     """What it lacks of what its article and the law want, as far as the dates tell."""
     lacks = []
     article = french.article_in_words(fact.article)
-    found = notices.clause_of(courses.clauses_on(course, held.effective_on), fact.article)
+    found = notices.clause_of(leaving.clauses_on(known, held.effective_on), fact.article)
     if found is None:
         lacks.append(f"{article} ne prévoit pas de résiliation")
     else:
-        may = exit_ways.entitled(found[1], course, held.effective_on)
+        may = exit_ways.entitled(found[1], known, held.effective_on)
         if not set(fact.by) <= set(may):
             lacks.append(f"prononcée par qui n’y a pas droit ({article})")
         if found[1].jointly and set(may) - set(fact.by):
@@ -186,7 +186,7 @@ def _notice_lacking(held: Held, fact: ResiliationPronounced, sent: tuple[NoticeC
     if notice.state == "satisfied":
         return ["la mise en demeure a été suivie d’effet"]
     if notice.ends_on is not None and held.effective_on.after(notice.ends_on) is False:
-        ends_on = courses.day_in_words(notice.ends_on)
+        ends_on = leaving.day_in_words(notice.ends_on)
         return [f"prononcée avant la fin du délai de la mise en demeure ({ends_on})"]
     return []
 
@@ -194,22 +194,22 @@ def _notice_lacking(held: Held, fact: ResiliationPronounced, sent: tuple[NoticeC
 # -- dénonciation
 
 
-def _departures(course: Course, served: tuple[DenunciationLine, ...]) -> list[EndLine]:
+def _departures(known: Known, served: tuple[DenunciationLine, ...]) -> list[EndLine]:
     lines = [
-        _departure(course, held.effective_on, fact.by, (held.position,), "départ par dénonciation", served)
-        for held, fact in courses.told(course, DenunciationTookEffect)
+        _departure(known, held.effective_on, fact.by, (held.position,), "départ par dénonciation", served)
+        for held, fact in known.told(DenunciationTookEffect)
     ]
-    return lines + _departures_to_come(course, served)
+    return lines + _departures_to_come(known, served)
 
 
-def _departures_to_come(course: Course, served: tuple[DenunciationLine, ...]) -> list[EndLine]:
+def _departures_to_come(known: Known, served: tuple[DenunciationLine, ...]) -> list[EndLine]:
     """Who told all it had to in time for a true anniversary leaves then; until noted, it is expected to."""
     groups: dict[tuple[str, PartialDate], list[DenunciationLine]] = {}
     for line in served:
         groups.setdefault((line.by, line.anniversary), []).append(line)
     return [
         _departure(
-            course,
+            known,
             anniversary,
             by,
             tuple(line.position for line in lines if line.position),
@@ -222,14 +222,14 @@ def _departures_to_come(course: Course, served: tuple[DenunciationLine, ...]) ->
 
 
 def _departure(
-    course: Course,
+    known: Known,
     on: PartialDate,
     by: str,
     positions: tuple[int, ...],
     what: str,
     served: tuple[DenunciationLine, ...],
 ) -> EndLine:
-    remaining = tuple(party for party in courses.parties_on(course, on) if party != by)
+    remaining = tuple(party for party in leaving.parties_on(known, on) if party != by)
     if len(remaining) > 1:
         left = f"la convention continue entre {len(remaining)} parties"
     else:
@@ -240,12 +240,12 @@ def _departure(
     return EndLine(
         kind="denonciation",
         on=on,
-        reached=on.reached(course.on),
+        reached=on.reached(known.on),
         article=next((line.article for line in mine), None),
         by=(by,),
         says=french.typeset(f"{what} ; {left}"),
         positions=positions,
-        authorised_by=exit_ways.authorised(course, (by,), "denonciation", decided_by),
+        authorised_by=exit_ways.authorised(known, (by,), "denonciation", decided_by),
         remaining=remaining,
     )
 
@@ -253,26 +253,26 @@ def _departure(
 # -- the term, what moves it, what comes after
 
 
-def _prorogations(course: Course) -> list[EndLine]:
-    life = course.life
+def _prorogations(known: Known) -> list[EndLine]:
+    life = known.life
     spans = sorted(life.spans, key=lambda one: (one.avenant is not None, one.said_on.sort_key, one.position))
-    binds = {fact.number: fact.binds for _, fact in courses.told(course, AvenantConcluded)}
+    binds = {fact.number: fact.binds for _, fact in known.told(AvenantConcluded)}
     return [
-        _prorogation(course, span, tuple(spans[:place]), binds.get(span.avenant, ()))
+        _prorogation(known, span, tuple(spans[:place]), binds.get(span.avenant, ()))
         for place, span in enumerate(spans)
         if span.avenant is not None
     ]
 
 
-def _prorogation(course: Course, span: Span, before: tuple[Span, ...], binds: tuple[str, ...]) -> EndLine:
+def _prorogation(known: Known, span: Span, before: tuple[Span, ...], binds: tuple[str, ...]) -> EndLine:
     assert span.avenant is not None
-    life = course.life
-    old = msgspec.structs.replace(life, spans=before).ends_on(course.on)
+    life = known.life
+    old = msgspec.structs.replace(life, spans=before).ends_on(known.on)
     # What it says by itself, be it in effect or not.
     said = msgspec.structs.replace(span, avenant=None)
-    new = msgspec.structs.replace(life, spans=(said,)).ends_on(course.on)
-    awaited = life.awaited(span.avenant, course.on)
-    reached = False if awaited else span.said_on.reached(course.on)
+    new = msgspec.structs.replace(life, spans=(said,)).ends_on(known.on)
+    awaited = life.awaited(span.avenant, known.on)
+    reached = False if awaited else span.said_on.reached(known.on)
     says = f"{_moved(old, new)} ({french.avenant_in_words(span.avenant)})"
     if awaited:
         says += ", sans effet tant que toutes les parties qu’il lie n’ont pas signé"
@@ -297,17 +297,17 @@ def _moved(old: PartialDate | None, new: PartialDate | None) -> str:
     return f"terme {'avancé' if new.before(old) else 'reporté'} {french.period_in_words(old, new)}"
 
 
-def _expiry(course: Course, others: list[EndLine]) -> list[EndLine]:
+def _expiry(known: Known, others: list[EndLine]) -> list[EndLine]:
     """The term, unless something else ended the convention before."""
-    end, span = course.life.ends_on(course.on), course.life.span(course.on)
-    noted = courses.told(course, InstrumentExpired)
+    end, span = known.life.ends_on(known.on), known.life.span(known.on)
+    noted = known.told(InstrumentExpired)
     positions = ((span.position,) if span else ()) + tuple(held.position for held, _ in noted)
     if end is None:
-        return _undated_expiry(course, span, noted, positions)
+        return _undated_expiry(known, span, noted, positions)
     if any(_ended_before(line, end) for line in others):
         return []
-    noted_on = [held.effective_on for held, _ in noted if held.effective_on.reached(course.on)]
-    reached = True if noted_on else end.before(course.on)
+    noted_on = [held.effective_on for held, _ in noted if held.effective_on.reached(known.on)]
+    reached = True if noted_on else end.before(known.on)
     says = f"terme : {french.date_in_words(end)} inclus"
     says += f", atteint selon un constat ({french.date_in_words(noted_on[0])})" if noted_on else ""
     article = span.article if span else None
@@ -315,13 +315,13 @@ def _expiry(course: Course, others: list[EndLine]) -> list[EndLine]:
 
 
 def _undated_expiry(
-    course: Course,
+    known: Known,
     span: Span | None,
-    noted: list[tuple[Held, InstrumentExpired]],
+    noted: Sequence[tuple[Held, InstrumentExpired]],
     positions: tuple[int, ...],
 ) -> list[EndLine]:
     if noted:
-        line = _line(course, "expiry", noted[0][0], "terme atteint, selon un constat")
+        line = _line(known, "expiry", noted[0][0], "terme atteint, selon un constat")
         return [msgspec.structs.replace(line, positions=positions, article=span.article if span else None)]
     match span.term if span else None:
         case PeriodFrom(anchor=anchor):
@@ -343,21 +343,21 @@ def _ended_before(line: EndLine, end: PartialDate) -> bool:
     return bool(ends and not line.on.after(end))
 
 
-def _renewals(course: Course) -> list[EndLine]:
+def _renewals(known: Known) -> list[EndLine]:
     lines = []
-    for held, fact in courses.told(course, RenewalDecided):
-        other = course.known.conventions.get(fact.successor)
+    for held, fact in known.told(RenewalDecided):
+        other = known.conventions.get(fact.successor)
         opened = other.life.opened if other else None
         title = f"« {opened.title} » prend la suite" if opened else "un autre acte prend la suite"
-        line = _line(course, "renewal", held, f"renouvellement : {title}")
+        line = _line(known, "renewal", held, f"renouvellement : {title}")
         lines.append(msgspec.structs.replace(line, successor=fact.successor))
     return lines
 
 
-def _closings(course: Course) -> list[EndLine]:
+def _closings(known: Known) -> list[EndLine]:
     return [
-        _line(course, "closing", held, "dossier clos" + (f" : {fact.reason}" if fact.reason else ""))
-        for held, fact in courses.told(course, InstrumentClosed)
+        _line(known, "closing", held, "dossier clos" + (f" : {fact.reason}" if fact.reason else ""))
+        for held, fact in known.told(InstrumentClosed)
     ]
 
 

@@ -21,10 +21,10 @@ import msgspec
 from contracts.dates import PartialDate
 from contracts.events import DeliberationAdopted
 from contracts.terms import Denunciation, PeriodFrom, ReturnOfSums, Termination
-from services.domain import course as courses
-from services.domain import french, time_limits
+from services.domain import french, leaving, time_limits
 from services.domain.book import Come
-from services.domain.course import OVER, Counted, Course, day_in_words
+from services.domain.known import Known
+from services.domain.leaving import OVER, Counted, day_in_words
 from services.domain.phase import bound
 from services.domain.text import ClauseLine
 from services.domain.time_limits import NotComputable
@@ -94,32 +94,32 @@ class ExitWay(msgspec.Struct, frozen=True):
     consequences: tuple[str, ...] = ()
 
 
-def of(course: Course) -> tuple[ExitWay, ...]:
+def of(known: Known) -> tuple[ExitWay, ...]:
     """The ways out on the day, in the paper's order; none once the convention is over."""
-    if course.phase in OVER:
+    if known.phase in OVER:
         return ()
     ways = []
-    for clause in course.known.clauses:
+    for clause in known.clauses:
         match clause.term:
             case Denunciation():
-                ways.append(_denunciation(course, clause, clause.term))
+                ways.append(_denunciation(known, clause, clause.term))
             case Termination():
-                ways.append(_termination(course, clause, clause.term))
+                ways.append(_termination(known, clause, clause.term))
             case _:
                 pass
     return tuple(ways)
 
 
-def entitled(term: Termination, course: Course, when: PartialDate | date) -> tuple[str, ...]:
+def entitled(term: Termination, known: Known, when: PartialDate | date) -> tuple[str, ...]:
     """Who may terminate on a day by that clause: those it names, or every party."""
-    parties = courses.parties_on(course, when)
+    parties = leaving.parties_on(known, when)
     return tuple(party for party in parties if not term.by or party in term.by)
 
 
-def consequences(course: Course) -> tuple[str, ...]:
+def consequences(known: Known) -> tuple[str, ...]:
     """What a résiliation stops and makes to be given back, by the text in force."""
     told = []
-    for clause in course.known.clauses:
+    for clause in known.clauses:
         if not isinstance(clause.term, ReturnOfSums):
             continue
         article = french.article_in_words(clause.article)
@@ -132,9 +132,9 @@ def consequences(course: Course) -> tuple[str, ...]:
     return tuple(told)
 
 
-def _termination(course: Course, clause: ClauseLine, term: Termination) -> ExitWay:
-    who = entitled(term, course, course.on)
-    cure = _cure_from_today(course, term)
+def _termination(known: Known, clause: ClauseLine, term: Termination) -> ExitWay:
+    who = entitled(term, known, known.on)
+    cure = _cure_from_today(known, term)
     last = cure.last_day
     way = ExitWay(
         kind=_KINDS[term.way],
@@ -143,36 +143,36 @@ def _termination(course: Course, clause: ClauseLine, term: Termination) -> ExitW
         who=who,
         form=term.form,
         grounds=term.grounds,
-        authorised_by=authorised(course, who, "resiliation", PartialDate.of(course.on)),
+        authorised_by=authorised(known, who, "resiliation", PartialDate.of(known.on)),
         effect_on=None if last is None else last + timedelta(days=1),
         rules=(*cure.rules, EXPIRY_RULE) if last else (),
         because=cure.because,
         cure_ends_on=last,
         jointly=term.jointly,
         opens_on_loss_of_agrement=term.opens_on_loss_of_agrement,
-        consequences=consequences(course),
+        consequences=consequences(known),
     )
-    return _once_in_force(course, way)
+    return _once_in_force(known, way)
 
 
-def _cure_from_today(course: Course, term: Termination) -> Counted:
+def _cure_from_today(known: Known, term: Termination) -> Counted:
     """The cure period if the letter were sent, presented and received on the day: it ends no earlier."""
     if term.cure.starts_at is None:
         return unstated(term)
-    today = PartialDate.of(course.on) if term.cure.starts_at in FROM_A_NOTICE else None
-    return courses.counted(term.cure, today)
+    today = PartialDate.of(known.on) if term.cure.starts_at in FROM_A_NOTICE else None
+    return leaving.counted(term.cure, today)
 
 
 def unstated(term: Termination) -> Counted:
     """The paper does not say from which day the cure period runs."""
-    return courses.uncounted(NotComputable("anchor-unstated", term.cure.anchor))
+    return leaving.uncounted(NotComputable("anchor-unstated", term.cure.anchor))
 
 
-def _once_in_force(course: Course, way: ExitWay) -> ExitWay:
+def _once_in_force(known: Known, way: ExitWay) -> ExitWay:
     """*way*, without its days while it is not known that there is anything to leave."""
-    doubts = ", ".join(french.DOUBTS[doubt] for doubt in course.doubts)
-    match course.phase:
-        case "en-vigueur" if not course.doubts:
+    doubts = ", ".join(french.DOUBTS[doubt] for doubt in known.doubts)
+    match known.phase:
+        case "en-vigueur" if not known.doubts:
             return way
         case "en-vigueur":
             reason = f"la convention est peut-être déjà finie : {doubts}"
@@ -194,8 +194,8 @@ def _once_in_force(course: Course, way: ExitWay) -> ExitWay:
 # -- dénonciation
 
 
-def _denunciation(course: Course, clause: ClauseLine, term: Denunciation) -> ExitWay:
-    who = courses.parties_on(course, course.on)
+def _denunciation(known: Known, clause: ClauseLine, term: Denunciation) -> ExitWay:
+    who = leaving.parties_on(known, known.on)
     way = ExitWay(
         kind="denonciation",
         article=clause.article,
@@ -203,35 +203,35 @@ def _denunciation(course: Course, clause: ClauseLine, term: Denunciation) -> Exi
         who=who,
         form=term.form,
         grounds=(),
-        authorised_by=authorised(course, who, "denonciation", PartialDate.of(course.on)),
+        authorised_by=authorised(known, who, "denonciation", PartialDate.of(known.on)),
         jointly=False,
         to_all_others=term.to_all_others,
     )
     if term.at_anniversary:
-        way = _at_an_anniversary(course, term, way)
+        way = _at_an_anniversary(known, term, way)
     else:
         ahead = msgspec.structs.replace(term.notice, direction="after")
-        limit = courses.counted(ahead, PartialDate.of(course.on))
+        limit = leaving.counted(ahead, PartialDate.of(known.on))
         way = msgspec.structs.replace(way, effect_on=limit.last_day, rules=limit.rules, because=limit.because)
-    return _once_in_force(course, way)
+    return _once_in_force(known, way)
 
 
-def _at_an_anniversary(course: Course, term: Denunciation, way: ExitWay) -> ExitWay:
-    start, because = started_on(course)
+def _at_an_anniversary(known: Known, term: Denunciation, way: ExitWay) -> ExitWay:
+    start, because = started_on(known)
     if start is None:
         return msgspec.structs.replace(way, because=because)
     missed: tuple[str, ...] = ()
-    years = max(1, course.on.year - start.year)
+    years = max(1, known.on.year - start.year)
     # It ends: each anniversary has its last day of notice a year later than the one before.
     while True:
         anniversary = time_limits.anniversary(start, years)
-        if not within_the_term(course, anniversary):
-            because = (*missed, _beyond(course, anniversary))
+        if not within_the_term(known, anniversary):
+            because = (*missed, _beyond(known, anniversary))
             return msgspec.structs.replace(way, because=because)
         notice = notice_for(term, PartialDate.of(anniversary))
         if notice.last_day is None:
             return msgspec.structs.replace(way, because=notice.because)
-        if notice.last_day >= course.on:
+        if notice.last_day >= known.on:
             return msgspec.structs.replace(
                 way,
                 anniversary=anniversary,
@@ -239,7 +239,7 @@ def _at_an_anniversary(course: Course, term: Denunciation, way: ExitWay) -> Exit
                 effect_on=anniversary,
                 rules=notice.rules,
             )
-        if anniversary > course.on:
+        if anniversary > known.on:
             missed = (_missed(anniversary, notice.last_day),)
         years += 1
 
@@ -251,11 +251,11 @@ def _missed(anniversary: date, notice_by: date) -> str:
     )
 
 
-def _beyond(course: Course, anniversary: date) -> str:
-    end = course.life.ends_on(course.on)
+def _beyond(known: Known, anniversary: date) -> str:
+    end = known.life.ends_on(known.on)
     assert end is not None
     term = french.date_in_words(end)
-    if within_the_term(course, anniversary) is None:
+    if within_the_term(known, anniversary) is None:
         day = day_in_words(anniversary)
         return french.typeset(f"le terme n’est pas connu au jour près ({term}) : il peut venir avant {day}")
     return french.typeset(f"aucune autre date anniversaire avant le terme ({term})")
@@ -263,38 +263,38 @@ def _beyond(course: Course, anniversary: date) -> str:
 
 def notice_for(term: Denunciation, anniversary: PartialDate) -> Counted:
     """The last day to serve notice for an anniversary; a limit counted backwards is never extended."""
-    return courses.counted(msgspec.structs.replace(term.notice, direction="before"), anniversary)
+    return leaving.counted(msgspec.structs.replace(term.notice, direction="before"), anniversary)
 
 
-def within_the_term(course: Course, anniversary: date) -> bool | None:
+def within_the_term(known: Known, anniversary: date) -> bool | None:
     """Whether the convention still runs on that day; None where its term is not known to the day."""
-    end = course.life.ends_on(course.on)
+    end = known.life.ends_on(known.on)
     if end is None:
         return True
     over = end.before(anniversary)
     return None if over is None else not over
 
 
-def started_on(course: Course) -> tuple[date | None, tuple[str, ...]]:
+def started_on(known: Known) -> tuple[date | None, tuple[str, ...]]:
     """
     The day whose anniversaries count, or None and in French why it is not known.
 
     The last signature where the duration runs from it, or where nothing else is said;
     otherwise the day the instrument took effect.
     """
-    own = [span.term for span in course.life.spans if span.avenant is None]
+    own = [span.term for span in known.life.spans if span.avenant is None]
     from_signature = any(isinstance(term, PeriodFrom) and term.anchor == "last-signature" for term in own)
-    start = None if from_signature else course.life.starts_on()
+    start = None if from_signature else known.life.starts_on()
     if start is None:
-        return _last_signature(course)
+        return _last_signature(known)
     if start.day is None:
         said = french.date_in_words(start)
         return None, (french.typeset(f"la prise d’effet n’est pas connue au jour près : {said}"),)
     return start.day, ()
 
 
-def _last_signature(course: Course) -> tuple[date | None, tuple[str, ...]]:
-    life, on = course.life, course.on
+def _last_signature(known: Known) -> tuple[date | None, tuple[str, ...]]:
+    life, on = known.life, known.on
     first = [one for one in life.memberships() if one.since is None]
     # Who left before signing is not waited for.
     answers = {bound(life, one, on) for one in first if one.covers(on) is not False}
@@ -311,13 +311,13 @@ def _last_signature(course: Course) -> tuple[date | None, tuple[str, ...]]:
 
 
 def authorised(
-    course: Course, who: tuple[str, ...], question: Literal["denonciation", "resiliation"], by: PartialDate
+    known: Known, who: tuple[str, ...], question: Literal["denonciation", "resiliation"], by: PartialDate
 ) -> tuple[Deliberated, ...]:
     """For each of *who* whose assembly must decide, or may have to: whether it authorised that by a day."""
-    decided = courses.told(course, DeliberationAdopted)
+    decided = known.told(DeliberationAdopted)
     lines = []
     for institution in who:
-        registered = course.known.institutions.get(institution)
+        registered = known.institutions.get(institution)
         particulars = registered.registered if registered else None
         kind = particulars.kind if particulars else None
         if kind is not None and kind not in ASSEMBLIES:

@@ -6,7 +6,6 @@ Pure. Each of its parts has its own module, and its own rules with their sources
 
 import msgspec
 
-from services.domain import course as courses
 from services.domain import denunciations, endings, exit_ways, notices, restitutions
 from services.domain.denunciations import DenunciationLine
 from services.domain.endings import EndLine
@@ -28,14 +27,13 @@ class Exits(msgspec.Struct, frozen=True):
 
 def of(known: Known) -> Exits:
     """How the convention may end on the day, what is under way, what ended it, and what is to be returned."""
-    course = courses.of(known)
-    sent = notices.of(course)
-    served = denunciations.of(course)
-    ends = endings.of(course, sent, served)
+    sent = notices.of(known)
+    served = denunciations.of(known)
+    ends = endings.of(known, sent, served)
     return Exits(
-        ways=exit_ways.of(course),
+        ways=exit_ways.of(known),
         notices=sent,
         denunciations=served,
         ends=ends,
-        restitutions=restitutions.of(course, ends),
+        restitutions=restitutions.of(known, ends),
     )

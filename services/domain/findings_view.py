@@ -9,7 +9,6 @@ is undated is *told* and has not *come*: it may clear a finding and raises none.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
-from functools import reduce
 from itertools import islice
 from typing import Any, Literal, TypeVar
 
@@ -20,7 +19,8 @@ from contracts.dates import PartialDate
 from contracts.events import Fact
 from contracts.institutions import PUBLIC_KINDS
 from contracts.terms import Term
-from services.domain import convention, findings_awards, french, institution
+from services.domain import findings_awards, french
+from services.domain import known as knowledge
 from services.domain.amendments import Amendment
 from services.domain.book import Held
 from services.domain.convention import Life, Membership
@@ -94,18 +94,16 @@ class View(msgspec.Struct, frozen=True):
     coverage: tuple[Coverage, ...]
     exits: Exits
     amendments: tuple[Amendment, ...]
-    come_by: Mapping[type, Sequence[tuple[Held, Any]]]
-    told_by: Mapping[type, Sequence[tuple[Held, Any]]]
     terms_by: Mapping[type, Sequence[tuple[ClauseLine, Any]]]
     sent_back: Mapping[tuple[str, str], tuple[Held, facts.PaymentRejected]]
 
     def come(self, kind: type[Kind]) -> Sequence[tuple[Held, Kind]]:
         """The facts of *kind* that have come by the day for certain, in order."""
-        return self.come_by.get(kind, ())
+        return self.known.come(kind)
 
     def told(self, kind: type[Kind]) -> Sequence[tuple[Held, Kind]]:
         """Those that have come or may have, in order."""
-        return self.told_by.get(kind, ())
+        return self.known.told(kind)
 
     def terms(self, kind: type[Rule]) -> Sequence[tuple[ClauseLine, Rule]]:
         """The rules of *kind* in force on the day, each with its clause."""
@@ -136,27 +134,17 @@ def of(
     amendments: tuple[Amendment, ...],
 ) -> View:
     """*known* and what was computed of it, laid out for the rules."""
-    come_by: dict[type, list[tuple[Held, Any]]] = defaultdict(list)
-    told_by: dict[type, list[tuple[Held, Any]]] = defaultdict(list)
-    told: list[Held] = []
-    for held in known.live:
-        reached = held.effective_on.reached(known.on)
-        if reached is not False:
-            told.append(held)
-            told_by[type(held.fact)].append((held, held.fact))
-        if reached:
-            come_by[type(held.fact)].append((held, held.fact))
     terms_by: dict[type, list[tuple[ClauseLine, Any]]] = defaultdict(list)
     for clause in known.clauses:
         if clause.term is not None:
             terms_by[type(clause.term)].append((clause, clause.term))
-    life = _life(known, told)
+    life = known.life
     members = tuple(
         one for one in life.memberships() if one.since is None and one.covers(known.on) is not False
     )
     answers = [bound(life, member, known.on) for member in members]
-    back = {(fact.payer, fact.payment): (held, fact) for held, fact in come_by[facts.PaymentRejected]}
-    names, kinds = _names(known, told), _kinds(known)
+    back = {(fact.payer, fact.payment): (held, fact) for held, fact in known.come(facts.PaymentRejected)}
+    names, kinds = knowledge.names(known), _kinds(known)
     return View(
         known=known,
         on=known.on,
@@ -168,7 +156,7 @@ def of(
         accounts={_account(line): line for line in known.money if not line.undetermined},
         uncertain=frozenset(_account(line) for line in known.money if line.undetermined),
         payments=tuple(
-            (held, fact) for held, fact in come_by[facts.PaymentMade] if (fact.payer, fact.key) not in back
+            (held, fact) for held, fact in known.come(facts.PaymentMade) if (fact.payer, fact.key) not in back
         ),
         line_of={position: line for line in calendar.instalments for position in line.payments},
         members=members,
@@ -180,34 +168,13 @@ def of(
         coverage=coverage,
         exits=exits,
         amendments=amendments,
-        come_by=come_by,
-        told_by=told_by,
         terms_by=terms_by,
         sent_back=back,
     )
 
 
-def _life(known: Known, told: Sequence[Held]) -> Life:
-    """The life as the facts *told* by the day make it: of the rest, what is to come, no rule knows."""
-    moving = sorted(
-        (held for held in told if type(held.fact) in convention.MOVING), key=lambda held: held.position
-    )
-    if len(moving) == sum(type(held.fact) in convention.MOVING for held in known.live):
-        return known.life
-    return reduce(convention.lived, moving, Life(known.state.stream))
-
-
 def _account(line: MoneyLine) -> Account:
     return line.payer, line.beneficiary, line.exercice
-
-
-def _names(known: Known, told: Iterable[Held]) -> dict[str, str]:
-    names = french.names_from((known.state.stream, held.effective_on, held.fact) for held in told)
-    for slug, state in known.institutions.items():
-        name = institution.name_on(state.book, known.on)
-        if name is not None:
-            names[slug] = name
-    return names
 
 
 def _kinds(known: Known) -> dict[str, str]:

@@ -7,9 +7,9 @@ beneficiary. Whoever asks for a statement hands those streams over as they were
 known at the same instant; nothing here reads anything.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -21,6 +21,7 @@ from services.domain import agrement, convention, french, institution, text
 from services.domain.book import Held, in_order, may_have_come
 from services.domain.convention import Life
 from services.domain.money import MoneyLine, money
+from services.domain.phase import Phase, phase_on
 from services.domain.streams import State
 from services.domain.text import ClauseLine
 
@@ -38,50 +39,50 @@ gives one association more subsidies than that in a year.
 """
 
 
+_THE_TEXT: Final = (
+    facts.InstrumentOpened,
+    facts.PartyListed,
+    facts.ClauseStated,
+    facts.EntryIntoForceNoted,
+)
+"""The instrument's own words, and who is in it from the start: they read alike on every day."""
+
+
 class Known(msgspec.Struct, frozen=True):
     """
     A convention on the day *on*, as known at one instant.
 
     *live* are its facts that count, by (effective date, position). *clauses* is the
     text in force on the day, *pending* what avenants that wait for a signature would
-    change in it: no rule is computed from it. *agrements* by the institution that holds them,
-    *conventions* and *institutions* by slug; what is not there is not known. *by_kind*
-    has the facts of *live* again, so that no rule looks through all of them for a few, and
-    *told_by* those that have come by the day or may have; *money* is what came of it by then.
+    change in it: no rule is computed from it. *life*, *phase* and *doubts* are those that the facts
+    told by the day make. *agrements* by the institution that holds them,
+    *conventions* and *institutions* by slug; what is not there is not known. *told_by* and *come_by*
+    have the facts that may have come by the day, and those that have for certain, by kind, so
+    that no rule looks through all of them for a few; *money* is what came of it by then.
     """
 
     on: date
     state: convention.State
     live: tuple[Held, ...]
     clauses: tuple[ClauseLine, ...]
+    life: Life
+    phase: Phase
+    doubts: tuple[str, ...]
     agrements: Mapping[str, agrement.State] = {}
     conventions: Mapping[str, convention.State] = {}
     institutions: Mapping[str, institution.State] = {}
     pending: tuple[ClauseLine, ...] = ()
-    by_kind: Mapping[type[Fact], Sequence[Held]] = {}
-    told_by: Mapping[type[Fact], Sequence[Held]] = {}
     money: tuple[MoneyLine, ...] = ()
+    told_by: Mapping[type[Fact], Sequence[tuple[Held, Any]]] = {}
+    come_by: Mapping[type[Fact], Sequence[tuple[Held, Any]]] = {}
 
-    @property
-    def life(self) -> Life:
-        """The convention's life: parties, signatures, spans, endings."""
-        return self.state.life
-
-    def come(self, kind: type[Kind]) -> Iterator[tuple[Held, Kind]]:
+    def come(self, kind: type[Kind]) -> Sequence[tuple[Held, Kind]]:
         """The facts of *kind* that have come by the day for certain, in order, each with what it says."""
-        for held, fact in self.told(kind):
-            if held.effective_on.reached(self.on):
-                yield held, fact
+        return self.come_by.get(kind, ())
 
-    def told(self, kind: type[Kind]) -> Iterator[tuple[Held, Kind]]:
+    def told(self, kind: type[Kind]) -> Sequence[tuple[Held, Kind]]:
         """Those that have come by the day or may have: an undated one is neither taken as come nor as not."""
-        for held in self.told_by.get(kind, ()):
-            yield held, held.fact  # type: ignore[misc]  # it is by its kind that it was found
-
-    def all(self, kind: type[Kind]) -> Iterator[tuple[Held, Kind]]:
-        """The facts of *kind*, in order, also those of days to come."""
-        for held in self.by_kind.get(kind, ()):
-            yield held, held.fact  # type: ignore[misc]  # it is by its kind that it was found
+        return self.told_by.get(kind, ())
 
 
 def of(state: convention.State, on: date, others: Iterable[State] = ()) -> Known:
@@ -100,25 +101,33 @@ def of(state: convention.State, on: date, others: Iterable[State] = ()) -> Known
             case institution.State():
                 institutions[slug] = other
     read = text.of(live, state.life, on)
-    by_kind: dict[type[Fact], list[Held]] = {}
-    told_by: dict[type[Fact], list[Held]] = {}
+    told_by: dict[type[Fact], list[tuple[Held, Any]]] = {}
+    come_by: dict[type[Fact], list[tuple[Held, Any]]] = {}
+    life = Life(state.stream)
     for held in live:
-        kind = type(held.fact)
-        by_kind.setdefault(kind, []).append(held)
-        if held.effective_on.reached(on) is not False:
-            told_by.setdefault(kind, []).append(held)
+        fact, reached = held.fact, held.effective_on.reached(on)
+        if reached is not False or isinstance(fact, _THE_TEXT):
+            life = convention.lived(life, held)
+        if reached is not False:
+            told_by.setdefault(type(fact), []).append((held, fact))
+        if reached:
+            come_by.setdefault(type(fact), []).append((held, fact))
+    phase, doubts = phase_on(life, on)
     return Known(
         on=on,
         state=state,
         live=live,
         clauses=read.in_force,
+        life=life,
+        phase=phase,
+        doubts=doubts,
         agrements=agrements,
         conventions=conventions,
         institutions=institutions,
         pending=read.pending,
-        by_kind=by_kind,
-        told_by=told_by,
         money=money(live, state.life, on),
+        told_by=told_by,
+        come_by=come_by,
     )
 
 

@@ -22,10 +22,10 @@ from contracts.events import (
     ResiliationPronounced,
 )
 from contracts.terms import Termination
-from services.domain import course as courses
-from services.domain import exit_ways, french
+from services.domain import exit_ways, french, leaving
 from services.domain.book import Held
-from services.domain.course import Counted, Course, day_in_words
+from services.domain.known import Known
+from services.domain.leaving import Counted, day_in_words
 from services.domain.text import ClauseLine, is_in
 
 NoticeState = Literal["running", "satisfied", "unheeded", "run-out", "undetermined"]
@@ -58,9 +58,9 @@ class NoticeCourse(msgspec.Struct, frozen=True):
     followed_by: int | None = None
 
 
-def of(course: Course) -> tuple[NoticeCourse, ...]:
+def of(known: Known) -> tuple[NoticeCourse, ...]:
     """Every mise en demeure that was sent by the day, or may have been, in order."""
-    return tuple(_notice(course, held, sent) for held, sent in courses.told(course, NoticeSent))
+    return tuple(_notice(known, held, sent) for held, sent in known.told(NoticeSent))
 
 
 def clause_of(clauses: tuple[ClauseLine, ...], article: str) -> tuple[ClauseLine, Termination] | None:
@@ -74,33 +74,29 @@ def clause_of(clauses: tuple[ClauseLine, ...], article: str) -> tuple[ClauseLine
     )
 
 
-def _notice(course: Course, held: Held, sent: NoticeSent) -> NoticeCourse:
-    presented = _first(courses.told(course, NoticePresented), sent.key)
-    received = _first(courses.told(course, NoticeReceived), sent.key)
+def _notice(known: Known, held: Held, sent: NoticeSent) -> NoticeCourse:
+    presented = _first(known.told(NoticePresented), sent.key)
+    received = _first(known.told(NoticeReceived), sent.key)
     days = {
         "notice-sent": held.effective_on,
         "notice-presented": presented.effective_on if presented else None,
         "notice-received": received.effective_on if received else None,
     }
-    found = clause_of(courses.clauses_on(course, held.effective_on), sent.article)
+    found = clause_of(leaving.clauses_on(known, held.effective_on), sent.article)
     limit = _limit(found, days, sent)
-    over = _over(course, found, days, limit)
-    words = _words(course, sent.key)
-    state, doubts = _state(course, held, words, over=over)
+    over = _over(known, found, days, limit)
+    words = _words(known, sent.key)
+    state, doubts = _state(known, held, words, over=over)
     said = words[-1] if words and state in ("satisfied", "unheeded") else None
     if state == "unheeded" and said and limit.last_day and said.effective_on.after(limit.last_day) is False:
         when, end = french.day_in_words(said.effective_on), day_in_words(limit.last_day)
         doubts = (*doubts, f"dite sans effet {when}, avant la fin du délai ({end})")
-    may = found is not None and sent.by in exit_ways.entitled(found[1], course, held.effective_on)
+    may = found is not None and sent.by in exit_ways.entitled(found[1], known, held.effective_on)
     if found is not None and not may:
         doubts = (*doubts, f"l’{french.article_in_words(found[0].article)} n’ouvre rien à son auteur")
     opened = over is True and may and state in ("unheeded", "run-out")
     followed = next(
-        (
-            other.position
-            for other, fact in courses.told(course, ResiliationPronounced)
-            if fact.notice == sent.key
-        ),
+        (other.position for other, fact in known.told(ResiliationPronounced) if fact.notice == sent.key),
         None,
     )
     steps = (presented, received, *words)
@@ -134,11 +130,11 @@ def _limit(
     _, term = found
     if term.cure.starts_at is None:
         return exit_ways.unstated(term)
-    return courses.counted(term.cure, days.get(term.cure.starts_at))
+    return leaving.counted(term.cure, days.get(term.cure.starts_at))
 
 
 def _over(
-    course: Course,
+    known: Known,
     found: tuple[ClauseLine, Termination] | None,
     days: dict[str, PartialDate | None],
     limit: Counted,
@@ -150,26 +146,26 @@ def _over(
     is the earliest it can be and the reception the latest: what holds of both holds.
     """
     if limit.last_day is not None:
-        return course.on > limit.last_day
+        return known.on > limit.last_day
     if found is None:
         return None
     _, term = found
     if term.cure.starts_at not in (None, *exit_ways.FROM_A_NOTICE):
         return None
-    earliest = courses.counted(term.cure, days["notice-sent"]).last_day
-    latest = courses.counted(term.cure, days["notice-received"]).last_day
-    if earliest is not None and course.on <= earliest:
+    earliest = leaving.counted(term.cure, days["notice-sent"]).last_day
+    latest = leaving.counted(term.cure, days["notice-received"]).last_day
+    if earliest is not None and known.on <= earliest:
         return False
-    return True if latest is not None and course.on > latest else None
+    return True if latest is not None and known.on > latest else None
 
 
 def _state(
-    course: Course, held: Held, words: list[Held], *, over: bool | None
+    known: Known, held: Held, words: list[Held], *, over: bool | None
 ) -> tuple[NoticeState, tuple[str, ...]]:
     """Where it stands, and what keeps that open."""
-    if not held.effective_on.reached(course.on):
+    if not held.effective_on.reached(known.on):
         return "undetermined", ("on ne sait pas si elle est déjà envoyée",)
-    if any(not word.effective_on.reached(course.on) for word in words):
+    if any(not word.effective_on.reached(known.on) for word in words):
         return "undetermined", ("la suite donnée n’est pas datée",)
     if words:
         return ("satisfied" if isinstance(words[-1].fact, NoticeSatisfied) else "unheeded"), ()
@@ -191,11 +187,11 @@ def _first(told: Sequence[tuple[Held, NoticePresented | NoticeReceived]], key: s
     return next((held for held, fact in told if fact.key == key), None)
 
 
-def _words(course: Course, key: str) -> list[Held]:
+def _words(known: Known, key: str) -> list[Held]:
     """What the sender said of it, in order."""
     said: list[tuple[Held, NoticeSatisfied | NoticeUnheeded]] = [
-        *courses.told(course, NoticeSatisfied),
-        *courses.told(course, NoticeUnheeded),
+        *known.told(NoticeSatisfied),
+        *known.told(NoticeUnheeded),
     ]
     mine = [held for held, fact in said if fact.key == key]
     return sorted(mine, key=lambda held: (held.effective_on.sort_key, held.position))

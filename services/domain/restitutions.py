@@ -27,10 +27,10 @@ from contracts.events import (
     RestitutionReceived,
 )
 from contracts.terms import ReturnOfSums
-from services.domain import course as courses
 from services.domain import endings, french
-from services.domain.course import OVER, Course
 from services.domain.endings import EndLine
+from services.domain.known import Known
+from services.domain.leaving import OVER
 from services.domain.text import ClauseLine
 
 UNDUE_RULE: Final = "Code civil art. 1302 : ce qui a été reçu sans être dû est sujet à restitution"
@@ -90,35 +90,35 @@ class _Books(msgspec.Struct):
         self.undetermined[key] = (*self.undetermined.get(key, ()), position)
 
 
-def of(course: Course, ends: tuple[EndLine, ...]) -> tuple[RestitutionLine, ...]:
+def of(known: Known, ends: tuple[EndLine, ...]) -> tuple[RestitutionLine, ...]:
     """The lines by exercice, payer, beneficiary and ground."""
     books = _Books()
-    for held, fact in courses.told(course, OverpaymentFound):
+    for held, fact in known.told(OverpaymentFound):
         key: Key = (fact.payer, fact.beneficiary, fact.exercice, fact.ground)
-        if held.effective_on.reached(course.on):
+        if held.effective_on.reached(known.on):
             books.found[key] += fact.amount_cents
             books.note(key, held.position)
         else:
             books.leave_out(key, held.position)
-    for held, order in courses.told(course, RecoveryOrdered):
+    for held, order in known.told(RecoveryOrdered):
         key = (order.payer, order.beneficiary, order.exercice, order.ground)
-        if held.effective_on.reached(course.on):
+        if held.effective_on.reached(known.on):
             books.ordered[key] += order.amount_cents
             books.note(key, held.position)
         else:
             books.leave_out(key, held.position)
-    _compute(course, ends, books)
-    _give_back(course, books)
-    lines = [_line(course, books, key) for key in books.positions]
+    _compute(known, ends, books)
+    _give_back(known, books)
+    lines = [_line(known, books, key) for key in books.positions]
     return tuple(
         sorted(lines, key=lambda line: (line.exercice, line.payer, line.beneficiary, line.ground or ""))
     )
 
 
-def _line(course: Course, books: _Books, key: Key) -> RestitutionLine:
+def _line(known: Known, books: _Books, key: Key) -> RestitutionLine:
     payer, beneficiary, exercice, ground = key
     owed, returned = books.owed(key), books.returned[key]
-    article = _article(course, payer, beneficiary, ground)
+    article = _article(known, payer, beneficiary, ground)
     return RestitutionLine(
         payer=payer,
         beneficiary=beneficiary,
@@ -150,45 +150,45 @@ def _disagreement(books: _Books, key: Key) -> tuple[str, ...]:
     return tuple(french.typeset(reason) for reason in reasons)
 
 
-def _article(course: Course, payer: str, beneficiary: str, ground: Ground | None) -> str | None:
-    for clause, term in _return_clauses(course):
+def _article(known: Known, payer: str, beneficiary: str, ground: Ground | None) -> str | None:
+    for clause, term in _return_clauses(known):
         grounds = {"unused": term.unused, "undue": term.undue}
         if (term.payer, term.beneficiary) == (payer, beneficiary) and grounds.get(ground or ""):
             return clause.article
     return None
 
 
-def _return_clauses(course: Course) -> list[tuple[ClauseLine, ReturnOfSums]]:
-    return [(clause, clause.term) for clause in course.known.clauses if isinstance(clause.term, ReturnOfSums)]
+def _return_clauses(known: Known) -> list[tuple[ClauseLine, ReturnOfSums]]:
+    return [(clause, clause.term) for clause in known.clauses if isinstance(clause.term, ReturnOfSums)]
 
 
 # -- what the rules find undue
 
 
-def _compute(course: Course, ends: tuple[EndLine, ...], books: _Books) -> None:
+def _compute(known: Known, ends: tuple[EndLine, ...], books: _Books) -> None:
     """Enter what was paid after a résiliation, and once all is over what was paid beyond the vote."""
-    bound = {(term.payer, term.beneficiary): term for _, term in _return_clauses(course) if term.undue}
-    stop = endings.first_stop(ends, course.on)
-    if not bound or (stop is None and course.phase not in OVER):
+    bound = {(term.payer, term.beneficiary): term for _, term in _return_clauses(known) if term.undue}
+    stop = endings.first_stop(ends, known.on)
+    if not bound or (stop is None and known.phase not in OVER):
         return
-    rejected = {(fact.payer, fact.payment) for _, fact in courses.come(course, PaymentRejected)}
+    rejected = {(fact.payer, fact.payment) for _, fact in known.come(PaymentRejected)}
     after: Counter[Account] = Counter()
     in_time: Counter[Account] = Counter()
     positions: dict[Account, tuple[int, ...]] = {}
-    for held, paid in courses.told(course, PaymentMade):
+    for held, paid in known.told(PaymentMade):
         term = bound.get((paid.payer, paid.beneficiary))
         account = (paid.payer, paid.beneficiary, paid.exercice)
         if term is None or (paid.payer, paid.key) in rejected:
             continue
         before = held.effective_on.before(stop.on) if stop and term.payments_stop else True
-        if before is None or not held.effective_on.reached(course.on):
+        if before is None or not held.effective_on.reached(known.on):
             books.leave_out((*account, "undue"), held.position)
         elif before:
             in_time[account] += paid.amount_cents
         else:
             after[account] += paid.amount_cents
             positions[account] = (*positions.get(account, ()), held.position)
-    voted = {(line.payer, line.beneficiary, line.exercice): line.voted_cents for line in course.known.money}
+    voted = {(line.payer, line.beneficiary, line.exercice): line.voted_cents for line in known.money}
     for account in {**in_time, **after}:
         # Without a vote, what was paid as an instalment was due as one.
         limit = voted.get(account) or in_time[account]
@@ -202,17 +202,17 @@ def _compute(course: Course, ends: tuple[EndLine, ...], books: _Books) -> None:
 # -- what came back
 
 
-def _give_back(course: Course, books: _Books) -> None:
+def _give_back(known: Known, books: _Books) -> None:
     """Enter each restitution: against its titre, else what is owed for the exercice, in order."""
     titres: dict[tuple[str, str, str], list[Key]] = {}
-    for _, order in courses.come(course, RecoveryOrdered):
+    for _, order in known.come(RecoveryOrdered):
         key: Key = (order.payer, order.beneficiary, order.exercice, order.ground)
         titres.setdefault((order.payer, order.beneficiary, order.number), []).append(key)
     others = []
-    for held, fact in courses.told(course, RestitutionReceived):
+    for held, fact in known.told(RestitutionReceived):
         account = (fact.payer, fact.beneficiary, fact.exercice)
         titre = _named(titres.get((fact.payer, fact.beneficiary, fact.titre or ""), []), fact.exercice)
-        if not held.effective_on.reached(course.on):
+        if not held.effective_on.reached(known.on):
             books.leave_out(titre or (*account, None), held.position)
         elif titre is not None:
             books.returned[titre] += fact.amount_cents

@@ -467,7 +467,7 @@ def _avenant(
     signed = {
         one.party for one in view.life.signed if one.avenant == number and one.on.reached(on) is not False
     }
-    concluded = (held for held, one in view.all(facts.AvenantConcluded) if one.number == number)
+    concluded = (held for held in view.live if held.fact is fact)
     return AvenantLine(
         number=number,
         effective_on=effective_on,
