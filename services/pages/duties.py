@@ -12,8 +12,8 @@ import msgspec
 
 from services.domain import french
 from services.domain.french import date_in_words, typeset
-from services.domain.meetings import MeetingsLine
 from services.domain.obligations import Duties, ObligationLine
+from services.domain.obligations.meetings import MeetingsLine
 from services.domain.schedule import Calendar, InstalmentLine
 from services.pages import schedule
 from services.pages.layout import Line, Page, Style, cited, day_in_full, not_computable, runs

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from services.domain import french
-from services.domain.denunciations import DenunciationLine
-from services.domain.endings import EndLine
-from services.domain.exit_ways import Deliberated, ExitWay
 from services.domain.exits import Exits
+from services.domain.exits.denunciations import DenunciationLine
+from services.domain.exits.endings import EndLine
+from services.domain.exits.exit_ways import Deliberated, ExitWay
+from services.domain.exits.notices import NoticeCourse
+from services.domain.exits.restitutions import RestitutionLine
 from services.domain.french import date_in_words, day_in_words, euros, typeset
-from services.domain.notices import NoticeCourse
-from services.domain.restitutions import RestitutionLine
 from services.pages.layout import Line, Page, Style, cited, day_in_full, entries, not_computable
 
 NOTICE_STYLES: Final[dict[str, Style]] = {"running": "open", "unheeded": "bad", "run-out": "bad"}

@@ -12,8 +12,8 @@ import msgspec
 from contracts.dates import PartialDate
 from services.domain import french
 from services.domain.french import date_in_words, euros, typeset
-from services.domain.gates import Block
 from services.domain.schedule import Calendar, ExerciceLine, InstalmentLine
+from services.domain.schedule.gates import Block
 from services.pages.layout import (
     DASH,
     Line,

@@ -13,16 +13,16 @@ from services import pages
 from services.domain import statement
 from services.domain.agrement import Cover
 from services.domain.coverage import Coverage, Gap
-from services.domain.endings import EndLine
-from services.domain.exit_ways import Deliberated, ExitWay
 from services.domain.exits import Exits
+from services.domain.exits.endings import EndLine
+from services.domain.exits.exit_ways import Deliberated, ExitWay
+from services.domain.exits.notices import NoticeCourse
+from services.domain.exits.restitutions import RestitutionLine
 from services.domain.findings import Finding
-from services.domain.gates import Block
-from services.domain.meetings import MeetingsLine
-from services.domain.notices import NoticeCourse
 from services.domain.obligations import Duties, ObligationLine
-from services.domain.restitutions import RestitutionLine
+from services.domain.obligations.meetings import MeetingsLine
 from services.domain.schedule import Calendar, ExerciceLine, InstalmentLine
+from services.domain.schedule.gates import Block
 from tests.domain.lives import CONVENTION, SIGNED, entries
 
 ON = date(2026, 6, 30)

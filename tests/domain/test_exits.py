@@ -24,23 +24,13 @@ from contracts.terms import (
     ReturnOfSums,
     Termination,
 )
-from services.domain import (
-    convention,
-    endings,
-    exit_ways,
-    exits,
-    known,
-    notices,
-    restitutions,
-    streams,
-    time_limits,
-)
-from services.domain.denunciations import DenunciationLine
-from services.domain.endings import EndLine
-from services.domain.exit_ways import Deliberated, ExitWay
-from services.domain.exits import Exits
-from services.domain.notices import NoticeCourse
-from services.domain.restitutions import RestitutionLine
+from services.domain import convention, exits, known, streams, time_limits
+from services.domain.exits import Exits, endings, exit_ways, notices, restitutions
+from services.domain.exits.denunciations import DenunciationLine
+from services.domain.exits.endings import EndLine
+from services.domain.exits.exit_ways import Deliberated, ExitWay
+from services.domain.exits.notices import NoticeCourse
+from services.domain.exits.restitutions import RestitutionLine
 from tests.domain.lives import (
     CONVENTION,
     MJC,

@@ -17,18 +17,10 @@ from hypothesis import strategies as st
 from contracts import events as facts
 from contracts import terms
 from contracts.terms import Delay, Due, EachYear
-from services.domain import (
-    amendments,
-    coverage,
-    exits,
-    findings,
-    findings_view,
-    known,
-    obligations,
-    schedule,
-)
+from services.domain import amendments, coverage, exits, findings, known, obligations, schedule
 from services.domain.findings import Finding
-from services.domain.findings_catalogue import CATALOGUE
+from services.domain.findings import view as findings_view
+from services.domain.findings.catalogue import CATALOGUE
 from services.domain.french import euros, typeset
 from services.domain.streams import State
 from tests.domain.departure_cases import (

@@ -38,19 +38,9 @@ from contracts.terms import (
     NoPassingOn,
     Share,
 )
-from services.domain import (
-    agrement,
-    coverage,
-    endings,
-    exit_ways,
-    findings,
-    french,
-    meetings,
-    notices,
-    obligations,
-    phase,
-    schedule,
-)
+from services.domain import agrement, coverage, findings, french, obligations, phase, schedule
+from services.domain.exits import endings, exit_ways, notices
+from services.domain.obligations import meetings
 
 NBSP = "\N{NO-BREAK SPACE}"
 THIN = "\N{NARROW NO-BREAK SPACE}"

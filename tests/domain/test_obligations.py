@@ -24,8 +24,8 @@ from contracts.terms import (
     Obligation,
 )
 from services.domain import known, obligations, streams, time_limits
-from services.domain.meetings import FROM_THE_START, MeetingsLine
 from services.domain.obligations import Duties, ObligationLine
+from services.domain.obligations.meetings import FROM_THE_START, MeetingsLine
 from tests.domain.lives import MJC, OPEN, OPENED, VILLE, Line, avenant, given, signed
 from tests.dossiers.test_transcription import MJC as MJC_DOSSIER
 from tests.dossiers.test_transcription import PACTE, decoded

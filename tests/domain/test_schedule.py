@@ -31,10 +31,10 @@ from contracts.terms import (
     ReturnOfSums,
     Share,
 )
-from services.domain import amounts, known, payments, schedule, statement, streams
-from services.domain.calendar_lines import SPAN_RULE
-from services.domain.payments import Paid
-from services.domain.schedule import Calendar, ExerciceLine, InstalmentLine
+from services.domain import known, schedule, statement, streams
+from services.domain.schedule import Calendar, ExerciceLine, InstalmentLine, amounts, payments
+from services.domain.schedule.calendar_lines import SPAN_RULE
+from services.domain.schedule.payments import Paid
 from services.domain.time_limits import MONTHS_RULE, UNTIL_RULE
 from tests.contracts.strategies import DAYS
 from tests.domain import schedule_oracle as oracle

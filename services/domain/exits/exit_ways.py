@@ -21,10 +21,11 @@ import msgspec
 from contracts.dates import PartialDate
 from contracts.events import DeliberationAdopted
 from contracts.terms import Denunciation, PeriodFrom, ReturnOfSums, Termination
-from services.domain import french, leaving, time_limits
+from services.domain import french, time_limits
 from services.domain.book import Come
+from services.domain.exits import leaving
+from services.domain.exits.leaving import OVER, Counted, day_in_words
 from services.domain.known import Known
-from services.domain.leaving import OVER, Counted, day_in_words
 from services.domain.phase import bound
 from services.domain.text import ClauseLine
 from services.domain.time_limits import NotComputable

@@ -18,13 +18,13 @@ from typing import Final
 import msgspec
 
 from contracts import events as facts
-from services.domain import findings_view as views
 from services.domain import french
 from services.domain.amendments import Amendment
 from services.domain.coverage import Coverage
 from services.domain.exits import Exits
-from services.domain.findings_catalogue import CATALOGUE, Entry, Nature
-from services.domain.findings_view import Raised, Severity, View
+from services.domain.findings import view as views
+from services.domain.findings.catalogue import CATALOGUE, Entry, Nature
+from services.domain.findings.view import Raised, Severity, View
 from services.domain.known import Known
 from services.domain.obligations import Duties
 from services.domain.schedule import Calendar

@@ -25,8 +25,8 @@ from contracts.terms import (
     Termination,
 )
 from services.domain import time_limits
-from services.domain.findings_payments import awarded
-from services.domain.findings_view import Raised, View, a_day, on_day, some
+from services.domain.findings.payments import awarded
+from services.domain.findings.view import Raised, View, a_day, on_day, some
 from services.domain.french import article_in_words, count_in_words, euros
 
 SIX_MONTHS: Final = Delay(count=6, unit="month", anchor="terme", direction="before")

@@ -15,7 +15,7 @@ from contracts import events as facts
 from contracts.dates import PartialDate
 from contracts.terms import Meetings
 from services.domain import time_limits
-from services.domain.duties_view import Stated, View
+from services.domain.obligations.duties_view import Stated, View
 
 FROM_THE_START: Final = "« par an » : de date à date depuis le début de l’instrument (CPC art. 641 al. 2)"
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from contracts import events as facts
 from services.domain.book import Held
-from services.domain.findings_view import Raised, View, on_day
+from services.domain.findings.view import Raised, View, on_day
 from services.domain.french import count_in_words, sentence
 
 

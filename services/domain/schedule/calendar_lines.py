@@ -13,9 +13,10 @@ import msgspec
 
 from contracts.dates import PartialDate
 from contracts.terms import Due
-from services.domain import gates, payments, time_limits
-from services.domain.gates import Block, Gates, Holding
-from services.domain.payments import Paid
+from services.domain import time_limits
+from services.domain.schedule import gates, payments
+from services.domain.schedule.gates import Block, Gates, Holding
+from services.domain.schedule.payments import Paid
 
 InstalmentState = Literal[
     "not-computable",

@@ -6,13 +6,13 @@ Pure. Each of its parts has its own module, and its own rules with their sources
 
 import msgspec
 
-from services.domain import denunciations, endings, exit_ways, notices, restitutions
-from services.domain.denunciations import DenunciationLine
-from services.domain.endings import EndLine
-from services.domain.exit_ways import ExitWay
+from services.domain.exits import denunciations, endings, exit_ways, notices, restitutions
+from services.domain.exits.denunciations import DenunciationLine
+from services.domain.exits.endings import EndLine
+from services.domain.exits.exit_ways import ExitWay
+from services.domain.exits.notices import NoticeCourse
+from services.domain.exits.restitutions import RestitutionLine
 from services.domain.known import Known
-from services.domain.notices import NoticeCourse
-from services.domain.restitutions import RestitutionLine
 
 
 class Exits(msgspec.Struct, frozen=True):

@@ -19,14 +19,15 @@ from contracts.dates import PartialDate
 from contracts.events import Fact
 from contracts.institutions import PUBLIC_KINDS
 from contracts.terms import Term
-from services.domain import findings_awards, french
+from services.domain import french
 from services.domain import known as knowledge
 from services.domain.amendments import Amendment
 from services.domain.book import Held
 from services.domain.convention import Life, Membership
 from services.domain.coverage import Coverage
 from services.domain.exits import Exits
-from services.domain.findings_awards import PRIVATE_KINDS, Award, Pair
+from services.domain.findings import awards as findings_awards
+from services.domain.findings.awards import PRIVATE_KINDS, Award, Pair
 from services.domain.known import Known
 from services.domain.money import Account, MoneyLine
 from services.domain.obligations import Duties

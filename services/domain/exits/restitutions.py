@@ -27,10 +27,11 @@ from contracts.events import (
     RestitutionReceived,
 )
 from contracts.terms import ReturnOfSums
-from services.domain import endings, french
-from services.domain.endings import EndLine
+from services.domain import french
+from services.domain.exits import endings
+from services.domain.exits.endings import EndLine
+from services.domain.exits.leaving import OVER
 from services.domain.known import Known
-from services.domain.leaving import OVER
 from services.domain.text import ClauseLine
 
 UNDUE_RULE: Final = "Code civil art. 1302 : ce qui a été reçu sans être dû est sujet à restitution"

@@ -16,9 +16,9 @@ from contracts.dates import PartialDate
 from contracts.terms import Delay, Obligation
 from services.domain import time_limits
 from services.domain.book import Held
-from services.domain.findings_awards import Award
-from services.domain.findings_payments import awarded
-from services.domain.findings_view import Raised, View, days_in_words, on_day, some
+from services.domain.findings.awards import Award
+from services.domain.findings.payments import awarded
+from services.domain.findings.view import Raised, View, days_in_words, on_day, some
 from services.domain.french import article_in_words, euros
 from services.domain.money import Account
 

@@ -13,15 +13,16 @@ import msgspec
 
 from contracts import events as facts
 from contracts.terms import AdvancePlan
-from services.domain import amounts, calendar_lines, convention, french, gates, grounds, payments
-from services.domain.amounts import Amount, Base
+from services.domain import convention, french
 from services.domain.book import Held
-from services.domain.calendar_lines import InstalmentLine
-from services.domain.gates import Block, Holding
-from services.domain.grounds import Grounds
 from services.domain.known import Known
-from services.domain.payments import Account, Paid, Payments
 from services.domain.phase import bound
+from services.domain.schedule import amounts, calendar_lines, gates, grounds, payments
+from services.domain.schedule.amounts import Amount, Base
+from services.domain.schedule.calendar_lines import InstalmentLine
+from services.domain.schedule.gates import Block, Holding
+from services.domain.schedule.grounds import Grounds
+from services.domain.schedule.payments import Account, Paid, Payments
 from services.domain.text import ClauseLine
 
 ADVANCE: Final = "avance"

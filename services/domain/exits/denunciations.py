@@ -12,10 +12,11 @@ import msgspec
 from contracts.dates import PartialDate
 from contracts.events import DenunciationServed, DenunciationTookEffect
 from contracts.terms import Denunciation
-from services.domain import exit_ways, french, leaving, time_limits
+from services.domain import french, time_limits
 from services.domain.book import Held
+from services.domain.exits import exit_ways, leaving
+from services.domain.exits.leaving import Counted
 from services.domain.known import Known
-from services.domain.leaving import Counted
 from services.domain.text import ClauseLine
 
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 from contracts import events as facts
 from contracts.terms import Denunciation
-from services.domain.findings_view import Raised, View, a_day, on_day
+from services.domain.exits.notices import clause_of
+from services.domain.findings.view import Raised, View, a_day, on_day
 from services.domain.french import article_in_words
-from services.domain.notices import clause_of
 
 
 def notice_run_out(view: View) -> Iterator[Raised]:

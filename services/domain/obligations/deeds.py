@@ -13,7 +13,7 @@ from contracts import events as facts
 from contracts.dates import PartialDate
 from contracts.terms import Obligation
 from services.domain.book import Held
-from services.domain.duties_view import View
+from services.domain.obligations.duties_view import View
 
 
 class Act(msgspec.Struct, frozen=True):

@@ -23,13 +23,14 @@ from contracts.events import (
     ResiliationTookEffect,
 )
 from contracts.terms import PeriodFrom, PeriodOf, ReturnOfSums
-from services.domain import exit_ways, french, leaving, notices
+from services.domain import french
 from services.domain.book import Held
 from services.domain.convention import Span
-from services.domain.denunciations import DenunciationLine
-from services.domain.exit_ways import Deliberated
+from services.domain.exits import exit_ways, leaving, notices
+from services.domain.exits.denunciations import DenunciationLine
+from services.domain.exits.exit_ways import Deliberated
+from services.domain.exits.notices import NoticeCourse
 from services.domain.known import Known
-from services.domain.notices import NoticeCourse
 from services.domain.text import ClauseLine
 
 EndKind = Literal["resiliation", "denonciation", "expiry", "closing", "renewal", "prorogation"]

@@ -10,7 +10,7 @@ from typing import Final
 
 from contracts import events as facts
 from contracts.terms import Obligation
-from services.domain.findings_view import Raised, View, a_day, days_in_words, on_day
+from services.domain.findings.view import Raised, View, a_day, days_in_words, on_day
 from services.domain.obligations import ObligationLine
 
 COMMITMENT_DAY: Final = date(2022, 1, 2)

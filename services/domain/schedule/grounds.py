@@ -15,14 +15,15 @@ import msgspec
 from contracts import events as facts
 from contracts.dates import PartialDate
 from contracts.terms import AdvancePlan, InstalmentPlan, LumpSum
-from services.domain import convention, gates, text
-from services.domain.amounts import Base, Figure
+from services.domain import convention, text
 from services.domain.book import Held
-from services.domain.gates import Gates
 from services.domain.known import Known
 from services.domain.obligations import Duties
-from services.domain.payments import Account
 from services.domain.phase import bound
+from services.domain.schedule import gates
+from services.domain.schedule.amounts import Base, Figure
+from services.domain.schedule.gates import Gates
+from services.domain.schedule.payments import Account
 from services.domain.text import ClauseLine
 
 EXERCICES_MAX: Final = 30

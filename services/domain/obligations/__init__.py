@@ -19,12 +19,13 @@ import msgspec
 from contracts import events as facts
 from contracts.dates import PartialDate
 from contracts.terms import Delay, Meetings, Obligation
-from services.domain import agrement, duties_view, french, meetings, time_limits
-from services.domain.deeds import Act, acts_on, agree, waivers_of
-from services.domain.duties_view import Lasting, Stated, View
-from services.domain.happenings import Occasion, happenings
+from services.domain import agrement, french, time_limits
 from services.domain.known import Known
-from services.domain.meetings import MeetingsLine
+from services.domain.obligations import duties_view, meetings
+from services.domain.obligations.deeds import Act, acts_on, agree, waivers_of
+from services.domain.obligations.duties_view import Lasting, Stated, View
+from services.domain.obligations.happenings import Occasion, happenings
+from services.domain.obligations.meetings import MeetingsLine
 from services.domain.text import ClauseLine, article_key
 from services.domain.time_limits import Limit, NotComputable
 

@@ -11,14 +11,11 @@ from typing import Final, Literal
 
 import msgspec
 
-from services.domain import findings_acts as acts
-from services.domain import findings_duties as duty
-from services.domain import findings_exits as leaving
-from services.domain import findings_funding as funding
-from services.domain import findings_payments as payments
-from services.domain import findings_records as records
-from services.domain import findings_text as texts
-from services.domain.findings_view import Raised, Severity, View
+from services.domain.findings import acts, funding, payments, records
+from services.domain.findings import duties as duty
+from services.domain.findings import exits as leaving
+from services.domain.findings import text as texts
+from services.domain.findings.view import Raised, Severity, View
 
 Nature = Literal["ecart", "attention"]
 

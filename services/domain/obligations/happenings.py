@@ -14,7 +14,7 @@ from contracts import events as facts
 from contracts.dates import PartialDate
 from contracts.terms import Happening, Obligation
 from services.domain import french, time_limits
-from services.domain.duties_view import Lasting, View
+from services.domain.obligations.duties_view import Lasting, View
 
 
 class Occasion(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ from contracts.institutions import parse_acte
 from contracts.terms import Condition, Delay, Joining
 from services.domain import agrement, time_limits
 from services.domain.book import Held
-from services.domain.findings_view import Raised, View, a_day, on_day, some
+from services.domain.findings.view import Raised, View, a_day, on_day, some
 from services.domain.french import from_in_words
 from services.domain.phase import bound, signed_for
 

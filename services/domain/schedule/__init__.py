@@ -23,15 +23,22 @@ import msgspec
 
 from contracts.events import SubsidyRefused
 from contracts.terms import AdvancePlan, InstalmentPlan, LumpSum
-from services.domain import advances, amounts, calendar_lines, french, gates, grounds, lump_sums, obligations
-from services.domain import payments as paying
-from services.domain.amounts import Amount, Base, Before
-from services.domain.calendar_lines import Calendar, ExerciceLine, InstalmentLine, InstalmentState, When
-from services.domain.gates import Block
-from services.domain.grounds import Grounds
+from services.domain import french, obligations
 from services.domain.known import Known
 from services.domain.obligations import Duties
-from services.domain.payments import Account, Paid
+from services.domain.schedule import advances, amounts, calendar_lines, gates, grounds, lump_sums
+from services.domain.schedule import payments as paying
+from services.domain.schedule.amounts import Amount, Base, Before
+from services.domain.schedule.calendar_lines import (
+    Calendar,
+    ExerciceLine,
+    InstalmentLine,
+    InstalmentState,
+    When,
+)
+from services.domain.schedule.gates import Block
+from services.domain.schedule.grounds import Grounds
+from services.domain.schedule.payments import Account, Paid
 from services.domain.text import ClauseLine
 
 __all__ = ["Block", "Calendar", "ExerciceLine", "InstalmentLine", "InstalmentState", "of"]

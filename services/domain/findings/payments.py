@@ -16,7 +16,7 @@ from contracts import events as facts
 from contracts.terms import AdvancePlan, Condition, Delay, InstalmentPlan, LumpSum
 from services.domain import time_limits
 from services.domain.book import Held
-from services.domain.findings_view import Raised, View, covering, days_in_words, on_day, some
+from services.domain.findings.view import Raised, View, covering, days_in_words, on_day, some
 from services.domain.french import article_in_words, euros
 from services.domain.money import Account
 from services.domain.obligations import ObligationLine

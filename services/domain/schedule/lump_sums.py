@@ -10,12 +10,13 @@ import msgspec
 
 from contracts import events as facts
 from contracts.terms import LumpSum
-from services.domain import calendar_lines, french, gates, payments
-from services.domain.calendar_lines import InstalmentLine, When
-from services.domain.gates import Block, Holding
-from services.domain.grounds import EXERCICES_MAX, Grounds
+from services.domain import french
 from services.domain.known import Known
-from services.domain.payments import Account, Paid, Payments
+from services.domain.schedule import calendar_lines, gates, payments
+from services.domain.schedule.calendar_lines import InstalmentLine, When
+from services.domain.schedule.gates import Block, Holding
+from services.domain.schedule.grounds import EXERCICES_MAX, Grounds
+from services.domain.schedule.payments import Account, Paid, Payments
 from services.domain.text import ClauseLine
 
 

@@ -22,10 +22,11 @@ from contracts.events import (
     ResiliationPronounced,
 )
 from contracts.terms import Termination
-from services.domain import exit_ways, french, leaving
+from services.domain import french
 from services.domain.book import Held
+from services.domain.exits import exit_ways, leaving
+from services.domain.exits.leaving import Counted, day_in_words
 from services.domain.known import Known
-from services.domain.leaving import Counted, day_in_words
 from services.domain.text import ClauseLine, is_in
 
 NoticeState = Literal["running", "satisfied", "unheeded", "run-out", "undetermined"]
