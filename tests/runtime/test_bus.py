@@ -148,6 +148,33 @@ async def test_what_is_tapped_comes_as_it_was_sent_and_past_a_restart_of_the_ser
         assert len(taken) == many
 
 
+async def test_what_is_posted_arrives_in_order_with_what_is_published(nats_server: NatsServer) -> None:
+    async with runtime.connected(nats_server.url, "test") as bus:
+        heard = await bus.subscribe("heard")
+        assert bus.post("heard", b"one")
+        await bus.publish("heard", b"two")
+        assert bus.post("heard", b"")
+        assert [(await heard.next_msg(timeout=5)).data for _ in range(3)] == [b"one", b"two", b""]
+        assert bus.stats["out_msgs"] >= 3
+
+
+async def test_what_has_to_wait_or_cannot_be_sent_is_not_posted(nats_server: NatsServer) -> None:
+    async with runtime.connected(nats_server.url, "test") as bus:
+        assert not bus.post("heard", b"x" * (bus.max_payload + 1))
+        waiting = 0
+        while bus.post("heard", b"x" * 1_000_000):
+            waiting += 1
+            assert waiting < 10, "the library holds at most two megabytes ahead"
+        await bus.flush()
+        assert bus.post("heard", b"x")
+        await nats_server.kill()
+        async with asyncio.timeout(10):
+            while bus.is_connected:
+                await asyncio.sleep(0.01)
+        assert not bus.post("heard", b"x")
+        await nats_server.start()
+
+
 @given(st.data())
 def test_what_is_tapped_and_what_is_not_come_as_the_library_reads_them_however_it_is_cut(
     data: st.DataObject,
