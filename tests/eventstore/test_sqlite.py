@@ -389,30 +389,6 @@ async def test_a_file_that_is_no_store_is_refused(path: Path, content: bytes) ->
                 pass
 
 
-async def test_a_database_of_something_else_is_refused(path: Path) -> None:
-    with shell(path) as connection:
-        connection.execute("CREATE TABLE other (id)")
-    with pytest.raises(StoreUnfit, match="its rules are not those of a store: commands, "):
-        async with sqlite.opened(path, origin=ORIGIN):
-            pass
-
-
-async def test_a_schema_of_another_time_is_refused(path: Path) -> None:
-    with shell(path) as connection:
-        connection.executescript(
-            "CREATE TABLE meta (id, schema_version, origin); INSERT INTO meta VALUES (1, 2, 'x')"
-        )
-    with pytest.raises(StoreUnfit, match="this store has schema version 2; ours is 1"):
-        async with sqlite.opened(path, origin=ORIGIN):
-            pass
-
-
-async def test_a_place_that_cannot_keep_a_durable_log_is_refused() -> None:
-    """In memory there is no write-ahead log: SQLite says so when asked, and the store listens."""
-    with pytest.raises(StoreUnfit, match=r"would not be durable here \(journal_mode memory"):
-        Writer(Path(":memory:"), origin=ORIGIN, clock=utc_now, elapsed_seconds=boot_seconds)
-
-
 async def test_nothing_to_read_yet_says_who_must_start(path: Path) -> None:
     with pytest.raises(StoreUnfit, match="whoever writes it must be started first"):
         async with sqlite.reading(path):
