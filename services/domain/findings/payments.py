@@ -30,14 +30,13 @@ def paid_early(view: View) -> Iterator[Raised]:
     for held, paid in view.payments:
         line = view.line_of.get(held.position)
         if line and line.opens_on and held.effective_on.before(line.opens_on):
-            yield Raised(
-                f"{_payment(view, held, paid)}, avant le premier jour prévu pour : {line.label} "
-                f"({on_day(line.opens_on)}).",
-                (line.position, held.position),
-                line.article,
-                paid.key,
-                paid.payer,
-                held.effective_on.day,
+            yield _of_payment(
+                view,
+                held,
+                paid,
+                f"avant le premier jour prévu pour : {line.label} ({on_day(line.opens_on)}).",
+                rests_on=(line.position,),
+                article=line.article,
             )
 
 
@@ -143,14 +142,14 @@ def paid_while_suspended(view: View) -> Iterator[Raised]:
     suspended = covering(spans, _payer_days(view))
     for held, paid in view.payments:
         for decision, fact in suspended.get((paid.payer, held.effective_on.day or date.max), ()):
-            yield Raised(
-                f"{_payment(view, held, paid)}, alors que {view.n.the(paid.payer)} avait suspendu ses "
+            yield _of_payment(
+                view,
+                held,
+                paid,
+                f"alors que {view.n.the(paid.payer)} avait suspendu ses "
                 f"versements {on_day(decision.effective_on)} : {fact.reason}",
-                (decision.position, held.position),
-                fact.article,
-                paid.key,
-                paid.payer,
-                held.effective_on.day,
+                rests_on=(decision.position,),
+                article=fact.article,
             )
 
 
@@ -162,13 +161,13 @@ def paid_with_document_missing(view: View) -> Iterator[Raised]:
         documents = missing.get((paid.beneficiary, held.effective_on.day or date.max), ())
         if documents:
             what = some(f"{one.what} ({article_in_words(one.article)})" for one in documents)
-            yield Raised(
-                f"{_payment(view, held, paid)}, alors que manquait : {what}.",
-                (*sorted({one.position for one in documents}), held.position),
-                documents[0].article,
-                paid.key,
-                paid.payer,
-                held.effective_on.day,
+            yield _of_payment(
+                view,
+                held,
+                paid,
+                f"alors que manquait : {what}.",
+                rests_on=(*sorted({one.position for one in documents}),),
+                article=documents[0].article,
             )
 
 
@@ -190,14 +189,13 @@ def paid_without_agrement(view: View) -> Iterator[Raised]:
     found = covering(gaps, asked)
     for held, paid in view.payments:
         for cover in found.get((paid.beneficiary, held.effective_on.day or date.max), ())[:1]:
-            yield Raised(
-                f"{_payment(view, held, paid)}, un jour où aucun agrément {view.n.of(cover.holder)} "
-                "n’était en cours.",
-                (cover.position, held.position),
-                cover.article,
-                paid.key,
-                paid.payer,
-                held.effective_on.day,
+            yield _of_payment(
+                view,
+                held,
+                paid,
+                f"un jour où aucun agrément {view.n.of(cover.holder)} n’était en cours.",
+                rests_on=(cover.position,),
+                article=cover.article,
             )
 
 
@@ -215,14 +213,7 @@ def paid_before_signature(view: View) -> Iterator[Raised]:
                 if view.signed_on
                 else "alors que toutes les parties n’ont pas signé"
             )
-            yield Raised(
-                f"{_payment(view, held, paid)}, {state}.",
-                (held.position,),
-                None,
-                paid.key,
-                paid.payer,
-                held.effective_on.day,
-            )
+            yield _of_payment(view, held, paid, f"{state}.")
 
 
 def paid_after_the_end(view: View) -> Iterator[Raised]:
@@ -238,14 +229,7 @@ def paid_after_the_end(view: View) -> Iterator[Raised]:
         )
         if held.effective_on.after(view.ended_on) and (cut or not foreseen):
             how = "la résiliation a pris effet" if cut else "la convention a pris fin"
-            yield Raised(
-                f"{_payment(view, held, paid)}, alors que {how} {on_day(view.ended_on)}.",
-                (held.position,),
-                None,
-                paid.key,
-                paid.payer,
-                held.effective_on.day,
-            )
+            yield _of_payment(view, held, paid, f"alors que {how} {on_day(view.ended_on)}.")
 
 
 def paid_without_ground(view: View) -> Iterator[Raised]:
@@ -278,13 +262,8 @@ def paid_to_another(view: View) -> Iterator[Raised]:
         return
     for held, paid in view.payments:
         if paid.beneficiary not in entitled:
-            yield Raised(
-                f"{_payment(view, held, paid)}, qui n’est bénéficiaire d’aucune subvention de la convention.",
-                (held.position,),
-                None,
-                paid.key,
-                paid.payer,
-                held.effective_on.day,
+            yield _of_payment(
+                view, held, paid, "qui n’est bénéficiaire d’aucune subvention de la convention."
             )
 
 
@@ -346,14 +325,7 @@ def unknown_mandat(view: View) -> Iterator[Raised]:
     payers = {payer for payer, _ in ordered}
     for held, paid in view.payments:
         if paid.mandat and paid.payer in payers and (paid.payer, paid.mandat) not in ordered:
-            yield Raised(
-                f"{_payment(view, held, paid)}, sur un mandat n° {paid.mandat} qui n’est pas enregistré.",
-                (held.position,),
-                None,
-                paid.key,
-                paid.payer,
-                held.effective_on.day,
-            )
+            yield _of_payment(view, held, paid, f"sur un mandat n° {paid.mandat} qui n’est pas enregistré.")
 
 
 def ordered_beyond_committed(view: View) -> Iterator[Raised]:
@@ -391,6 +363,26 @@ def advance_not_set_off(view: View) -> Iterator[Raised]:
 
 
 # -- what several rules ask
+
+
+def _of_payment(
+    view: View,
+    held: Held,
+    paid: facts.PaymentMade,
+    says: str,
+    *,
+    rests_on: tuple[int, ...] = (),
+    article: str | None = None,
+) -> Raised:
+    """A payment found at fault: what *says* goes on from how much, to whom, by whom, when."""
+    return Raised(
+        f"{_payment(view, held, paid)}, {says}",
+        (*rests_on, held.position),
+        article,
+        paid.key,
+        paid.payer,
+        held.effective_on.day,
+    )
 
 
 def _payment(view: View, held: Held, paid: facts.PaymentMade) -> str:
