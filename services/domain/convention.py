@@ -431,7 +431,7 @@ def lived(life: Life, held: Held) -> Life:
     """*life* with what *held* adds to it, dated."""
     fact, on, at = held.fact, held.effective_on, held.position
     # Most of a life's facts are clauses of another kind: they are known before the cases are gone through.
-    if type(fact) not in MOVING or (type(fact) is facts.ClauseStated and not isinstance(fact.term, Period)):
+    if type(fact) not in _MOVING or (type(fact) is facts.ClauseStated and not isinstance(fact.term, Period)):
         return life
     match fact:
         case InstrumentOpened():
@@ -478,7 +478,7 @@ def lived(life: Life, held: Held) -> Life:
             raise AssertionError(f"{type(fact).__name__} is said to move a life, and nothing says how")
 
 
-MOVING = frozenset(
+_MOVING = frozenset(
     {
         InstrumentOpened,
         facts.PartyListed,

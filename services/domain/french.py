@@ -399,7 +399,6 @@ ENDS: Final = {
     "renewal": "renouvellement",
     "prorogation": "prorogation",
 }
-FINDING_NATURES: Final = {"ecart": "écart", "attention": "point d’attention"}
 FINDING_SEVERITIES: Final = {"minor": "mineur", "notable": "notable", "serious": "sérieux"}
 STANDINGS: Final = {
     "none": "Aucun agrément enregistré",

@@ -50,9 +50,6 @@ URGENCY: Final = (
     "waived",
 )
 DONE: Final = ("met", "met-late", "waived")
-STANDING: Final = ("continuous", "on-demand")
-"""What is owed all along, and has no day."""
-
 AHEAD: Final = ("to-come", "not-computable", "without-date")
 AGAIN: Final = ("to-come", "without-date", "undetermined", "continuous")
 """States in which the occurrences of several exercices are told as one."""

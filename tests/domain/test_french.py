@@ -194,7 +194,6 @@ def hint(kind: type, field: str) -> Any:
         (french.EXITS, hint(exit_ways.ExitWay, "kind")),
         (french.NOTICE_STATES, hint(notices.NoticeCourse, "state")),
         (french.ENDS, hint(endings.EndLine, "kind")),
-        (french.FINDING_NATURES, hint(findings.Finding, "nature")),
         (french.FINDING_SEVERITIES, hint(findings.Finding, "severity")),
     ],
 )

@@ -5,20 +5,17 @@ Pure.
 """
 
 from datetime import date
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 
 from contracts import events as facts
 from contracts.dates import PartialDate
-from contracts.events import Fact
 from contracts.terms import Delay, Denunciation, Termination
 from services.domain import french, text, time_limits
 from services.domain.known import Known
 from services.domain.text import ClauseLine
 from services.domain.time_limits import Limit, NotComputable
-
-Kind = TypeVar("Kind", bound=Fact)
 
 OVER: Final = frozenset({"echu", "denonce", "resilie", "clos"})
 """The phases in which nothing is left to leave."""
