@@ -4,6 +4,7 @@ import contextlib
 import os
 import pty
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from typer.testing import CliRunner
 from services.cli import app
 from tests.cli.conftest import Demo, environment, registre
 
+ENDING_S_MAX = 15.0
 COMMANDS = typer.main.get_group(app).commands
 
 
@@ -107,11 +109,16 @@ def children_of(pid: int) -> dict[str, int]:
     return found
 
 
-def gone(pid: int) -> bool:
+def ends(pid: int) -> bool:
+    """Whether the process *pid*, told to end, does so. What it wrote to may be closed a moment earlier."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
-    except OSError:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
         return True
+    try:
+        return bool(select.select([process], [], [], ENDING_S_MAX)[0])
+    finally:
+        os.close(process)
 
 
 def test_a_demo_ends_with_a_service_that_ends_and_the_next_one_finds_its_data(tmp_path: Path) -> None:
@@ -124,7 +131,7 @@ def test_a_demo_ends_with_a_service_that_ends_and_the_next_one_finds_its_data(tm
     os.kill(children["relay"], signal.SIGKILL)
     assert demo.wait() == 1
     assert "registre: the relay was killed by signal 9; the end of " in demo.said
-    assert all(gone(pid) for pid in children.values())
+    assert all(ends(pid) for pid in children.values())
     for name in ("registrar", "projector"):
         log = tmp_path / "data" / "logs" / f"{name}.log"
         assert "process.stopping" in log.read_text(encoding="utf-8")
@@ -157,4 +164,4 @@ def test_services_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     assert listed.stdout.startswith('{"on":')
     assert (tmp_path / "ledger.db").exists()
     assert set(children) == {"registrar", "relay", "projector", "nats-server"}
-    assert all(gone(pid) for pid in children.values())
+    assert all(ends(pid) for pid in children.values())
