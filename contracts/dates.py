@@ -27,15 +27,17 @@ class PartialDate:
     A date known to the day, the month, the quarter, the year, or not at all.
 
     *first* and *last* are the earliest and latest day it can be; both None when unknown.
+    *sort_key* is where it stands in a list: by its earliest day, then its latest; the unknown ones last.
     Raises ValueError for a text that is none of the forms, or a day that does not exist.
     """
 
-    __slots__ = ("first", "last", "precision", "text")
+    __slots__ = ("first", "last", "precision", "sort_key", "text")
 
     text: str
     first: date | None
     last: date | None
     precision: Precision
+    sort_key: tuple[date, date]
 
     def __init__(self, text: str) -> None:
         first, last, precision = _bounds(text)
@@ -43,6 +45,7 @@ class PartialDate:
         object.__setattr__(self, "first", first)
         object.__setattr__(self, "last", last)
         object.__setattr__(self, "precision", precision)
+        object.__setattr__(self, "sort_key", (first or date.max, last or date.max))
 
     @classmethod
     def of(cls, day: date) -> "PartialDate":
@@ -79,11 +82,6 @@ class PartialDate:
         if self.last <= day:
             return True
         return False if day < self.first else None
-
-    @property
-    def sort_key(self) -> tuple[date, date]:
-        """Where it stands in a list: by its earliest day, then its latest; the unknown ones last."""
-        return (self.first or date.max, self.last or date.max)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a date is never changed (tried to set {name} of {self.text})")

@@ -178,19 +178,14 @@ def _span(known: Known) -> Span | None:
 
 def _ends(known: Known) -> Iterable[tuple[PartialDate, bool]]:
     """Each day on which the convention is said to be at an end, and whether for certain."""
-    for held in known.live:
-        reached = held.effective_on.reached(known.on)
-        if reached is False:
-            continue
-        match held.fact:
-            case facts.ResiliationPronounced() as fact:
-                yield fact.takes_effect_on, reached is True
-            case facts.ResiliationTookEffect() | facts.InstrumentExpired() | facts.InstrumentClosed():
-                yield held.effective_on, reached is True
-            case facts.DenunciationTookEffect() if _is_last_but_one(known, held.effective_on):
-                yield held.effective_on, reached is True
-            case _:
-                pass
+    for held, fact in known.told(facts.ResiliationPronounced):
+        yield fact.takes_effect_on, held.effective_on.reached(known.on) is True
+    for kind in (facts.ResiliationTookEffect, facts.InstrumentExpired, facts.InstrumentClosed):
+        for held, _ in known.told(kind):
+            yield held.effective_on, held.effective_on.reached(known.on) is True
+    for held, _ in known.told(facts.DenunciationTookEffect):
+        if _is_last_but_one(known, held.effective_on):
+            yield held.effective_on, held.effective_on.reached(known.on) is True
 
 
 def _is_last_but_one(known: Known, on: PartialDate) -> bool:

@@ -13,7 +13,7 @@ shown as it is written in the ledger.
 """
 
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final, assert_never, get_args
 
 import msgspec
@@ -436,6 +436,7 @@ LEGAL_DUTIES: Final = {
 # -- typography, amounts, dates, lists
 
 
+@lru_cache(maxsize=4_096)
 def typeset(text: str) -> str:
     """*text* with the spaces that must not break: before : ; ? ! % », after « and n°."""
     for plain, unbroken in _UNBROKEN:
@@ -645,9 +646,10 @@ def names_from(told: Iterable[tuple[str, PartialDate, Event]]) -> dict[str, str]
     written: dict[str, str] = {}
     names: dict[str, str] = {}
     for stream, effective_on, fact in told:
-        if type(fact) not in _NAMING:
-            continue
         match fact:
+            case ClauseStated(term=term):
+                if term is not None:
+                    names |= _names_in(term)
             case InstitutionRegistered(name=name) | NameChanged(name=name):
                 names[stream.partition("/")[2]] = name
             case PartyListed(institution=institution, written_as=str(wording)):
@@ -662,8 +664,6 @@ def names_from(told: Iterable[tuple[str, PartialDate, Event]]) -> dict[str, str]
                 names[f"#{key}"] = what
             case ContradictionFound(key=key, about=about) | DisputeOpened(key=key, about=about):
                 names[f"#{key}"] = about
-            case ClauseStated(term=term) if term is not None:
-                names |= _names_in(term)
             case AvenantConcluded(changes=changes):
                 for change in changes:
                     if isinstance(change, ClauseChanged) and change.term is not None:
@@ -673,7 +673,7 @@ def names_from(told: Iterable[tuple[str, PartialDate, Event]]) -> dict[str, str]
     return {**written, **names}
 
 
-_NAMING: Final = frozenset(
+NAMING: Final = frozenset(
     {
         InstitutionRegistered,
         NameChanged,

@@ -54,9 +54,10 @@ class Known(msgspec.Struct, frozen=True):
 
     *live* are its facts that count, by (effective date, position). *clauses* is the
     text in force on the day, *pending* what avenants that wait for a signature would
-    change in it: no rule is computed from it. *life*, *phase* and *doubts* are those that the facts
-    told by the day make. *agrements* by the institution that holds them,
-    *conventions* and *institutions* by slug; what is not there is not known. *told_by* and *come_by*
+    change in it: no rule is computed from it. *life* is what the facts told by the day make,
+    *phase* where the convention stands, *doubts* what keeps that uncertain. *agrements* by the
+    institution that holds them, *conventions* and *institutions* by slug; what is not there is
+    not known. *told_by* and *come_by*
     have the facts that may have come by the day, and those that have for certain, by kind, so
     that no rule looks through all of them for a few; *money* is what came of it by then.
     """
@@ -112,7 +113,8 @@ def of(state: convention.State, on: date, others: Iterable[State] = ()) -> Known
             told_by.setdefault(type(fact), []).append((held, fact))
         if reached:
             come_by.setdefault(type(fact), []).append((held, fact))
-    phase, doubts = phase_on(life, on)
+    # Who is listed before the avenant that admits it has yet to join, whatever that avenant's day.
+    phase, doubts = phase_on(state.life, on)
     return Known(
         on=on,
         state=state,
@@ -137,7 +139,8 @@ def names(known: Known) -> dict[str, str]:
 
     Institutions by their own name where it is known, or else as the papers of the day write it.
     """
-    told = (held for held in known.live if may_have_come(held.effective_on, known.on))
+    naming = (held for held in known.live if type(held.fact) in french.NAMING)
+    told = (held for held in naming if may_have_come(held.effective_on, known.on))
     written = french.names_from((known.state.stream, held.effective_on, held.fact) for held in told)
     own = ((slug, institution.name_on(state.book, known.on)) for slug, state in known.institutions.items())
     return written | {slug: name for slug, name in own if name is not None}

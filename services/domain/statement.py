@@ -351,7 +351,6 @@ def _convention(view: Known, position: int) -> ConventionStatement:
     state, on, live = view.state, view.on, view.live
     life, book = state.life, state.book
     told = _told(live, on)
-    phase, doubts = phase_on(life, on)
     span = life.span(on)
     opened = life.opened
     renewed = [fact.successor for _, fact in view.told(facts.RenewalDecided)]
@@ -372,8 +371,8 @@ def _convention(view: Known, position: int) -> ConventionStatement:
         under=opened.under if opened else None,
         succeeds=opened.succeeds if opened else None,
         renewed_by=renewed[-1] if renewed else None,
-        phase=phase,
-        undetermined=doubts,
+        phase=view.phase,
+        undetermined=view.doubts,
         starts_on=life.starts_on(),
         ends_on=life.ends_on(on),
         duration_article=span.article if span else None,

@@ -149,8 +149,9 @@ def _place(line: ClauseLine) -> tuple[Any, ...]:
 def _corrections(live: Iterable[Held], on: date) -> list[tuple[str, Correction]]:
     found = []
     for held in live:
-        fact, come = held.fact, whether_come(held.effective_on, on)
-        if isinstance(fact, facts.MaterialErrorCorrected) and come != "no":
+        fact = held.fact
+        if isinstance(fact, facts.MaterialErrorCorrected) and may_have_come(held.effective_on, on):
+            come = whether_come(held.effective_on, on)
             correction = Correction(
                 fact.reads, fact.should_read, fact.evidence, held.effective_on, come, held.position
             )

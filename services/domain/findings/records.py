@@ -17,8 +17,9 @@ def unconfirmed(view: View) -> Iterator[Raised]:
     words = _words(view)
     awaited: dict[str, list[int]] = {}
     for held in view.known.live:
-        if held.effective_on.reached(view.on) is not False:
-            for institution in held.answerable:
+        answerable = held.answerable
+        if answerable and held.effective_on.reached(view.on) is not False:
+            for institution in answerable:
                 if institution not in words.get(held.position, {}):
                     awaited.setdefault(institution, []).append(held.position)
     for institution, positions in awaited.items():

@@ -305,6 +305,8 @@ class _Outcome(msgspec.Struct, frozen=True):
 
 
 def _matched(owed: Sequence[_Owed], acts: Sequence[Act], waivers: Sequence[Act]) -> list[_Outcome]:
+    if not acts and not waivers:
+        return [_Outcome()] * len(owed)
     met: dict[int, Act] = {}
     refused: dict[int, Act] = {}
     waived: dict[int, Act] = {}

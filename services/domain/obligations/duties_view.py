@@ -12,8 +12,7 @@ import msgspec
 
 from contracts import events as facts
 from contracts.terms import Meetings, Obligation, PeriodFrom
-from services.domain import french
-from services.domain import known as knowledge
+from services.domain import french, text
 from services.domain.book import Held
 from services.domain.known import Known
 from services.domain.text import ClauseLine
@@ -107,7 +106,7 @@ def stated(known: Known) -> Iterator[Stated]:
     until: dict[tuple[int, str, str], date] = {}
     before: dict[tuple[int, str, str], ClauseLine] = {}
     for day in sorted(set(rewritten), reverse=True):
-        for line in knowledge.of(known.state, day - timedelta(days=1)).clauses:
+        for line in text.of(known.live, known.state.life, day - timedelta(days=1)).in_force:
             if isinstance(line.term, Obligation | Meetings) and _name(line) not in now:
                 before[_name(line)] = line
                 until.setdefault(_name(line), day)

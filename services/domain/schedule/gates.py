@@ -19,7 +19,7 @@ from services.domain import agrement, coverage, french
 from services.domain.book import Held
 from services.domain.known import Known
 from services.domain.obligations import Duties, ObligationLine
-from services.domain.phase import Phase, bound, phase_on
+from services.domain.phase import Phase, bound
 from services.domain.text import ClauseLine, is_in
 
 
@@ -108,7 +108,6 @@ UNSIGNED: Final = ("projet", "delibere", "signe-en-partie", "indetermine")
 def of(known: Known, duties: Duties, owned: Iterable[str]) -> Gates:
     """What may hold payments back, *duties* among it; *owned* are the articles that pay."""
     life, on = known.life, known.on
-    phase, _ = phase_on(life, on)
     members = [one for one in life.memberships() if one.since is None and one.covers(on) is not False]
     span = life.span(on)
     conditions = tuple(
@@ -118,7 +117,7 @@ def of(known: Known, duties: Duties, owned: Iterable[str]) -> Gates:
     )
     return Gates(
         on=on,
-        phase=phase,
+        phase=known.phase,
         unsigned=tuple(one.institution for one in members if bound(life, one, on) != "yes"),
         in_force_article=span.article if span else "",
         starts_on=life.starts_on(),
