@@ -3,9 +3,10 @@ The projector's rate, from LEDGER to committed rows, against decoding and foldin
 
 Run as `python -m benchmarks.projector`. The rounds alternate, so that what else
 the machine does falls on both; the figure that counts is the ratio, and its
-median below the target is exit code 1. Both sides decode every event and fold
-whole states, on one interpreter; the projector's time begins with an empty file
-and ends with the list's rows committed, the start of its consumer included.
+median below the target is exit code 1. Both sides decode every event, on one
+interpreter; in memory whole states are folded, and by the projector what its list
+needs of them, for the rest is folded when asked. The projector's time begins with an
+empty file and ends with the list's rows committed, the start of its consumer included.
 With --million it replays a million events instead and prints the memory as it goes.
 """
 

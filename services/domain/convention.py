@@ -410,9 +410,18 @@ def evolve(state: State, held: Held, *, version: int) -> State:
         state = reduce(_live, book.live(), initial(state.stream))
     else:
         state = _live(state, held)
-    last = max(held.position, state.life.last_position)
-    life = msgspec.structs.replace(state.life, version=version, last_position=last)
+    life = _at(state.life, held, version)
     return msgspec.structs.replace(state, version=version, book=book, life=life)
+
+
+def life_after(life: Life, held: Held, *, version: int) -> Life | None:
+    """As evolve, of the life alone; None where *held* cancels an entry: the book tells what is left."""
+    return None if isinstance(held.fact, books.CANCELLING) else _at(lived(life, held), held, version)
+
+
+def _at(life: Life, held: Held, version: int) -> Life:
+    last = max(held.position, life.last_position)
+    return msgspec.structs.replace(life, version=version, last_position=last)
 
 
 def _live(state: State, held: Held) -> State:

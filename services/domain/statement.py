@@ -318,9 +318,24 @@ def of_state(
 # -- the list
 
 
-def summary(state: streams.State) -> Summary | None:
-    """What a list needs of a convention, whatever the day; None for other streams and unopened ones."""
-    return state.life if isinstance(state, convention.State) and state.life.opened is not None else None
+def is_listed(stream: str) -> bool:
+    """Whether a list has lines for streams of that name: conventions."""
+    return stream.startswith("convention/")
+
+
+def summary(state: streams.State) -> Summary:
+    """What a list needs of a convention, whatever the day; it has a line once it is *opened*."""
+    assert isinstance(state, convention.State), state.stream
+    return state.life
+
+
+def summary_after(summary: Summary, entry: Entry) -> Summary | None:
+    """
+    *summary* once *entry* is recorded too.
+
+    None where that takes the whole stream: what an entry cancels leaves with all that followed from it.
+    """
+    return convention.life_after(summary, Held.of(entry), version=entry.envelope.version)
 
 
 def memberships(summary: Summary) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ Far behind LEDGER only the events are kept, with their checks, and the rows of
 the list stay what they were at the position *listed*. Near its end each page
 brings the list up to date too, in the same transaction. A stream that a
 thousand pages touch is so folded once, and memory stays bounded however long
-the ledger is: no state is held but those used last.
+the ledger is: no line is held but those used last.
 
 Blocking, for one thread.
 """
@@ -55,8 +55,8 @@ STREAMS_KNOWN_MAX: Final = 50_000
 AIDS_KNOWN_MAX: Final = 50_000
 """Pairs of a payer and a beneficiary, by stream, that are in the file for certain."""
 
-STATE_EVENTS_MAX: Final = 50_000
-"""Events in the states held; one weighs some 2 kB."""
+SUMMARIES_HELD_MAX: Final = 20_000
+"""Conventions whose line of the list is at hand; one weighs some 2 kB."""
 
 STREAMS_PER_REFRESH: Final = 500
 
@@ -156,15 +156,14 @@ class Projection:
         self._new_aids: list[tuple[str, str, int, int]] = []
         self._known: dict[str, tuple[int, int]] = {}
         self._aids: set[tuple[known.Aid, int]] = set()
-        self._states: Recent[int, streams.State] = Recent(STATE_EVENTS_MAX)
+        self._summaries: Recent[int, statement.Summary] = Recent(SUMMARIES_HELD_MAX)
         self._next_id: int = connection.execute("SELECT coalesce(max(id), 0) FROM streams").fetchone()[0]
         self._knows_all = self._next_id == 0
-        self._stale: dict[int, str] = dict(
-            connection.execute(
-                "SELECT id, name FROM streams WHERE id IN (SELECT stream FROM events WHERE position > ?)",
-                (listed,),
-            )
+        moved = connection.execute(
+            "SELECT id, name FROM streams WHERE id IN (SELECT stream FROM events WHERE position > ?)",
+            (listed,),
         )
+        self._stale: dict[int, str] = {id_: name for id_, name in moved if statement.is_listed(name)}
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -337,9 +336,9 @@ class Projection:
 
     def _enter(self, arrived: _Arrived) -> None:
         """
-        An event of a whole command: its rows, and the state of its stream where that is held or begins.
+        An event of a whole command: its rows, and the list's line where that is held or begins.
 
-        The other states are folded from their rows when the list is brought up to
+        The other lines are folded from their rows when the list is brought up to
         date: a replay of a long ledger would read them again for each event.
         """
         meta, stream_id = arrived.entry.envelope, arrived.stream_id
@@ -350,12 +349,19 @@ class Projection:
             if (aid, stream_id) not in self._aids:
                 self._aids.add((aid, stream_id))
                 self._new_aids.append((*aid, stream_id, meta.position))
+        if not statement.is_listed(meta.stream):
+            return
         self._stale[stream_id] = meta.stream
-        state = self._states.pop(stream_id)
-        if state is None and meta.version == 1:
-            state = streams.initial(meta.stream)
-        if state is not None:
-            self._states.put(stream_id, _evolved(state, arrived.entry), weight=meta.version)
+        summary = self._summaries.pop(stream_id)
+        if summary is None and meta.version == 1:
+            summary = statement.Summary(meta.stream)
+        if summary is not None:
+            try:
+                summary = statement.summary_after(summary, arrived.entry)
+            except Exception as error:
+                raise _unfoldable(arrived.entry, error) from error
+            if summary is not None:
+                self._summaries.put(stream_id, summary)
 
     def _commit(self, *, refresh: bool) -> None:
         """All that is whole in one transaction, the offset with the rows."""
@@ -413,8 +419,8 @@ class Projection:
             for stream_id, name in moved:
                 if self._interrupted.is_set():
                     raise Interrupted
-                summary = statement.summary(self._folded(stream_id, name))
-                if summary is not None:
+                summary = self._summed_up(stream_id, name)
+                if summary.opened is not None:
                     conventions.append((stream_id, _encode_summary(summary)))
                     memberships += [(member, stream_id) for member in statement.memberships(summary)]
             ids = msgspec.json.encode([stream_id for stream_id, _ in moved])
@@ -427,22 +433,24 @@ class Projection:
             self._insert("memberships (institution, stream)", memberships)
         self._stale.clear()
 
-    def _folded(self, stream_id: int, name: str) -> streams.State:
-        """The state of a stream after all of its events: the one held, or folded from its rows."""
-        state = self._states.get(stream_id)
-        if state is None:
-            state = streams.initial(name)
+    def _summed_up(self, stream_id: int, name: str) -> statement.Summary:
+        """The list's line of a stream after all of its events: the one held, or folded from its rows."""
+        summary = self._summaries.get(stream_id)
+        if summary is None:
             rows = self._connection.execute(
                 "SELECT body FROM events WHERE stream = ? ORDER BY version", (stream_id,)
             )
+            state = streams.initial(name)
             for (body,) in rows:
-                state = _evolved(state, envelope.decode(body))
-            self._states.put(stream_id, state, weight=state.version)
-        return state
+                entry = envelope.decode(body)
+                try:
+                    state = streams.evolve(state, entry)
+                except Exception as error:
+                    raise _unfoldable(entry, error) from error
+            summary = statement.summary(state)
+            self._summaries.put(stream_id, summary)
+        return summary
 
 
-def _evolved(state: streams.State, entry: Entry) -> streams.State:
-    try:
-        return streams.evolve(state, entry)
-    except Exception as error:
-        raise Unfoldable(entry.position, detail=f"{type(error).__name__}: {error}") from error
+def _unfoldable(entry: Entry, error: Exception) -> Unfoldable:
+    return Unfoldable(entry.position, detail=f"{type(error).__name__}: {error}")

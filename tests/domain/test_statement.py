@@ -374,7 +374,7 @@ def test_the_phase_on_a_day(life: tuple[Line, ...], on: str, phase: str, doubts:
     told = of(*life, on=on)
     assert (told.phase, told.undetermined) == (phase, doubts)
     summary = statement.summary(given(*life))
-    if summary is not None:
+    if summary.opened is not None:
         row = statement.row(summary, on=date.fromisoformat(on))
         assert (row.phase, row.ends_on, row.title) == (phase, told.ends_on, told.title)
 
@@ -619,11 +619,10 @@ def test_a_convention_is_told_by_its_opening() -> None:
 
 
 def test_the_list_needs_only_what_was_opened() -> None:
-    assert statement.summary(given()) is None
-    assert statement.summary(given(REGISTERED, stream=INSTITUTION)) is None
+    assert statement.summary(given()).opened is None
+    assert [statement.is_listed(name) for name in (CONVENTION, INSTITUTION, AGREMENT)] == [True, False, False]
     life = (*SIGNED, joined("agglo", "2026-05-01"), left("mjc", "2026-07-01"))
     summary = statement.summary(given(*life))
-    assert summary is not None
     assert statement.memberships(summary) == ("ville", "mjc", "agglo")
     for on, parties in (
         ("2026-04-30", ("ville", "mjc")),
@@ -635,8 +634,25 @@ def test_the_list_needs_only_what_was_opened() -> None:
     assert (row.stream, row.title, row.nature) == (CONVENTION, "Convention fictive", "convention-cadre")
     assert (row.phase, str(row.ends_on), row.version, row.last_position) == ("en-vigueur", "2029-12-31", 8, 8)
     kept = statement.summary(given(*life, cancelled(8)))
-    assert kept is not None
     assert (kept.version, kept.last_position) == (9, 9)
+
+
+@pytest.mark.parametrize("life", [one[1] for one in PHASES], ids=[one[0] for one in PHASES])
+def test_the_list_follows_entry_by_entry_and_gives_up_where_one_cancels(life: tuple[Line, ...]) -> None:
+    summary: statement.Summary | None = statement.Summary(CONVENTION)
+    for entry in entries(*life):
+        upto = statement.summary(statement.folded(CONVENTION, entries(*life)[: entry.envelope.version]))
+        after = None if summary is None else statement.summary_after(summary, entry)
+        if after is None:
+            assert isinstance(entry.fact, facts.EntryCancelled | facts.EntryReplaced)
+        else:
+            assert after == upto
+        summary = upto
+
+
+def test_the_line_of_a_life_that_lost_an_entry_takes_the_whole_stream() -> None:
+    *life, last = entries(*SIGNED, cancelled(4))
+    assert statement.summary_after(statement.summary(statement.folded(CONVENTION, life)), last) is None
 
 
 # -- parties and signatures

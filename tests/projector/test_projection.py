@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from contracts.events import EntryCancelled
 from contracts.queries import ListQuery, StatementQuery
 from eventstore import store
-from services.domain import streams
+from services.domain import statement
 from services.projector import projection
 from services.projector.answers import Answers
 from services.projector.projection import BACKLOG_EVENTS, Projection, Published
@@ -176,7 +176,7 @@ def test_a_restart_far_behind_forgets_no_stream_that_the_list_waits_for(tmp_path
 def test_more_streams_than_are_held_change_nothing(
     tmp_path: Path, busy: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(projection, "STATE_EVENTS_MAX", 10)
+    monkeypatch.setattr(projection, "SUMMARIES_HELD_MAX", 2)
     monkeypatch.setattr(projection, "STREAMS_KNOWN_MAX", 1)
     it = Projection.open(tmp_path / "a.db")
     for start in range(0, busy.position, 9):
@@ -286,13 +286,13 @@ def test_every_way_to_stop_is_tested() -> None:
 def test_an_event_that_the_rules_fail_on_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger = small()
     ledger.pay("a", "p1")
-    evolve = streams.evolve
+    summary_after = statement.summary_after
 
-    def failing(state: Any, entry: Any) -> Any:
+    def failing(summary: Any, entry: Any) -> Any:
         assert entry.position != 4, "the rules are broken"
-        return evolve(state, entry)
+        return summary_after(summary, entry)
 
-    monkeypatch.setattr(streams, "evolve", failing)
+    monkeypatch.setattr(statement, "summary_after", failing)
     it = Projection.open(tmp_path / "a.db")
     with pytest.raises(
         Unfoldable, match=r"position 4: the rules cannot take in this event .*the rules are broken"

@@ -10,7 +10,7 @@ from nats.aio.client import Client
 from contracts import subjects
 from contracts.queries import EventsQuery, ListQuery, Progress, StatementQuery
 from services import questions, runtime
-from services.domain import streams
+from services.domain import statement
 from services.projector import feed, projector
 from services.questions import NotAnswered
 from tests.conftest import NatsServer
@@ -129,15 +129,15 @@ async def test_a_rebuild_that_meets_a_poison_event_says_so_and_the_live_file_sta
     async with projecting(nats_server.url, folder):
         await questions.list_conventions(bus, ListQuery())
         before = live(folder)
-        evolve = streams.evolve
+        summary_after = statement.summary_after
 
-        def failing(state: object, entry: object) -> object:
+        def failing(summary: object, entry: object) -> object:
             raise ValueError("new rules that do not know old facts")
 
-        monkeypatch.setattr(streams, "evolve", failing)
+        monkeypatch.setattr(statement, "summary_after", failing)
         with pytest.raises(NotAnswered, match="position 1: the rules cannot take in this event") as caught:
             await taken(bus, "rebuild")
-        monkeypatch.setattr(streams, "evolve", evolve)
+        monkeypatch.setattr(statement, "summary_after", summary_after)
         assert caught.value.code == "stopped"
         assert files(folder) == {before.name}
         assert live(folder) == before
