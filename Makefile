@@ -67,7 +67,7 @@ bench: venv ## ratios to the raw limit of this machine, side by side
 # Anew each time: mutmut would keep what the tests of last time had found.
 mutants: venv ## how many seeded faults of services/domain and eventstore the tests find
 	rm -rf mutants
-	$(BIN)/mutmut run
+	$(BIN)/python -P tests/mutating.py run $(ARGS)
 	$(BIN)/mutmut results --all true | $(BIN)/python -m tests.mutants
 
 schemas: venv ## write the JSON Schemas and the AsyncAPI document anew
