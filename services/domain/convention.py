@@ -199,8 +199,22 @@ class Life(msgspec.Struct, frozen=True):
 
     def is_party(self, institution: str, on: PartialDate | date) -> bool | None:
         """Whether *institution* is a party on that day; None when the dates do not tell."""
-        answers = [one.covers(on) for one in self.memberships(institution)]
+        answers = [self.has(one, on) for one in self.memberships(institution)]
         return True if True in answers else None if None in answers else False
+
+    def has(self, member: Membership, on: PartialDate | date) -> bool | None:
+        """
+        Whether *member* is a party on that day; None when the dates do not tell.
+
+        Nor is it known of whom an avenant lets in that some have signed and some of the others
+        not; whether it has signed itself tells whether it is bound.
+        """
+        covered = member.covers(on)
+        if not covered or member.since is None:
+            return covered
+        papers = (join.avenant for join in member.joins if join.avenant is not None)
+        awaited = {who for paper in papers for who in self.awaited(paper, on) or ()}
+        return None if awaited - {member.institution} else True
 
     def until(self, join: Join) -> PartialDate | None:
         """The day on which who joined by *join* left: the first leaving that is not before the joining."""
@@ -232,9 +246,10 @@ class Life(msgspec.Struct, frozen=True):
             return None
         signed = {(one.party, one.signatory) for one in lines if _at_or_before(one.on, on)}
         bound = dict.fromkeys(who for one in self.concluded if one.number == avenant for who in one.binds)
-        return tuple(who for who in bound if sum(one == who for one, _ in signed) < self._quorum(who))
+        return tuple(who for who in bound if sum(one == who for one, _ in signed) < self.quorum(who))
 
-    def _quorum(self, institution: str) -> int:
+    def quorum(self, institution: str) -> int:
+        """How many persons must sign an avenant for *institution*."""
         told = (join.quorum for join in self.joins if join.institution == institution)
         return max((quorum for quorum in told if quorum is not None), default=1)
 

@@ -431,7 +431,7 @@ def _party(view: Known, party: Membership) -> PartyLine:
     for one in signed:
         lines.setdefault(one.signatory, one.capacity)
     until = party.until
-    is_party = party.covers(on)
+    is_party = life.has(party, on)
     decided = [
         whether_come(one.on, on)
         for one in life.adopted
@@ -477,18 +477,21 @@ def _by_day(avenant: tuple[str, tuple[PartialDate, facts.AvenantConcluded]]) -> 
 def _avenant(
     view: Known, number: str, effective_on: PartialDate, fact: facts.AvenantConcluded
 ) -> AvenantLine:
-    on = view.on
+    on, life = view.on, view.life
     signed = {
-        one.party for one in view.life.signed if one.avenant == number and one.on.reached(on) is not False
+        (one.party, one.signatory)
+        for one in life.signed
+        if one.avenant == number and one.on.reached(on) is not False
     }
+    enough = {who for who in fact.binds if sum(one == who for one, _ in signed) >= life.quorum(who)}
     concluded = (held for held in view.live if held.fact is fact)
     return AvenantLine(
         number=number,
         effective_on=effective_on,
         come=whether_come(effective_on, on),
         binds=fact.binds,
-        signed_by=tuple(party for party in fact.binds if party in signed),
-        not_signed_by=tuple(party for party in fact.binds if party not in signed),
+        signed_by=tuple(party for party in fact.binds if party in enough),
+        not_signed_by=tuple(party for party in fact.binds if party not in enough),
         rationale=fact.rationale,
         changes=fact.changes,
         position=min(held.position for held in concluded),

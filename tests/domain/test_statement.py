@@ -739,6 +739,40 @@ def test_who_comes_back_is_told_twice() -> None:
     assert [str(one.until) for one in of(*life, on="2026-08-01").parties] == ["2026-03-01", "2026-08-01"]
 
 
+def test_whom_an_avenant_lets_in_is_a_party_once_all_it_binds_have_signed() -> None:
+    bound = ("ville", "mjc", "agglo")
+    admitted = avenant(1, "2026-03-01", facts.Admission("agglo", "financeur"), binds=bound)
+    assert party(of(*SIGNED, admitted, on="2026-03-01"), "agglo").is_party == "yes", "nobody is told to sign"
+    life = (
+        *SIGNED,
+        admitted,
+        signed("ville", "maire", "2026-02-10", 1),
+        signed("agglo", "vice", "2026-02-12", 1),
+    )
+    half = of(*life, on="2026-06-01")
+    assert (party(half, "agglo").is_party, half.phase) == ("undetermined", "en-vigueur")
+    assert statement.row(statement.summary(given(*life)), on=date(2026, 6, 1)).parties == bound
+    assert party(of(*life, on="2026-02-28"), "agglo").is_party == "no", "its day has not come"
+    whole = of(*life, signed("mjc", "president", "2026-06-15", 1), on="2026-06-15")
+    assert party(whole, "agglo").is_party == "yes"
+    unsigned = (signed("ville", "maire", "2026-02-10", 1), signed("mjc", "president", "2026-02-11", 1))
+    newcomer = party(of(*SIGNED, admitted, *unsigned, on="2026-06-01"), "agglo")
+    assert (newcomer.is_party, newcomer.bound) == ("yes", "no"), "let in by the others, and not bound yet"
+
+
+def test_a_party_with_a_quorum_has_signed_an_avenant_once_enough_persons_have() -> None:
+    life = (
+        *OPEN,
+        listed("agglo", "presidente", "vice", quorum=2),
+        avenant(1, "2026-03-01", binds=("ville", "agglo")),
+    )
+    signatures = (signed("ville", "maire", "2026-02-10", 1), signed("agglo", "vice", "2026-02-12", 1))
+    [line] = of(*life, *signatures).avenants
+    assert (line.signed_by, line.not_signed_by) == (("ville",), ("agglo",))
+    [line] = of(*life, *signatures, signed("agglo", "presidente", "2026-02-20", 1)).avenants
+    assert (line.signed_by, line.not_signed_by) == (("ville", "agglo"), ())
+
+
 def test_who_joined_and_is_listed_too_is_one_party_of_whom_both_are_known() -> None:
     life = (
         *SIGNED,
@@ -746,6 +780,8 @@ def test_who_joined_and_is_listed_too_is_one_party_of_whom_both_are_known() -> N
         listed("agglo", "presidente", "vice", quorum=2),
         signed("agglo", "presidente", "2026-02-01", 1),
         signed("agglo", "vice", "2026-02-02"),
+        signed("ville", "maire", "2026-02-03", 1),
+        signed("mjc", "president", "2026-02-03", 1),
         deliberated("2026-01-15", who="agglo", avenant="1"),
     )
     told = of(*life)

@@ -111,7 +111,7 @@ def denounced_to_some(view: View) -> Iterator[Raised]:
         missing = [
             member.institution
             for member in view.life.memberships()
-            if member.institution not in (by, *addressees) and member.covers(view.on)
+            if member.institution not in (by, *addressees) and view.life.has(member, view.on)
         ]
         if missing:
             yield Raised(
