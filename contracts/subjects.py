@@ -27,6 +27,10 @@ without this ending can never have it.
 """
 
 LEDGER_SUBJECTS: Final = "ledger.>"
+
+FEED: Final = "FEED"
+"""The stream of what each institution is to know; each has a durable consumer there, of its own name."""
+
 DIGEST_HEADER: Final = "Registre-Digest"
 """The running digest over all bytes up to this event, in lower-case hexadecimal."""
 ORIGIN_HEADER: Final = "Registre-Origin"
@@ -59,6 +63,16 @@ def command(institution: str, stream: str) -> str:
     """The subject of a request by *institution* to record facts in *stream* ('category/id')."""
     category, identifier = parse_stream(stream)
     return f"cmd.{_token(institution)}.{category}.{identifier}"
+
+
+def commands_of(institution: str) -> str:
+    """Every subject on which *institution* may ask, and nobody else."""
+    return f"cmd.{_token(institution)}.>"
+
+
+def feed_of(institution: str) -> str:
+    """Every subject of what *institution* is to know: the filter of its consumer."""
+    return f"feed.{_token(institution)}.>"
 
 
 @lru_cache(SUBJECTS_CACHED_MAX)

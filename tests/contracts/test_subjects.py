@@ -25,6 +25,8 @@ def test_every_subject_has_its_place() -> None:
     assert subjects.ledger("convention") == "ledger.convention"
     assert subjects.query("statement") == "query.statement"
     assert subjects.admin("relay", "status") == "admin.relay.status"
+    assert subjects.commands_of("ville-a") == "cmd.ville-a.>"
+    assert subjects.feed_of("ville-a") == "feed.ville-a.>"
     assert subjects.stream("convention", "a" * 80) == "convention/" + "a" * 80
 
 
@@ -36,6 +38,8 @@ def test_a_name_that_is_none_is_refused_wherever_it_stands(name: str) -> None:
         lambda: subjects.stream("convention", name),
         lambda: subjects.parse_stream(f"convention/{name}"),
         lambda: subjects.command(name, "convention/a"),
+        lambda: subjects.commands_of(name),
+        lambda: subjects.feed_of(name),
         lambda: subjects.ledger(name),
         lambda: subjects.query(name),
         lambda: subjects.admin(name, "status"),
