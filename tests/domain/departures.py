@@ -25,6 +25,8 @@ from tests.domain.lives import Line, given, signed
 D = PartialDate
 SIREN = "212500565"
 TODAY = "2026-06-01"
+AGREMENTS_FROM = 101
+"""Positions are those of the whole ledger: what an agrément's own stream holds came after the convention."""
 
 # -- given
 
@@ -36,7 +38,7 @@ def registered(slug: str, kind: Any, name: str, *, siren: str | None = None, rna
 
 
 def agrement(*lines: Line, holder: str = "mjc") -> State:
-    return given(*lines, stream=f"agrement/{holder}")
+    return given(*lines, stream=f"agrement/{holder}", first_position=AGREMENTS_FROM)
 
 
 def granted(starts_on: str, ends_on: str, on: str) -> Line:

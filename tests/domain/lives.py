@@ -62,9 +62,10 @@ def entries(
     return made
 
 
-def given(*lines: Line, stream: str = CONVENTION) -> streams.State:
+def given(*lines: Line, stream: str = CONVENTION, first_position: int = 1) -> streams.State:
     """The state once *lines* are recorded."""
-    return reduce(streams.evolve, entries(*lines, stream=stream), streams.initial(stream))
+    recorded = entries(*lines, stream=stream, first_position=first_position)
+    return reduce(streams.evolve, recorded, streams.initial(stream))
 
 
 def when(state: streams.State, *lines: Line, actor: str = CLERK) -> tuple[Proposed, ...]:

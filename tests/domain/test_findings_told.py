@@ -1,0 +1,69 @@
+"""
+Every finding as partners read it: its words, its gravity, its article, the facts it rests on.
+
+findings.txt is read in review beside the lives that it tells of (departure_cases): each
+finding, and under it the facts that a partner would look up. After a wanted change:
+`python -m tests.domain.test_findings_told`, then look at the diff.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from services.domain import french
+from services.domain import known as knowledge
+from services.domain.findings import Finding
+from services.domain.streams import State
+from tests.domain.departure_cases import CASES
+from tests.domain.departures import Case, found, view_of
+from tests.domain.lives import Line
+
+KEPT = Path(__file__).with_name("findings.txt")
+NATURES = {"ecart": "écart", "attention": "point d’attention"}
+
+
+def _told(one: Case) -> Iterator[str]:
+    """The findings of the code that *one* is about."""
+    rests_on = _facts(one.raised, on=one.on, around=one.around)
+    for finding in found(*one.raised, on=one.on, around=one.around):
+        if finding.code == one.code:
+            yield f"## {finding.code}, le {one.on}"
+            yield from _in_full(finding, rests_on)
+
+
+def _in_full(finding: Finding, rests_on: dict[int, str]) -> Iterator[str]:
+    yield finding.says
+    yield f"  {NATURES[finding.nature]}, gravité {french.SEVERITIES[finding.severity]}"
+    for label, said in (
+        ("article", finding.article),
+        ("source", finding.source),
+        ("à propos de", finding.about or None),
+        ("dérogation", None if finding.settled is None else rests_on[finding.settled]),
+    ):
+        if said is not None:
+            yield f"  {label} : {said}"
+    yield from (f"    {rests_on[position]}" for position in finding.positions)
+
+
+def _facts(lines: tuple[Line, ...], *, on: str, around: tuple[State, ...]) -> dict[int, str]:
+    """Each fact in a sentence, by its position: the convention's own and those of the agréments beside it."""
+    known = view_of(*lines, on=on, around=around)
+    names = knowledge.names(known)
+    agrements = [held for state in known.agrements.values() for held in state.book.live()]
+    return {
+        held.position: f"{held.position}, {french.date_in_words(held.effective_on)} : "
+        f"{french.sentence(held.fact, names)}"
+        for held in (*known.state.book.live(), *agrements)
+    }
+
+
+def _lines() -> Iterator[str]:
+    for one in CASES:
+        yield from _told(one)
+
+
+def test_findings_are_told_in_the_words_and_on_the_facts_that_were_reviewed() -> None:
+    assert list(_lines()) == KEPT.read_text(encoding="utf-8").splitlines()
+
+
+if __name__ == "__main__":
+    KEPT.write_text("\n".join(_lines()) + "\n", encoding="utf-8")
