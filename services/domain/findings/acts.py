@@ -67,10 +67,7 @@ def signed_before_executoire(view: View) -> Iterator[Raised]:
         yield Raised(
             f"{_signature(view, signed)} {on_day(held.effective_on)}, {when}.",
             (decided.position, *passage.positions, held.position),
-            None,
-            signed.party,
-            signed.party,
-            held.effective_on.day,
+            about=signed.party,
         )
 
 
@@ -83,9 +80,7 @@ def executoire_unproven(view: View) -> Iterator[Raised]:
                 f"{_signature(view, signed)} {on_day(held.effective_on)}, sans que soit connu le jour de "
                 f"{' ni de '.join(missing)} de la délibération du {a_day(decided.effective_on)}.",
                 (decided.position, *passage.positions, held.position),
-                None,
-                signed.party,
-                signed.party,
+                about=signed.party,
             )
 
 
@@ -102,9 +97,7 @@ def party_without_deliberation(view: View) -> Iterator[Raised]:
                 f"Aucune délibération {view.n.of(member.institution)} n’est enregistrée pour cette "
                 "convention.",
                 (member.position,),
-                None,
-                member.institution,
-                member.institution,
+                about=member.institution,
             )
 
 
@@ -124,9 +117,7 @@ def authority_unproven(view: View) -> Iterator[Raised]:
                 f"Le pouvoir de signer pour {view.n.the(party)} n’est pas établi : "
                 f"{some(capacity for _, capacity in told)}.",
                 tuple(position for position, _ in told),
-                None,
-                party,
-                party,
+                about=party,
             )
 
 
@@ -139,10 +130,7 @@ def interested_member_voted(view: View) -> Iterator[Raised]:
                 f"{_deliberation(view, held, decided)} : ayant intérêt à l’affaire et non retiré du vote, "
                 f"{some(stayed)}.",
                 (held.position,),
-                None,
-                decided.key,
-                decided.institution,
-                held.effective_on.day,
+                about=decided.key,
             )
 
 
@@ -157,10 +145,7 @@ def assembly_quorum_missed(view: View) -> Iterator[Raised]:
                 f"{_deliberation(view, held, decided)} : {votes.present} membres présents sur "
                 f"{votes.in_office} en exercice.",
                 (held.position,),
-                None,
-                decided.key,
-                decided.institution,
-                held.effective_on.day,
+                about=decided.key,
             )
 
 
@@ -178,9 +163,7 @@ def votes_do_not_add_up(view: View) -> Iterator[Raised]:
                 f"{_deliberation(view, held, decided)} : {counted} voix, {votes.present} présents et "
                 f"{votes.proxies or 0} pouvoirs{office}.",
                 (held.position,),
-                None,
-                decided.key,
-                decided.institution,
+                about=decided.key,
             )
 
 
@@ -204,9 +187,7 @@ def cited_before_held(view: View) -> Iterator[Raised]:
                 f"cite une délibération {view.n.of(authority.party)} du {a_day(cited)}, qui n’était pas "
                 "tenue et n’est pas enregistrée.",
                 (adoption.position, held.position),
-                None,
-                authority.party,
-                authority.party,
+                about=authority.party,
             )
 
 
@@ -220,9 +201,7 @@ def act_in_variants(view: View) -> Iterator[Raised]:
                 f"{view.n.key(sent.deliberation)}, {view.n.the(sent.institution)} : identifiant {kept}lu "
                 f"{some(sent.variants)}.",
                 (held.position,),
-                None,
-                sent.deliberation,
-                sent.institution,
+                about=sent.deliberation,
             )
 
 
@@ -235,9 +214,7 @@ def act_malformed(view: View) -> Iterator[Raised]:
                 f"{view.n.key(key)}, {view.n.the(whose)} : identifiant {acte} hors du schéma, car le numéro "
                 f"{number} a plus de {NUMBER_MAX} signes ou un tiret.",
                 (held.position,),
-                None,
-                key,
-                whose,
+                about=key,
             )
 
 
@@ -263,9 +240,7 @@ def act_disagrees(view: View) -> Iterator[Raised]:
             yield Raised(
                 f"{view.n.key(key)}, {view.n.the(whose)} : identifiant {acte} ; {' ; '.join(faults)}.",
                 (*((decided.position,) if decided else ()), held.position),
-                None,
-                key,
-                whose,
+                about=key,
             )
 
 
@@ -282,9 +257,7 @@ def published_too_short(view: View) -> Iterator[Raised]:
                 f"{a_day(held.effective_on)} au {a_day(published.until)}, et recours possible jusqu’au "
                 f"{a_day(limit.last_day)} inclus.",
                 (held.position,),
-                None,
-                published.deliberation,
-                published.institution,
+                about=published.deliberation,
             )
 
 
@@ -298,9 +271,7 @@ def appeal_possible(view: View) -> Iterator[Raised]:
             f"{view.n.key(published.deliberation)}, {view.n.the(published.institution)} : publiée "
             f"{on_day(held.effective_on)}, recours possible jusqu’au {a_day(limit.last_day)} inclus.",
             (held.position,),
-            None,
-            published.deliberation,
-            published.institution,
+            about=published.deliberation,
         )
 
 
@@ -314,8 +285,7 @@ def appeal_pending(view: View) -> Iterator[Raised]:
                 f"Recours formé {on_day(held.effective_on)}{court} contre {view.n.key(appeal.deliberation)}, "
                 "sans issue enregistrée.",
                 (held.position,),
-                None,
-                appeal.deliberation,
+                about=appeal.deliberation,
             )
 
 
@@ -338,9 +308,7 @@ def deliberation_annulled(view: View) -> Iterator[Raised]:
                 f"{_deliberation(view, adoption, deliberation)} : recours accueilli "
                 f"{on_day(held.effective_on)}, et aucune délibération depuis.",
                 (adoption.position, held.position),
-                None,
-                deliberation.key,
-                deliberation.institution,
+                about=deliberation.key,
             )
 
 
@@ -354,9 +322,7 @@ def signature_undated(view: View) -> Iterator[Raised]:
             yield Raised(
                 f"{_signature(view, signed)}, sans que le jour soit connu ({a_day(held.effective_on)}).",
                 (held.position,),
-                None,
-                signed.party,
-                signed.party,
+                about=signed.party,
             )
 
 
@@ -375,9 +341,7 @@ def signature_contested(view: View) -> Iterator[Raised]:
             f"Signature pour {view.n.the(contest.party)} ({capacity}) contestée par "
             f"{view.n.the(contest.by)} {on_day(held.effective_on)} : {contest.reason}",
             (held.position,),
-            None,
-            contest.party,
-            contest.party,
+            about=contest.party,
         )
 
 
@@ -394,9 +358,7 @@ def quorum_of_signatures(view: View) -> Iterator[Raised]:
                 f"La convention court {from_in_words(start)} ; pour {view.n.the(member.institution)}, "
                 f"{len(signed)} signature{'s' if len(signed) > 1 else ''} sur {needed}.",
                 (member.position,),
-                None,
-                member.institution,
-                member.institution,
+                about=member.institution,
             )
 
 
@@ -444,8 +406,7 @@ def avenant_unsigned(view: View) -> Iterator[Raised]:
                 f"L’avenant n° {amendment.number}, daté du {a_day(amendment.effective_on)}, n’est pas signé "
                 f"par {view.n.all(awaiting)}, qu’il lie.",
                 (amendment.position,),
-                None,
-                amendment.number,
+                about=amendment.number,
             )
 
 
@@ -459,8 +420,7 @@ def avenant_not_allowed(view: View) -> Iterator[Raised]:
                 f"L’avenant n° {amendment.number}{what} ne lie que {view.n.all(amendment.binds)} ; le texte "
                 "ne permet pas de le conclure sans les autres parties.",
                 (amendment.position,),
-                None,
-                amendment.number,
+                about=amendment.number,
             )
 
 
@@ -473,8 +433,7 @@ def avenant_proposed_only(view: View) -> Iterator[Raised]:
                 f"Avenant n° {proposed.number} proposé par {view.n.the(proposed.by)} "
                 f"{on_day(held.effective_on)} et non conclu : {proposed.about}.",
                 (held.position,),
-                None,
-                proposed.number,
+                about=proposed.number,
             )
 
 

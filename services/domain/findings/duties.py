@@ -71,9 +71,7 @@ def document_refused(view: View) -> Iterator[Raised]:
             f"{view.n.key(refused.document)} {view.n.of(refused.sent_by)}{year}, refusé par "
             f"{view.n.the(refused.by)} {on_day(held.effective_on)} et non remplacé : {refused.reason}",
             (held.position,),
-            None,
-            refused.document,
-            refused.sent_by,
+            about=refused.document,
         )
 
 
@@ -123,7 +121,6 @@ def insurance_not_shown(view: View) -> Iterator[Raised]:
             (*((clause.position,) if clause else ()), *shown.get(party, ())),
             clause.article if clause else None,
             party,
-            party,
         )
 
 
@@ -143,7 +140,6 @@ def commitment_presumed(view: View) -> Iterator[Raised]:
                 (held.position,),
                 noted.source.article if noted.source else None,
                 noted.party,
-                noted.party,
             )
 
 
@@ -160,9 +156,7 @@ def commitment_missing(view: View) -> Iterator[Raised]:
                 f"Subvention votée {view.n.to(beneficiary)}, sans contrat d’engagement républicain "
                 "enregistré.",
                 tuple(positions),
-                None,
-                beneficiary,
-                beneficiary,
+                about=beneficiary,
             )
 
 
@@ -201,7 +195,6 @@ def agrement_unproven(view: View) -> Iterator[Raised]:
                 (cover.position,),
                 cover.article,
                 cover.holder,
-                cover.holder,
             )
 
 
@@ -215,7 +208,6 @@ def agrement_ends_first(view: View) -> Iterator[Raised]:
                 f"L’agrément {view.n.of(cover.holder)} finit {on_day(last)}, la convention {on_day(end)}.",
                 (cover.position, *(one.position for one in cover.covers)),
                 cover.article,
-                cover.holder,
                 cover.holder,
             )
 

@@ -133,8 +133,7 @@ def dispute_open(view: View) -> Iterator[Raised]:
                 f"Différend déclaré par {view.n.the(dispute.by)} {on_day(held.effective_on)}{court}, sans "
                 f"issue enregistrée : {dispute.about}",
                 (held.position,),
-                None,
-                dispute.key,
+                about=dispute.key,
             )
 
 

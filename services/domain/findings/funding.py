@@ -48,9 +48,7 @@ def vote_without_deliberation(view: View) -> Iterator[Raised]:
                 f"{_voted(view, vote)} {on_day(held.effective_on)}, sans que la délibération d’attribution "
                 "soit enregistrée.",
                 (held.position,),
-                None,
-                str(vote.exercice),
-                vote.payer,
+                about=str(vote.exercice),
             )
     voted = {(vote.payer, vote.beneficiary, vote.exercice) for _, vote in view.told(facts.SubsidyVoted)}
     for held, avenant, change in view.set_by_avenants():
@@ -60,9 +58,7 @@ def vote_without_deliberation(view: View) -> Iterator[Raised]:
                 f"{euros(change.amount_cents)} fixés par l’avenant n° {avenant.number} pour l’exercice "
                 f"{change.exercice}, sans que le vote {view.n.of(change.payer)} soit enregistré.",
                 (held.position,),
-                None,
-                str(change.exercice),
-                change.payer,
+                about=str(change.exercice),
             )
 
 
@@ -86,9 +82,7 @@ def pledge_without_vote(view: View) -> Iterator[Raised]:
         yield Raised(
             f"Envisagé par {view.n.the(payer)} pour l’exercice {exercice}, et ni voté ni refusé : {what}.",
             tuple(held.position for held, _ in pledges),
-            None,
-            str(exercice),
-            payer,
+            about=str(exercice),
         )
 
 
@@ -112,9 +106,7 @@ def vote_not_paid(view: View) -> Iterator[Raised]:
                 f"{euros(line.voted_cents)} votés par {view.n.the(payer)} {view.n.to(beneficiary)} pour "
                 f"l’exercice {exercice}, clos, et {euros(line.paid_cents)} versés : reste {euros(left)}.",
                 tuple(places[account]),
-                None,
-                str(exercice),
-                payer,
+                about=str(exercice),
             )
 
 
@@ -136,7 +128,6 @@ def sums_differ(view: View) -> Iterator[Raised]:
             tuple(dict.fromkeys(line.position for line in parts)),
             parts[0].article if parts else None,
             str(one.exercice),
-            one.payer,
         )
 
 
@@ -153,9 +144,7 @@ def convention_required(view: View) -> Iterator[Raised]:
                 f"{view.n.to(beneficiary)} ({euros(total)} pour l’exercice {over[0].account[2]}), sans "
                 "convention signée de toutes les parties.",
                 tuple(award.position for award in over if award.position is not None),
-                None,
-                beneficiary,
-                payer,
+                about=beneficiary,
             )
 
 
@@ -188,9 +177,7 @@ def accounts_required(view: View) -> Iterator[Raised]:
             f"{euros(total)} de subventions publiques {view.n.to(beneficiary)} pour l’exercice {exercice}, "
             f"plus de {euros(ACCOUNTS_CENTS)} : ni clause ni pièce sur les comptes annuels certifiés.",
             own,
-            None,
-            beneficiary,
-            beneficiary,
+            about=beneficiary,
         )
 
 
@@ -226,11 +213,8 @@ def essential_data_late(view: View) -> Iterator[Raised]:
             f"{view.n.to(beneficiary)} devaient être publiées au plus tard {on_day(limit.last_day)} ; elles "
             f"{state}.",
             tuple(place for place in (award.position, found.position if found else None) if place),
-            None,
-            str(exercice),
-            payer,
-            limit.last_day,
-            "minor" if found else None,
+            about=str(exercice),
+            severity="minor" if found else None,
         )
 
 
@@ -248,9 +232,7 @@ def titre_unpaid(view: View) -> Iterator[Raised]:
                 f"{view.n.the(payer)} pour l’exercice {exercice}, et {euros(line.returned_cents)} rendus : "
                 f"reste {euros(left)}.",
                 tuple(places[account]),
-                None,
-                str(exercice),
-                beneficiary,
+                about=str(exercice),
             )
 
 
@@ -268,9 +250,7 @@ def overpaid_without_titre(view: View) -> Iterator[Raised]:
                 f"{view.n.the(payer)} pour l’exercice {exercice} : {euros(left)} ni rendus ni réclamés par "
                 "titre.",
                 tuple(places[account]),
-                None,
-                str(exercice),
-                payer,
+                about=str(exercice),
             )
 
 

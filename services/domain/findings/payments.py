@@ -124,9 +124,7 @@ def paid_too_much(view: View) -> Iterator[Raised]:
                 f"{euros(line.paid_cents)} versés {view.n.to(beneficiary)} par {view.n.the(payer)} pour "
                 f"l’exercice {exercice}, pour {euros(line.voted_cents)} votés : {euros(over)} de trop.",
                 tuple(places[account]),
-                None,
-                str(exercice),
-                payer,
+                about=str(exercice),
             )
 
 
@@ -244,9 +242,7 @@ def paid_without_ground(view: View) -> Iterator[Raised]:
             f"{euros(total)} versés {view.n.to(beneficiary)} par {view.n.the(payer)} pour l’exercice "
             f"{exercice}, sans délibération qui attribue la subvention ni clause qui prévoie le versement.",
             tuple(held.position for held, _ in paid),
-            None,
-            str(exercice),
-            payer,
+            about=str(exercice),
         )
 
 
@@ -286,10 +282,7 @@ def beyond_sixty_days(view: View) -> Iterator[Raised]:
                 f"soixante jours, échus {on_day(limit.last_day)} au plus tôt (la notification n’est pas "
                 "enregistrée : le délai est compté du vote).",
                 (held.position, *(one.position for one, _ in paid)),
-                None,
-                str(vote.exercice),
-                vote.payer,
-                limit.last_day,
+                about=str(vote.exercice),
             )
 
 
@@ -313,9 +306,7 @@ def rejected_not_replaced(view: View) -> Iterator[Raised]:
                 f"{_payment(view, held, made)}, rejetés {on_day(rejection.effective_on)} "
                 f"({rejected.reason}), et non versés de nouveau.",
                 (held.position, rejection.position),
-                None,
-                made.key,
-                made.payer,
+                about=made.key,
             )
 
 
@@ -339,9 +330,7 @@ def ordered_beyond_committed(view: View) -> Iterator[Raised]:
                 f"{euros(ordered)} mandatés par {view.n.the(payer)} {view.n.to(beneficiary)} pour "
                 f"l’exercice {exercice}, pour {euros(line.committed_cents)} d’engagement comptable.",
                 tuple(orders[account]),
-                None,
-                str(exercice),
-                payer,
+                about=str(exercice),
             )
 
 
@@ -358,7 +347,6 @@ def advance_not_set_off(view: View) -> Iterator[Raised]:
                 (line.position, held.position),
                 line.article,
                 paid.key,
-                paid.payer,
             )
 
 

@@ -28,8 +28,7 @@ def unconfirmed(view: View) -> Iterator[Raised]:
             f"{view.n.the(institution)} n’a pas confirmé {count_in_words(len(positions))} fait{many} "
             f"enregistré{many} en son nom ou à son égard.",
             tuple(sorted(positions)),
-            None,
-            institution,
+            about=institution,
         )
 
 
@@ -48,8 +47,7 @@ def contested(view: View) -> Iterator[Raised]:
                     f"{view.n.the(institution)} conteste {on_day(word.effective_on)} : "
                     f"« {sentence(held.fact, view.names)} » ; {word.fact.reason}",
                     (position, word.position),
-                    None,
-                    institution,
+                    about=institution,
                 )
 
 

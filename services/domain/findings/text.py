@@ -128,7 +128,6 @@ def due_before_signature(view: View) -> Iterator[Raised]:
                 (clause.position,),
                 clause.article,
                 term.key,
-                term.debtor,
             )
 
 

@@ -48,8 +48,8 @@ class Raised(msgspec.Struct, frozen=True, gc=False):
     """
     What a rule found: a French sentence, the facts it rests on, the article departed from where there is one.
 
-    *who* departed and *on* which day, where that can be told: a derogation granted to it
-    may waive it. *severity* and *source* only where they are not those of the catalogue.
+    *who* departed and *on* which day only where a derogation granted to it may waive that: an
+    écart from an article. *severity* and *source* only where they are not those of the catalogue.
     """
 
     says: str
