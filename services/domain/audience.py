@@ -1,0 +1,296 @@
+"""
+Who receives an event: each institution's feed, as a function of the log.
+
+Pure. Who receives the event at position p depends on the events up to p and on nothing
+else, so whoever folds the log anew comes to the same feeds, entry for entry.
+
+An institution follows streams. Of a stream that it follows it receives every event, and
+when it begins to, first all that came before; each event once, ever. It follows
+
+- its own two, institution/<it> and agrement/<it>;
+- a convention whose party it is: listed, joined, or admitted by an avenant;
+- the agréments that its conventions depend on: those of their parties, and of whom a
+  clause names as the holder of one (terms.Condition);
+- the streams of the institutions with which it shares a convention.
+
+Who is a party no more follows no longer, and keeps what it has. Of that convention it
+receives from then on what concerns its own settlement alone: the events that name it,
+those that it recorded or that were recorded for it, and those about one of these (a word on
+the entry, a payment that came back, what became of a mise en demeure).
+
+What counts is the order of the log, and no day is compared with today's. A function of the log has no
+clock: on the day that a withdrawal takes effect nothing is recorded, so nothing could end a feed
+then. A leaving ends what was joined before it as soon as it is recorded, be its day
+to come; an admission begins when it is recorded, whoever has yet to sign. Whether a
+leaving comes before or after a joining is told by their own days, as everywhere
+(convention.Life.until): the scan of an old withdrawal does not put out who came back since.
+"""
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from contracts import events as facts
+from contracts.dates import PartialDate
+from contracts.envelope import Entry
+from contracts.events import Event
+from contracts.subjects import parse_stream
+from contracts.terms import AnyTerm, Condition
+from services.domain import convention, french
+from services.domain.book import CANCELLING, Held
+from services.domain.convention import Join, Leave, Life
+
+
+class Delivery(msgspec.Struct, frozen=True, gc=False):
+    """
+    One entry of the feed of *institution*: the event at *position*, which is in *stream*.
+
+    *backfill_of* is the position of the event that let it in, where this one came before; else None.
+    """
+
+    institution: str
+    position: int
+    stream: str
+    backfill_of: int | None = None
+
+
+_SPOKEN_OF: Final = frozenset({"payment", "notice", "dispute", "suspension"})
+"""Kinds of name that later facts refer to without naming all those concerned."""
+
+_ABOUT_AN_ENTRY: Final = (*CANCELLING, facts.FactConfirmed, facts.FactContested)
+
+_Concerned = frozenset[str]
+_NOBODY: Final[_Concerned] = frozenset()
+
+
+class _Stopped(msgspec.Struct):
+    """What an institution has of a stream that it follows no longer: the first *count*, and some *later*."""
+
+    count: int
+    later: list[int] = []
+
+
+class _Followed(msgspec.Struct):
+    """
+    A stream: the positions of its events; how many reasons each has to follow it; who had one.
+
+    An institution's own stream is a reason in itself.
+    """
+
+    reasons: dict[str, int]
+    positions: "array[int]"
+    stopped: dict[str, _Stopped]
+
+    def taken_up(self, institution: str) -> Iterator[int]:
+        """The positions that *institution*, which follows from now on, has not received."""
+        had = self.stopped.pop(institution, None)
+        if had is None:
+            return iter(self.positions)
+        later = frozenset(had.later)
+        return (position for position in self.positions[had.count :] if position not in later)
+
+
+class _Clauses(msgspec.Struct, frozen=True):
+    """Whose agréments one fact makes a condition, by article; *replaces* what the article said before."""
+
+    on: PartialDate
+    replaces: bool
+    holders: dict[str, _Concerned]
+
+
+class _Convention(msgspec.Struct):
+    """
+    What is kept of a convention besides its positions: what moves its parties, and whom its events concern.
+
+    *moves* and *clauses* are by the position of the fact that tells them, which may be cancelled.
+    *concerns* has an index into the sets of institutions for each of its events, *spoken_of* the same for
+    what they introduce by name.
+    """
+
+    moves: dict[int, tuple[tuple[Join, ...], tuple[Leave, ...]]]
+    clauses: dict[int, _Clauses]
+    concerns: "array[int]"
+    spoken_of: dict[tuple[str, str], int]
+    parties: _Concerned = _NOBODY
+    holders: _Concerned = _NOBODY
+
+
+class Audience:
+    """
+    Takes in a log in the order of its positions, and says of each event who receives what.
+
+    Made to be folded over a whole ledger, it changes in place. It holds no event: of each its position and
+    a small number, of a convention who came and left, by which name a payment or a notice may be spoken of.
+    """
+
+    def __init__(self) -> None:
+        self.position = 0
+        """Of the last event taken in."""
+        self._streams: dict[str, _Followed] = {}
+        self._conventions: dict[str, _Convention] = {}
+        self._sets: list[_Concerned] = []
+        self._set_numbers: dict[_Concerned, int] = {}
+
+    def deliveries(self, entry: Entry) -> list[Delivery]:
+        """
+        What the next event of the log gives to whom: by institution, what it missed first, in order.
+
+        Never refuses; *entry* must be at the position after the last.
+        """
+        at, stream = entry.position, entry.envelope.stream
+        assert at == self.position + 1, (at, self.position)
+        self.position = at
+        told = self._stream(stream)
+        concerned = _NOBODY
+        missed: dict[str, list[tuple[int, str]]] = {}
+        if parse_stream(stream)[0] == "convention":
+            held = self._conventions.setdefault(stream, _Convention({}, {}, array("i"), {}))
+            concerned = self._concerned(held, told.positions, entry)
+            missed = self._moved(held, entry)
+        told.positions.append(at)
+        settling = told.stopped.keys() & concerned
+        for institution in settling:
+            told.stopped[institution].later.append(at)
+        receiving = told.reasons.keys() | settling
+        given: list[Delivery] = []
+        for institution in sorted(receiving | missed.keys()):
+            given += (
+                Delivery(institution, position, of, at)
+                for position, of in sorted(missed.get(institution, ()))
+            )
+            if institution in receiving:
+                given.append(Delivery(institution, at, stream))
+        return given
+
+    def _stream(self, name: str) -> _Followed:
+        told = self._streams.get(name)
+        if told is None:
+            category, slug = parse_stream(name)
+            own = {} if category == "convention" else {slug: 1}
+            told = self._streams[name] = _Followed(own, array("i"), {})
+        return told
+
+    # -- whom an event concerns
+
+    def _concerned(self, held: _Convention, positions: "array[int]", entry: Entry) -> _Concerned:
+        """Whom *entry* names or is by, and whom what it is about concerns."""
+        fact, meta = entry.fact, entry.envelope
+        found = french.institutions_in(fact) | {meta.actor, entry.whose}
+        if isinstance(fact, _ABOUT_AN_ENTRY):
+            place = bisect_left(positions, fact.entry)
+            if place < len(positions) and positions[place] == fact.entry:
+                found |= self._sets[held.concerns[place]]
+        if (reference := convention.refers(fact)) is not None:
+            number = held.spoken_of.get(reference[:2])
+            found |= _NOBODY if number is None else self._sets[number]
+        number = self._set_numbers.setdefault(found, len(self._sets))
+        if number == len(self._sets):
+            self._sets.append(found)
+        held.concerns.append(number)
+        if (name := convention.introduces(fact)) is not None and name[0] in _SPOKEN_OF:
+            held.spoken_of[name] = number
+        return found
+
+    # -- who follows what
+
+    def _moved(self, held: _Convention, entry: Entry) -> dict[str, list[tuple[int, str]]]:
+        """What *entry* changes in who follows what: whom it lets see what, (position, stream) each."""
+        fact, at = entry.fact, entry.position
+        if isinstance(fact, CANCELLING):
+            moved = [told.pop(fact.entry, None) is not None for told in (held.moves, held.clauses)]
+            if not any(moved):
+                return {}
+        elif not _takes_in(held, Held.of(entry), at):
+            return {}
+        stream = entry.envelope.stream
+        before = _reasons(stream, held.parties, held.holders)
+        held.parties, held.holders = _parties(held), _holders(held)
+        after = _reasons(stream, held.parties, held.holders)
+        missed: dict[str, list[tuple[int, str]]] = {}
+        # Those that begin come first: who has one reason for another goes on without a break.
+        for institution, name in after - before:
+            told = self._stream(name)
+            told.reasons[institution] = told.reasons.get(institution, 0) + 1
+            if told.reasons[institution] == 1:
+                missing = ((position, name) for position in told.taken_up(institution))
+                missed.setdefault(institution, []).extend(missing)
+        for institution, name in before - after:
+            told = self._stream(name)
+            told.reasons[institution] -= 1
+            if not told.reasons[institution]:
+                del told.reasons[institution]
+                told.stopped[institution] = _Stopped(len(told.positions))
+        return missed
+
+
+def _takes_in(held: _Convention, one: Held, at: int) -> bool:
+    """Keep what *one* says of parties and of conditions; whether it says anything of them."""
+    fact = one.fact
+    if isinstance(fact, _MOVING):
+        bare = convention.lived(Life(""), one)
+        joins = tuple(msgspec.structs.replace(join, signatories=(), written_as=None) for join in bare.joins)
+        if joins or bare.leaves:
+            held.moves[at] = (joins, bare.leaves)
+    if holders := _conditions(fact):
+        replaces = isinstance(fact, facts.AvenantConcluded)
+        held.clauses[at] = _Clauses(one.effective_on, replaces, holders)
+    return at in held.moves or at in held.clauses
+
+
+_MOVING: Final = (
+    facts.PartyListed,
+    facts.PartyJoined,
+    facts.PartyWithdrew,
+    facts.DenunciationTookEffect,
+    facts.AvenantConcluded,
+)
+
+
+def _conditions(fact: Event) -> dict[str, _Concerned]:
+    """By article, whose agréments *fact* makes a condition; of an avenant, nobody's where there was one."""
+    match fact:
+        case facts.ClauseStated(article=article, term=Condition() as term) if holder := _holder(term):
+            return {article: frozenset({holder})}
+        case facts.AvenantConcluded(changes=changes):
+            found: dict[str, _Concerned] = {}
+            for change in changes:
+                if isinstance(change, facts.ClauseChanged):
+                    before = found.get(change.article, _NOBODY)
+                    holder = _holder(change.term)
+                    found[change.article] = before | {holder} if holder else before
+            return found
+        case _:
+            return {}
+
+
+def _holder(term: AnyTerm | None) -> str | None:
+    return term.holder if isinstance(term, Condition) and term.requires == "agrement" else None
+
+
+def _parties(held: _Convention) -> _Concerned:
+    """Those of whom no leaving is told since they came."""
+    joins = tuple(join for joins, _ in held.moves.values() for join in joins)
+    life = Life("", joins=joins, leaves=tuple(leave for _, leaves in held.moves.values() for leave in leaves))
+    return frozenset(join.institution for join in joins if life.until(join) is None)
+
+
+def _holders(held: _Convention) -> _Concerned:
+    """Whose agréments the text makes a condition, each avenant read in its place."""
+    reads: dict[str, _Concerned] = {}
+    told = sorted(held.clauses.items(), key=lambda one: (one[1].replaces, one[1].on.sort_key, one[0]))
+    for _, clauses in told:
+        for article, holders in clauses.holders.items():
+            before = _NOBODY if clauses.replaces else reads.get(article, _NOBODY)
+            reads[article] = before | holders
+    return frozenset(holder for holders in reads.values() for holder in holders)
+
+
+def _reasons(stream: str, parties: _Concerned, holders: _Concerned) -> set[tuple[str, str]]:
+    """Who follows what because of one convention."""
+    streams = [stream]
+    streams += (f"institution/{party}" for party in parties)
+    streams += (f"agrement/{holder}" for holder in parties | holders)
+    return {(party, name) for party in parties for name in streams}

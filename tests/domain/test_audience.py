@@ -1,0 +1,483 @@
+"""Who receives what: a few lives told out, and any log against a reading of the rule that keeps nothing."""
+
+from collections.abc import Iterable, Sequence
+from functools import reduce
+from typing import Any, TypeGuard
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from contracts import events as facts
+from contracts.dates import PartialDate
+from contracts.envelope import Entry
+from contracts.events import Event
+from contracts.terms import AnyTerm, Condition, NoPeriod
+from services.domain import convention, streams
+from services.domain.audience import Audience, Delivery
+from tests.domain.lives import OPENED, avenant, entries, paid
+
+C = "convention/mjc-fictive"
+Step = tuple[str, str, Event] | tuple[str, str, Event, str]
+"""A stream, a day, what happened, and who recorded it unless it is the clerk."""
+
+
+def log(*steps: Step) -> list[Entry]:
+    """The events that recording *steps* in order would give."""
+    versions: dict[str, int] = {}
+    made = []
+    for position, (stream, on, fact, *by) in enumerate(steps, 1):
+        versions[stream] = versions.get(stream, 0) + 1
+        [entry] = entries((on, fact), stream=stream, first_position=position, actor=by[0] if by else "agent")
+        meta = msgspec.structs.replace(entry.envelope, version=versions[stream])
+        made.append(Entry(meta, fact))
+    return made
+
+
+def fed(*steps: Step) -> list[Delivery]:
+    audience = Audience()
+    return [delivery for entry in log(*steps) for delivery in audience.deliveries(entry)]
+
+
+def feed_of(institution: str, deliveries: Iterable[Delivery]) -> list[int | tuple[int, int]]:
+    """Positions; of what came before, with the position that let it in."""
+    mine = (one for one in deliveries if one.institution == institution)
+    return [one.position if one.backfill_of is None else (one.position, one.backfill_of) for one in mine]
+
+
+def listed(institution: str, *, stream: str = C, on: str = "2026-01-01") -> Step:
+    return stream, on, facts.PartyListed(institution=institution)
+
+
+def joined(institution: str, on: str, *, stream: str = C) -> Step:
+    return stream, on, facts.PartyJoined(institution=institution)
+
+
+def left(institution: str, on: str, *, stream: str = C) -> Step:
+    return stream, on, facts.PartyWithdrew(party=institution)
+
+
+def cancelled(entry: int, *, by: str = "agent") -> Step:
+    return C, "2026-06-01", facts.EntryCancelled(entry=entry, reason="erreur de saisie"), by
+
+
+def mentioned(*, stream: str = C) -> Step:
+    return stream, "2026-02-01", facts.ProvisionMentioned(about="la vie", says="rien de nouveau")
+
+
+def registered(institution: str) -> Step:
+    name = facts.InstitutionRegistered(name=institution.title(), kind="autre")
+    return f"institution/{institution}", "2020-01-01", name
+
+
+def granted(holder: str) -> Step:
+    grant = facts.AgrementGranted(
+        services=("AGC",),
+        granted_by="caf",
+        starts_on=PartialDate("2026-01-01"),
+        ends_on=PartialDate("2029-12-31"),
+    )
+    return f"agrement/{holder}", "2025-12-01", grant
+
+
+def condition(holder: str) -> AnyTerm:
+    return Condition(of="partnership", requires="agrement", holder=holder, words="être agréé")
+
+
+def clause(article: str, term: AnyTerm, *, on: str = "2026-01-01") -> Step:
+    return C, on, facts.ClauseStated(article=article, about="objet", term=term)
+
+
+def amended(
+    number: int, on: str, *changes: facts.AnyChange, binds: tuple[str, ...] = ("ville", "mjc")
+) -> Step:
+    return C, *avenant(number, on, *changes, binds=binds)
+
+
+OPEN: tuple[Step, ...] = ((C, *OPENED), listed("ville"), listed("mjc"))
+ADMITTED = amended(1, "2026-03-01", facts.Admission("ccas"), binds=("ville", "mjc"))
+
+
+# -- told out
+
+
+def test_a_party_receives_what_came_before_it_and_then_all_that_comes() -> None:
+    deliveries = fed(*OPEN, mentioned(), ADMITTED, mentioned())
+    assert feed_of("ville", deliveries) == [(1, 2), 2, 3, 4, 5, 6]
+    assert feed_of("mjc", deliveries) == [(1, 3), (2, 3), 3, 4, 5, 6]
+    assert feed_of("ccas", deliveries) == [(1, 5), (2, 5), (3, 5), (4, 5), 5, 6]
+    of_the_avenant = [
+        (one.institution, one.position) for one in deliveries if 5 in (one.position, one.backfill_of)
+    ]
+    assert of_the_avenant == [
+        ("ccas", 1),
+        ("ccas", 2),
+        ("ccas", 3),
+        ("ccas", 4),
+        ("ccas", 5),
+        ("mjc", 5),
+        ("ville", 5),
+    ]
+
+
+def test_an_agrement_goes_to_its_holder_and_to_the_parties_of_the_conventions_that_depend_on_it() -> None:
+    deliveries = fed(
+        granted("mjc"),
+        granted("centre"),
+        *OPEN,
+        clause("3", condition("centre")),
+        granted("centre"),
+        granted("mjc"),
+    )
+    assert feed_of("mjc", deliveries) == [1, (3, 5), (4, 5), 5, (2, 6), 6, 7, 8]
+    # The mjc's by being a party, the other one by a clause.
+    assert feed_of("ville", deliveries) == [(3, 4), 4, (1, 5), 5, (2, 6), 6, 7, 8]
+    assert feed_of("centre", deliveries) == [2, 7]
+    assert feed_of("caf", deliveries) == []
+
+
+def test_a_clause_that_an_avenant_takes_out_is_depended_on_no_more_and_one_of_another_kind_never() -> None:
+    other = Condition(of="partnership", requires="documents", holder="foyer", words="rendre ses comptes")
+    removed = facts.ClauseChanged(article="3", about="objet", term=NoPeriod())
+    put_back = facts.ClauseChanged(article="3", about="objet", term=condition("centre"))
+    deliveries = fed(
+        *OPEN,
+        clause("3", condition("centre")),
+        clause("4", other),
+        granted("centre"),  # 6
+        granted("foyer"),
+        amended(1, "2026-03-01", removed),
+        granted("centre"),  # 9
+        amended(2, "2026-04-01", put_back),
+        cancelled(10),
+        granted("centre"),  # 12
+    )
+    assert feed_of("ville", deliveries) == [(1, 2), 2, 3, 4, 5, 6, 8, (9, 10), 10, 11]
+    assert feed_of("centre", deliveries) == [6, 9, 12]
+    assert feed_of("foyer", deliveries) == [7]
+
+
+def test_an_avenant_that_arrives_before_the_text_it_changes_is_read_after_it() -> None:
+    removed = facts.ClauseChanged(article="3", about="objet", term=NoPeriod())
+    deliveries = fed(
+        *OPEN, amended(1, "2026-03-01", removed), clause("3", condition("centre")), granted("centre")
+    )
+    assert feed_of("ville", deliveries) == [(1, 2), 2, 3, 4, 5]
+
+
+def test_what_an_institution_is_goes_to_it_and_to_those_with_whom_it_shares_a_convention() -> None:
+    deliveries = fed(
+        registered("mjc"), registered("ville"), registered("caf"), *OPEN, registered("mjc"),
+        left("mjc", "2026-05-01"), registered("mjc"), registered("ville"),
+    )  # fmt: skip
+    assert feed_of("mjc", deliveries) == [1, (2, 6), (4, 6), (5, 6), 6, 7, 8, 9]
+    assert feed_of("ville", deliveries) == [2, (4, 5), 5, (1, 6), 6, 7, 8, 10]
+    assert feed_of("caf", deliveries) == [3]
+
+
+def test_two_conventions_are_two_reasons_and_the_last_one_that_ends_ends_it() -> None:
+    other = "convention/autre"
+    deliveries = fed(
+        *OPEN, listed("ville", stream=other), listed("mjc", stream=other), left("mjc", "2026-05-01"),
+        granted("mjc"), left("mjc", "2026-05-01", stream=other), granted("mjc"),
+    )  # fmt: skip
+    assert feed_of("ville", deliveries) == [(1, 2), 2, 3, 4, 5, 6, 7, 8]
+
+
+def test_who_has_left_keeps_what_it_has_and_receives_its_own_settlement() -> None:
+    notice = facts.NoticeSent(
+        key="m-1", by="ville", to="ccas", article="9", grievance="comptes", form="lettre"
+    )
+    owed: dict[str, Any] = {"payer": "ville", "beneficiary": "ccas", "exercice": 2026, "amount_cents": 1}
+    others = owed | {"beneficiary": "mjc"}
+    about_it: list[tuple[Event, bool]] = [
+        (facts.SubsidyVoted(**others), False),
+        (facts.RecoveryOrdered(**owed, number="1", ground="undue"), True),
+        (facts.OverpaymentFound(**owed, ground="undue"), True),
+        (facts.RestitutionReceived(**others), False),
+        (facts.RestitutionReceived(**owed), True),
+        (paid("p-1", 1, "2026-06-01")[1], False),
+        (facts.PaymentMade(**owed, key="p-2"), True),
+        (facts.PaymentRejected(payer="ville", payment="p-1", reason="RIB"), False),
+        (facts.PaymentRejected(payer="ville", payment="p-2", reason="RIB"), True),
+        (notice, True),
+        (facts.NoticePresented(key="m-1"), True),
+        (facts.DisputeOpened(key="l-1", by="ccas", about="solde"), True),
+        (facts.DisputeClosed(key="l-1", outcome="agreement"), True),
+        (facts.DisputeOpened(key="l-2", by="ville", about="autre"), False),
+        (facts.DisputeClosed(key="l-2", outcome="agreement"), False),
+    ]  # fmt: skip
+    steps: list[Step] = [*OPEN, ADMITTED, left("ccas", "2026-05-01")]
+    first = len(steps) + 1
+    steps += [(C, "2026-06-01", fact) for fact, _ in about_it]
+    expected = [at for at, (_, is_told) in enumerate(about_it, first) if is_told]
+    # Words on those entries: each goes to whom the entry concerned.
+    words: list[tuple[Event, bool]] = [
+        (facts.FactConfirmed(entry=first, by="mjc"), False),
+        (facts.FactContested(entry=first + 1, by="ville", reason="non"), True),
+        (facts.EntryReplaced(entry=first + 6, reason="montant"), True),
+        (facts.EntryCancelled(entry=first + 5, reason="erreur"), False),
+        (facts.FactConfirmed(entry=999, by="mjc"), False),
+    ]
+    expected += [at for at, (_, is_told) in enumerate(words, len(steps) + 1) if is_told]
+    steps += [(C, "2026-07-01", fact) for fact, _ in words]
+    deliveries = fed(*steps)
+    assert feed_of("ccas", deliveries) == [(1, 4), (2, 4), (3, 4), 4, 5, *expected]
+    assert feed_of("mjc", deliveries)[-len(about_it) :] == list(
+        range(len(steps) - len(about_it) + 1, len(steps) + 1)
+    )
+
+
+def test_what_it_recorded_or_was_recorded_for_it_concerns_who_has_left() -> None:
+    by_it: Step = (*mentioned()[:3], "ccas")
+    for_the_town: Step = (C, *paid("p-1", 1, "2026-06-01"), "ccas")
+    deliveries = fed(
+        *OPEN, ADMITTED, left("ccas", "2026-05-01"), by_it, cancelled(6), mentioned(), for_the_town
+    )
+    assert feed_of("ccas", deliveries)[-4:] == [5, 6, 7, 9]
+    [entry] = entries(("2026-06-01", mentioned()[2], "ccas"), stream=C, first_position=6)
+    audience = Audience()
+    for earlier in log(*OPEN, ADMITTED, left("ccas", "2026-05-01")):
+        audience.deliveries(earlier)
+    assert feed_of("ccas", audience.deliveries(entry)) == [6]
+
+
+@pytest.mark.parametrize(
+    "departure", [facts.PartyWithdrew(party="ccas"), facts.DenunciationTookEffect(by="ccas")]
+)
+def test_who_comes_back_receives_what_it_missed_and_nothing_again(departure: Event) -> None:
+    payment = facts.PaymentMade(payer="ville", beneficiary="ccas", key="p-2", exercice=2026, amount_cents=1)
+    deliveries = fed(
+        *OPEN, ADMITTED, (C, "2026-05-01", departure), mentioned(), (C, "2026-06-01", payment), mentioned(),
+        joined("ccas", "2026-09-01"), mentioned(),
+    )  # fmt: skip
+    assert feed_of("ccas", deliveries)[4:] == [5, 7, (6, 9), (8, 9), 9, 10]
+
+
+def test_a_withdrawal_by_avenant_ends_a_feed_and_its_cancelling_takes_it_up_again() -> None:
+    out = amended(2, "2026-05-01", facts.Withdrawal("ccas"))
+    deliveries = fed(*OPEN, ADMITTED, out, mentioned(), cancelled(5), mentioned())
+    assert feed_of("ccas", deliveries)[3:] == [4, 5, (6, 7), 7, 8]
+
+
+def test_an_admission_that_is_cancelled_ends_the_feed_with_its_cancelling() -> None:
+    deliveries = fed(*OPEN, listed("caf"), mentioned(), cancelled(4), mentioned())
+    assert feed_of("caf", deliveries)[3:] == [4, 5, 6]
+
+
+def test_a_scan_of_an_old_withdrawal_does_not_put_out_who_came_back_since() -> None:
+    back = joined("ccas", "2026-09-01")
+    deliveries = fed(*OPEN, joined("ccas", "2026-02-01"), back, left("ccas", "2026-05-01"), mentioned())
+    assert feed_of("ccas", deliveries)[-1] == 7
+    deliveries = fed(*OPEN, joined("ccas", "2026-02-01"), back, left("ccas", "2026-10-01"), mentioned())
+    assert feed_of("ccas", deliveries)[-1] == 6
+
+
+def test_a_withdrawal_to_come_ends_a_feed_when_it_is_recorded() -> None:
+    deliveries = fed(*OPEN, left("mjc", "2199-01-01"), mentioned())
+    assert feed_of("mjc", deliveries)[-1] == 4
+
+
+def test_who_is_named_and_no_party_receives_nothing() -> None:
+    asked = facts.AdmissionRequested(institution="caf", by="caf")
+    held = facts.MeetingHeld(body="comite", attended_by=("caf", "ville"))
+    deliveries = fed(*OPEN, (C, "2026-02-01", asked), (C, "2026-02-01", held))
+    assert feed_of("caf", deliveries) == feed_of("agent", deliveries) == []
+
+
+# -- whatever is recorded
+
+
+NAMES = ("ville", "mjc", "ccas", "caf")
+STREAMS = ("convention/a", "convention/b")
+DAYS = st.sampled_from(("2025", "2026-02-01", "2026-05", "2026-09-01", "XXXX"))
+names = st.sampled_from(NAMES)
+conditions = st.one_of(st.just(NoPeriod()), st.builds(condition, names))
+articles = st.sampled_from(("3", "4"))
+changes = st.one_of(
+    st.builds(facts.Admission, names),
+    st.builds(facts.Withdrawal, names),
+    st.builds(facts.ClauseChanged, article=articles, about=st.just("objet"), term=conditions),
+)
+of_conventions = st.one_of(
+    st.builds(facts.PartyListed, institution=names),
+    st.builds(facts.PartyListed, institution=names),
+    st.builds(facts.PartyJoined, institution=names),
+    st.builds(facts.PartyWithdrew, party=names),
+    st.builds(facts.DenunciationTookEffect, by=names),
+    st.builds(
+        facts.AvenantConcluded,
+        number=st.sampled_from(("1", "2")),
+        binds=st.tuples(names),
+        rationale=st.just("essai"),
+        changes=st.lists(changes, min_size=1, max_size=2).map(tuple),
+    ),
+    st.builds(facts.ClauseStated, article=articles, about=st.just("objet"), term=conditions),
+    st.builds(
+        facts.PaymentMade,
+        payer=names,
+        beneficiary=names,
+        key=st.sampled_from(("p-1", "p-2")),
+        exercice=st.just(2026),
+        amount_cents=st.just(1),
+    ),
+    st.builds(
+        facts.PaymentRejected, payer=names, payment=st.sampled_from(("p-1", "p-2")), reason=st.just("RIB")
+    ),
+    st.builds(facts.EntryCancelled, entry=st.integers(1, 20), reason=st.just("erreur")),
+    st.builds(facts.FactContested, entry=st.integers(1, 20), by=names, reason=st.just("non")),
+)  # fmt: skip
+steps = st.one_of(
+    st.tuples(st.sampled_from(STREAMS), DAYS, of_conventions, st.just("agent")),
+    st.tuples(st.sampled_from(STREAMS), DAYS, of_conventions, names),
+    names.map(granted),
+    names.map(registered),
+)
+logs = st.lists(steps, max_size=24).map(lambda told: log(*told))
+
+
+def _follows(past: Sequence[Entry], institution: str) -> set[str]:
+    """What *institution* follows after *past*: the rule read again from the first event."""
+    found = {f"institution/{institution}", f"agrement/{institution}"}
+    for stream in STREAMS:
+        state = reduce(
+            streams.evolve, (one for one in past if one.envelope.stream == stream), streams.initial(stream)
+        )
+        assert isinstance(state, convention.State)
+        parties = {join.institution for join in state.life.joins if state.life.until(join) is None}
+        if institution in parties:
+            holders = parties | _holders(state)
+            found |= {
+                stream,
+                *(f"institution/{one}" for one in parties),
+                *(f"agrement/{one}" for one in holders),
+            }
+    return found
+
+
+def _holders(state: convention.State) -> set[str]:
+    live = list(state.book.live())
+    found = set()
+    for article in ("3", "4"):
+        changed = [
+            (
+                held.effective_on.sort_key,
+                held.position,
+                [one.term for one in held.fact.changes if _of(one, article)],
+            )
+            for held in live
+            if isinstance(held.fact, facts.AvenantConcluded)
+            and any(_of(one, article) for one in held.fact.changes)
+        ]
+        stated = [
+            one.fact.term
+            for one in live
+            if isinstance(one.fact, facts.ClauseStated) and one.fact.article == article
+        ]
+        terms = max(changed)[2] if changed else stated
+        found |= {term.holder for term in terms if isinstance(term, Condition)}
+    return found
+
+
+def _of(change: facts.AnyChange, article: str) -> TypeGuard[facts.ClauseChanged]:
+    return isinstance(change, facts.ClauseChanged) and change.article == article
+
+
+def _concerns(past: Sequence[Entry], entry: Entry) -> set[str]:
+    """Whom *entry* names, by hand for the few kinds of fact that are drawn here."""
+    fact, meta = entry.fact, entry.envelope
+    found = {meta.actor, meta.on_behalf_of or meta.actor}
+    about: Entry | None = None
+    of_stream = [one for one in past if one.envelope.stream == meta.stream]
+    match fact:
+        case facts.PartyListed() | facts.PartyJoined():
+            found.add(fact.institution)
+        case facts.PartyWithdrew():
+            found.add(fact.party)
+        case facts.DenunciationTookEffect():
+            found.add(fact.by)
+        case facts.AvenantConcluded():
+            found |= set(fact.binds)
+            for change in fact.changes:
+                found |= {getattr(change, name) for name in ("institution", "party") if hasattr(change, name)}
+                term = getattr(change, "term", None)
+                found |= {term.holder} if isinstance(term, Condition) else set()
+        case facts.ClauseStated(term=Condition(holder=holder)):
+            found.add(holder)
+        case facts.PaymentMade():
+            found |= {fact.payer, fact.beneficiary}
+        case facts.PaymentRejected():
+            found.add(fact.payer)
+            about = next(
+                (
+                    one
+                    for one in reversed(of_stream)
+                    if isinstance(one.fact, facts.PaymentMade)
+                    and (one.fact.payer, one.fact.key) == (fact.payer, fact.payment)
+                ),
+                None,
+            )
+        case facts.EntryCancelled() | facts.FactContested():
+            found |= {fact.by} if isinstance(fact, facts.FactContested) else set()
+            about = next((one for one in of_stream if one.position == fact.entry), None)
+        case _:
+            pass
+    return found | (_concerns(past[: about.position - 1], about) if about else set())
+
+
+def expected(past: list[Entry]) -> list[Delivery]:
+    """What the rule gives, told without keeping anything but who has what."""
+    has: dict[str, set[int]] = {name: set() for name in NAMES}
+    was_party: set[tuple[str, str]] = set()
+    given: list[Delivery] = []
+    for at, entry in enumerate(past, 1):
+        here = entry.envelope.stream
+        for institution in sorted(NAMES):
+            follows = _follows(past[:at], institution)
+            due = {one.position for one in past[:at] if one.envelope.stream in follows}
+            if (institution, here) in was_party and institution in _concerns(past[: at - 1], entry):
+                due.add(at)
+            was_party |= {(institution, stream) for stream in follows}
+            for position in sorted(due - has[institution]):
+                stream = past[position - 1].envelope.stream
+                given.append(Delivery(institution, position, stream, None if position == at else at))
+            has[institution] |= due
+    return given
+
+
+@settings(max_examples=120)
+@given(logs)
+def test_any_log_is_delivered_as_the_rule_reads_and_the_feeds_keep_their_promises(past: list[Entry]) -> None:
+    audience = Audience()
+    by_event = [audience.deliveries(entry) for entry in past]
+    deliveries = [one for each in by_event for one in each]
+    assert deliveries == expected(past)
+    # Once only, ever.
+    pairs = [(one.institution, one.position) for one in deliveries]
+    assert len(set(pairs)) == len(pairs)
+    # Overlaps lie in streams that both follow, or followed, for a reason of their own.
+    for one in NAMES:
+        seen = {each.stream for each in deliveries if each.institution == one}
+        named = {entry.envelope.stream for entry in past if one in _concerns([], entry)}
+        assert {stream for stream in seen if stream.startswith("convention/")} <= named
+
+
+@settings(max_examples=40)
+@given(logs, st.data())
+def test_the_feeds_of_a_beginning_are_the_beginning_of_the_feeds(
+    past: list[Entry], data: st.DataObject
+) -> None:
+    cut = data.draw(st.integers(0, len(past)))
+    whole, beginning = Audience(), Audience()
+    told = [one for entry in past for one in whole.deliveries(entry)]
+    first = [one for entry in past[:cut] for one in beginning.deliveries(entry)]
+    assert first == told[: len(first)]
+
+
+def test_a_log_is_taken_in_without_a_gap() -> None:
+    audience = Audience()
+    first, _, third = log(*OPEN)
+    audience.deliveries(first)
+    with pytest.raises(AssertionError):
+        audience.deliveries(third)
