@@ -269,10 +269,12 @@ class _Lines:
         with contextlib.suppress(IndexError):  # any thread may take from it, so none asks first
             while True:
                 lines.append(self._gathered.popleft())
-        # Where nobody reads the log any more there is nobody to tell, and the ledger goes on.
+        # Where nobody reads the log any more there is nobody to tell, and the ledger goes on. Nothing is
+        # left in a buffer, either: the interpreter would fail to write it out as it ends, and exit with 120.
+        left = b"".join(lines)
         with contextlib.suppress(OSError):
-            sys.stderr.buffer.write(b"".join(lines))
-            sys.stderr.buffer.flush()
+            while left:
+                left = left[os.write(sys.stderr.fileno(), left) :]
 
 
 _lines = _Lines()
