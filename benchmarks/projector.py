@@ -32,8 +32,8 @@ from contracts import dates, envelope, events, subjects
 from contracts.envelope import Envelope
 from services import embedded_nats, runtime
 from services.domain import streams
+from services.history import genesis
 from services.projector import followed
-from services.projector.projection import genesis
 
 EVENTS = 40_000
 STREAMS = 5_000

@@ -25,6 +25,9 @@ COMPOSITION = {"__main__.py", "cli.py"}
 STORE_KEEPERS = {"registrar", "relay", "auditor"}
 """The services that may touch the store; the others know the events from LEDGER."""
 
+SHARED = ("services.domain", "services.runtime", "services.history", "services.ledger_pages")
+"""What stands beside the services and may be imported by each."""
+
 IMPURE = {
     "aiosqlite", "asyncio", "contextvars", "glob", "http", "io", "logging", "multiprocessing", "nats", "os",
     "pathlib", "random", "secrets", "select", "shutil", "signal", "socket", "sqlite3", "ssl", "structlog",
@@ -77,7 +80,7 @@ def forbidden_import(path: PurePosixPath, name: str) -> bool:
         case ("services", "domain", *_):
             return within(name, "eventstore", "services") and not within(name, "services.domain")
         case ("services", service, _, *_):
-            own = (f"services.{service}", "services.domain", "services.runtime")
+            own = (f"services.{service}", *SHARED)
             of_another = within(name, "services") and not within(name, *own) and name != "services"
             return of_another or (within(name, "eventstore") and service not in STORE_KEEPERS)
         case ("services", module) if module != "cli.py":

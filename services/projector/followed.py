@@ -15,10 +15,11 @@ from typing import TypeVar
 
 import structlog
 
-from services.projector import feed
+from services import ledger_pages
+from services.history import Stopped
 from services.projector.answers import Answers
 from services.projector.projection import Interrupted, Projection
-from services.projector.trouble import Stopped, ViewsUnfit
+from services.projector.trouble import ViewsUnfit
 from services.runtime import Bus
 
 Result = TypeVar("Result")
@@ -87,7 +88,7 @@ class Followed:
         """Take in page after page, until cancelled. What stops it becomes its *failure*."""
         last = self._projection.position
         try:
-            async with aclosing(feed.pages(self._bus, after=last)) as pages:
+            async with aclosing(ledger_pages.pages(self._bus, after=last)) as pages:
                 async for page in pages:
                     last = page.messages[-1].sequence if page.messages else last
                     self.ledger_position = page.ledger_position
@@ -102,7 +103,7 @@ class Followed:
             log.exception("projector.failed", file=self.name)
             self._fail(error)
 
-    async def _take(self, page: feed.Page, *, behind: int) -> None:
+    async def _take(self, page: ledger_pages.Page, *, behind: int) -> None:
         take = partial(self._projection.take, page.messages, behind=behind)
         await asyncio.get_running_loop().run_in_executor(self._writer, take)
         self.position = self._projection.position

@@ -19,7 +19,6 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 from typing import Final, Self
@@ -29,18 +28,9 @@ import msgspec
 from contracts import dates, envelope, subjects
 from contracts.envelope import Entry
 from services.domain import known, statement, streams
+from services.history import Chain, Misplaced, Published, Undecodable, Unfoldable
 from services.projector.recent import Recent
-from services.projector.trouble import (
-    DigestDiffers,
-    Gap,
-    Misplaced,
-    OtherLedger,
-    OtherVersion,
-    Undecodable,
-    Unfoldable,
-    Unlabelled,
-    ViewsUnfit,
-)
+from services.projector.trouble import OtherVersion, ViewsUnfit
 
 NAME: Final = "statements"
 VERSION: Final = f"2-{statement.RULES_VERSION}"
@@ -74,29 +64,6 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _encode_summary = msgspec.json.Encoder(enc_hook=dates.encode, order="sorted").encode
 
 
-class Published(msgspec.Struct, frozen=True, gc=False):
-    """A message of LEDGER: its sequence, its bytes, and its headers as they came."""
-
-    sequence: int
-    body: bytes
-    headers: bytes
-
-    @property
-    def digest(self) -> str:
-        """The running digest that was published with it, '' for none."""
-        return _header(self.headers, subjects.DIGEST_HEADER)
-
-    @property
-    def origin(self) -> str:
-        """The ledger it was published for, '' for none."""
-        return _header(self.headers, subjects.ORIGIN_HEADER)
-
-
-def _header(headers: bytes, name: str) -> str:
-    _, found, rest = headers.partition(f"\r\n{name}:".encode())
-    return rest.partition(b"\r\n")[0].strip().decode(errors="replace") if found else ""
-
-
 class Interrupted(Exception):
     """Raised in the thread that folds when the projection was told to stop: nothing was committed."""
 
@@ -116,11 +83,6 @@ class _Arrived(msgspec.Struct, frozen=True, gc=False):
 def microseconds(instant: datetime) -> int:
     """Since 1970, UTC, exactly."""
     return (instant - _EPOCH) // _MICROSECOND
-
-
-def genesis(origin: str) -> bytes:
-    """The running digest before the first event of the ledger *origin*: as the event store defines it."""
-    return sha256(b"registre-digest-v1\n" + origin.encode()).digest()
 
 
 class Projection:
@@ -143,10 +105,8 @@ class Projection:
         self.position: int = position
         self.listed: int = listed
         self.digest: bytes = digest or b""
-        self._belong(origin)
         # What was checked, which is ahead of what is whole by the beginning of a command.
-        self._read_position: int = position
-        self._read_digest: bytes = self.digest
+        self._chain = Chain(position, self.digest, origin)
         self._read_at: int = recorded_at
         self._begun: list[_Arrived] = []
         # What is whole, which is ahead of what is committed by these rows.
@@ -214,8 +174,8 @@ class Projection:
         cannot be written; Interrupted. The projection is of no use after that.
         """
         for message in page:
-            if message.sequence <= self._read_position:
-                self._compare(message)
+            if message.sequence <= self._chain.position:
+                self._chain.compare(message)
                 continue
             arrived = self._checked(message)
             self._begun.append(arrived)
@@ -224,7 +184,7 @@ class Projection:
                 for each in self._begun:
                     self._enter(each)
                 self._begun.clear()
-                self._whole = (self._read_position, self._read_digest, self._read_at)
+                self._whole = (self._chain.position, self._chain.digest, self._read_at)
         near_the_end = behind <= BACKLOG_EVENTS
         if self._new_events or (near_the_end and self._stale):
             self._commit(refresh=near_the_end)
@@ -234,28 +194,10 @@ class Projection:
 
     # -- checks
 
-    def _compare(self, message: Published) -> None:
-        """A message seen again: the one where we stand shows whether LEDGER still tells the same history."""
-        if message.sequence == self._read_position and message.digest != self._read_digest.hex():
-            raise DigestDiffers(
-                message.sequence, computed=self._read_digest.hex(), published=message.digest or "absent"
-            )
-
     def _checked(self, message: Published) -> _Arrived:
         """The event, once it is certain that it is the next one of this ledger."""
-        position = self._read_position + 1
-        if message.sequence != position:
-            raise Gap(position, found=message.sequence)
-        digest = self._linked(message)
-        try:
-            entry = envelope.decode(message.body)
-        except (msgspec.MsgspecError, ValueError) as error:
-            raise Undecodable(position, detail=str(error)) from error
-        meta = entry.envelope
-        if meta.source != self.origin:
-            raise OtherLedger(position, origin=str(self.origin), found=meta.source)
-        if meta.position != position:
-            raise Misplaced(position, what="position", expected=position, found=meta.position)
+        entry = self._chain.taken(message)
+        meta, position = entry.envelope, self._chain.position
         ordinal, count = 1, meta.count
         if self._begun:
             last = self._begun[-1].entry.envelope
@@ -268,40 +210,8 @@ class Projection:
             last_at = _EPOCH + self._read_at * _MICROSECOND
             raise Misplaced(position, what="time", expected=f"{last_at} or later", found=meta.recorded_at)
         stream_id = self._versioned(meta)
-        self._read_position, self._read_digest, self._read_at = position, digest, recorded_at
+        self._read_at = recorded_at
         return _Arrived(stream_id, recorded_at, message.body, entry)
-
-    def _linked(self, message: Published) -> bytes:
-        """The running digest after *message*."""
-        if self.origin is None:
-            return self._read_in_full(message)
-        digest = sha256(self._read_digest + message.body)
-        # The relay's own writing of both is looked for; who wrote anything else is asked what it says.
-        labelled = f"\r\n{subjects.DIGEST_HEADER}: {digest.hexdigest()}\r\n".encode() in message.headers
-        if labelled and self._origin_line in message.headers:
-            return digest.digest()
-        return self._read_in_full(message)
-
-    def _read_in_full(self, message: Published) -> bytes:
-        """The running digest after *message*, the first of all or one that is labelled in another way."""
-        position = message.sequence
-        if not message.digest or not message.origin:
-            missing = subjects.ORIGIN_HEADER if message.digest else subjects.DIGEST_HEADER
-            raise Unlabelled(position, header=missing)
-        if self.origin is None:
-            self._belong(message.origin)
-            self._read_digest = genesis(message.origin)
-        if message.origin != self.origin:
-            raise OtherLedger(position, origin=str(self.origin), found=message.origin)
-        digest = sha256(self._read_digest + message.body)
-        if digest.hexdigest() != message.digest:
-            raise DigestDiffers(position, computed=digest.hexdigest(), published=message.digest)
-        return digest.digest()
-
-    def _belong(self, origin: str | None) -> None:
-        """Be of the ledger *origin* from now on; None before its first event."""
-        self.origin = origin
-        self._origin_line = f"\r\n{subjects.ORIGIN_HEADER}: {origin}\r\n".encode()
 
     def _versioned(self, meta: envelope.Envelope) -> int:
         """The id of the event's stream, now at the event's version."""
@@ -380,7 +290,7 @@ class Projection:
             listed = position if refresh else self.listed
             self._connection.execute(
                 "UPDATE progress SET origin = ?, position = ?, digest = ?, recorded_at = ?, listed = ?",
-                (self.origin, position, digest, recorded_at, listed),
+                (self._chain.origin, position, digest, recorded_at, listed),
             )
             self._connection.execute("COMMIT")
         except BaseException as error:

@@ -18,12 +18,11 @@ from nats.aio.client import Client
 
 from contracts.events import Piece
 from contracts.queries import EventsQuery, ListQuery, StatementQuery
-from services import questions, runtime
+from services import ledger_pages, questions, runtime
+from services.history import DigestDiffers, LedgerLost, Published, Undecodable
 from services.projector import __main__ as process
-from services.projector import feed
 from services.projector.folder import Pointer
-from services.projector.projection import Published
-from services.projector.trouble import DigestDiffers, FolderInUse, LedgerLost, Undecodable
+from services.projector.trouble import FolderInUse
 from services.questions import NotAnswered
 from tests.conftest import NatsServer
 from tests.projector import ledgers
@@ -250,17 +249,19 @@ async def test_a_message_lost_on_the_way_is_fetched_again(
     ledger.busy_life(100)
     await ledgers.create(bus)
     await ledgers.publish(bus, ledger)
-    hear = feed._Consumer.hear
+    hear = ledger_pages._Consumer.hear
     lost: list[bytes] = []
 
-    def losing(consumer: feed._Consumer, subject: bytes, reply: bytes, body: bytes, headers: bytes) -> bool:
+    def losing(
+        consumer: ledger_pages._Consumer, subject: bytes, reply: bytes, body: bytes, headers: bytes
+    ) -> bool:
         if len(lost) < 3 and reply and chance.random() < 0.02:
             lost.append(body)
             return True
         return hear(consumer, subject, reply, body, headers)
 
     chance = random.Random(1)
-    monkeypatch.setattr(feed._Consumer, "hear", losing)
+    monkeypatch.setattr(ledger_pages._Consumer, "hear", losing)
     async with projecting(nats_server.url, tmp_path / "views"):
         await questions.list_conventions(bus, ListQuery(at_least_position=ledger.position))
     assert lost
@@ -288,22 +289,22 @@ async def test_a_server_that_says_nothing_is_asked_anew(
     nats_server: NatsServer, bus: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Connected, and not a heartbeat comes: as when the node that held the consumer is gone."""
-    monkeypatch.setattr(feed, "SILENCE_SECONDS_MAX", 0.5)
+    monkeypatch.setattr(ledger_pages, "SILENCE_SECONDS_MAX", 0.5)
     ledger = Ledger()
     ledger.open_convention("a")
     await ledgers.create(bus)
     await ledgers.publish(bus, ledger)
-    hear = feed._Consumer.hear
-    deaf: list[feed._Consumer] = []
+    hear = ledger_pages._Consumer.hear
+    deaf: list[ledger_pages._Consumer] = []
 
     def first_is_deaf(
-        consumer: feed._Consumer, subject: bytes, reply: bytes, body: bytes, headers: bytes
+        consumer: ledger_pages._Consumer, subject: bytes, reply: bytes, body: bytes, headers: bytes
     ) -> bool:
         if not deaf:
             deaf.append(consumer)
         return consumer is deaf[0] or hear(consumer, subject, reply, body, headers)
 
-    monkeypatch.setattr(feed._Consumer, "hear", first_is_deaf)
+    monkeypatch.setattr(ledger_pages._Consumer, "hear", first_is_deaf)
     async with projecting(nats_server.url, tmp_path / "views"):
         assert (await questions.events(bus, EventsQuery())).position == 3
 
@@ -311,7 +312,7 @@ async def test_a_server_that_says_nothing_is_asked_anew(
 async def test_events_of_the_largest_size_are_held_within_a_bound_while_nobody_takes_them(
     nats_server: NatsServer, bus: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed, "AHEAD_BYTES_MAX", 500_000)
+    monkeypatch.setattr(ledger_pages, "AHEAD_BYTES_MAX", 500_000)
     ledger = Ledger()
     ledger.open_convention("a")
     for number in range(60):
@@ -328,7 +329,7 @@ async def test_events_of_the_largest_size_are_held_within_a_bound_while_nobody_t
     got: list[Published] = []
     async with (
         runtime.connected(nats_server.url, "projector") as own_bus,
-        feed._attached(own_bus, 0) as consumer,
+        ledger_pages._attached(own_bus, 0) as consumer,
     ):
         for _ in range(100):
             await consumer._ask()

@@ -14,22 +14,23 @@ from hypothesis import strategies as st
 from contracts.events import EntryCancelled
 from contracts.queries import ListQuery, StatementQuery
 from eventstore import store
+from services import history
 from services.domain import statement
-from services.projector import projection
-from services.projector.answers import Answers
-from services.projector.projection import BACKLOG_EVENTS, Projection, Published
-from services.projector.trouble import (
+from services.history import (
     DigestDiffers,
     Gap,
     Misplaced,
     OtherLedger,
-    OtherVersion,
+    Published,
     Stopped,
     Undecodable,
     Unfoldable,
     Unlabelled,
-    ViewsUnfit,
 )
+from services.projector import projection
+from services.projector.answers import Answers
+from services.projector.projection import BACKLOG_EVENTS, Projection
+from services.projector.trouble import OtherVersion, ViewsUnfit
 from tests.projector.ledgers import TODAY, Ledger, Message, payment
 
 
@@ -77,7 +78,7 @@ def test_the_digest_is_the_one_that_the_event_store_keeps() -> None:
     ledger = Ledger()
     ledger.open_convention("a")
     digest = store.genesis(ledger.origin)
-    assert projection.genesis(ledger.origin) == digest
+    assert history.genesis(ledger.origin) == digest
     for message in ledger.messages:
         digest = store.link(digest, message.body)
     assert ledger.digest_at(ledger.position) == digest.hex()

@@ -9,9 +9,9 @@ from nats.aio.client import Client
 
 from contracts import subjects
 from contracts.queries import EventsQuery, ListQuery, Progress, StatementQuery
-from services import questions, runtime
+from services import ledger_pages, questions, runtime
 from services.domain import statement
-from services.projector import feed, projector
+from services.projector import projector
 from services.questions import NotAnswered
 from tests.conftest import NatsServer
 from tests.projector import ledgers
@@ -285,4 +285,4 @@ def _hold_feeds(monkeypatch: pytest.MonkeyPatch) -> None:
         await asyncio.Event().wait()
         yield
 
-    monkeypatch.setattr(feed, "pages", nothing)
+    monkeypatch.setattr(ledger_pages, "pages", nothing)

@@ -24,8 +24,7 @@ import structlog
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from contracts import subjects
-from services.projector.projection import Published
-from services.projector.trouble import LedgerLost
+from services.history import LedgerLost, Published
 from services.runtime import Bus
 
 AHEAD_EVENTS_MAX: Final = 4_000
@@ -105,7 +104,7 @@ async def pages(bus: Bus, *, after: int) -> AsyncGenerator[Page]:
             yield Page([], 0)
             await asyncio.sleep(RETRY_SECONDS)
         except (_Doubtful, nats.errors.Error, nats.js.errors.Error) as error:
-            log.warning("feed.interrupted", after=after, reason=str(error) or type(error).__name__)
+            log.warning("ledger.interrupted", after=after, reason=str(error) or type(error).__name__)
             await asyncio.sleep(RETRY_SECONDS)
 
 
@@ -132,7 +131,7 @@ class _Consumer:
         self._bus = bus
         self._stream = bus.jetstream(timeout=ANSWER_SECONDS_MAX)
         self._connections: int = bus.stats["reconnects"]
-        self._name = f"projector-{uuid.uuid4().hex}"
+        self._name = f"pages-{uuid.uuid4().hex}"
         self._after = after
         # Begin with the last one taken: its digest shows that this is still the same history.
         self._next = max(after, 1)
@@ -168,7 +167,7 @@ class _Consumer:
         self.ledger_position = self._next - 1 + (info.num_pending or 0)
         if self.ledger_position < self._after:
             raise LedgerLost(self._after, ledger_position=self.ledger_position)
-        log.info("feed.attached", after=self._after, ledger_position=self.ledger_position)
+        log.info("ledger.attached", after=self._after, ledger_position=self.ledger_position)
 
     async def detach(self) -> None:
         """Tell the server, if there is one: it would forget us by itself."""
@@ -246,8 +245,8 @@ class _Consumer:
         sequence, pending = _place(reply)
         if self._doubt is not None:
             return
-        # In the middle, a jump was lost on the way. At the beginning it is a hole in LEDGER: the projection
-        # says so.
+        # In the middle, a jump was lost on the way. At the beginning it is a hole in LEDGER: the reader's
+        # chain says so.
         if sequence != self._next and not self._is_first:
             self._doubt = f"sequence {sequence} came where {self._next} is next"
             return
