@@ -889,6 +889,19 @@ def test_accounts_that_came_are_asked_for_no_more() -> None:
     assert "comptes-annuels-requis" not in codes_of(*lines, document("2026-05-01", "comptes-annuels", 2026))
 
 
+@pytest.mark.parametrize(
+    "change",
+    [facts.Prorogation(D("2030-12-31")), facts.Admission("ccas", "partenaire"), facts.Withdrawal("caf")],
+)
+def test_an_avenant_between_some_that_changes_no_article_is_told_without_one(change: facts.AnyChange) -> None:
+    alone = clause("13", terms.Amending(by_avenant=True, bipartite_for=("7.4",)))
+    lines = (*SOUND, party("caf", "partenaire"), alone, avenant(1, "2026-03-01", change))
+    [finding] = standing(found(*lines), "avenant-sans-les-autres")
+    assert finding.says.startswith(
+        typeset("L’avenant n° 1 ne lie que la Ville de Besançon et la MJC Palente ;")
+    )
+
+
 def test_a_resiliation_on_an_article_without_a_cure_needs_no_mise_en_demeure() -> None:
     """Art. 11.2: there is nothing to put right in a ground of general interest."""
     at_once = msgspec.structs.replace(FAULT, cure=Delay(count=0, unit="day", anchor="envoi"))

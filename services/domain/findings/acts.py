@@ -414,8 +414,9 @@ def avenant_not_allowed(view: View) -> Iterator[Raised]:
     """An avenant between some parties, where the text does not let them amend it alone."""
     for amendment in view.amendments:
         if amendment.bipartite and amendment.allowed is False and amendment.effective_on.reached(view.on):
-            articles = some(difference.article for difference in amendment.differences)
-            what = f" sur l’article {articles}" if amendment.differences else ""
+            # To prolong the whole, or to admit somebody, is about no article.
+            articles = [difference.article for difference in amendment.differences]
+            what = f" sur l’article {some(articles)}" if articles else ""
             yield Raised(
                 f"L’avenant n° {amendment.number}{what} ne lie que {view.n.all(amendment.binds)} ; le texte "
                 "ne permet pas de le conclure sans les autres parties.",
