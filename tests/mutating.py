@@ -10,6 +10,7 @@ of them.
 
 import os
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -54,7 +55,7 @@ class CollectedOnce(PytestRunner):
         """0 when all of *tests* pass, 1 at the first that does not."""
         if not self._items:
             return super().run_tests(mutant_name=mutant_name, tests=tests)
-        items = [self._items[name] for name in tests]
+        items = [self._items[name] for name in sorted(tests, key=partial(_is_elsewhere, mutant_name))]
         session = items[0].session
         session.items = items
         with change_cwd("mutants"), Path(os.devnull).open("w", encoding="utf-8") as nowhere:
@@ -64,6 +65,12 @@ class CollectedOnce(PytestRunner):
             except session.Failed:
                 return 1
         return 1 if session.testsfailed else 0
+
+
+def _is_elsewhere(mutant_name: str | None, test: str) -> bool:
+    """Whether *test* is in a file that is named after no part of the mutant's module: those come last."""
+    parts = (mutant_name or "").split(".")[:-1]
+    return test.partition("::")[0].rpartition("/test_")[2].removesuffix(".py") not in parts
 
 
 def seldom(show: Callable[..., None]) -> Callable[..., None]:
