@@ -262,6 +262,10 @@ class AdvancePlan(Term, frozen=True, tag="advance-plan"):
     due: Due
     requires_instrument: Line | None = None
 
+    def __post_init__(self) -> None:
+        if self.share.minus or self.share.less:
+            raise ValueError("an advance comes before every instalment: its share takes none off")
+
 
 class LumpSum(Term, frozen=True, tag="lump-sum"):
     """

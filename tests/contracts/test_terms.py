@@ -8,6 +8,7 @@ import pytest
 from contracts import events as facts
 from contracts.dates import PartialDate
 from contracts.terms import (
+    AdvancePlan,
     Due,
     EachYear,
     FixedPeriod,
@@ -82,6 +83,13 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (
         lambda: plan(instalment("premier", fallback=Share(1, 2, minus=("autre",)))),
         "instalment premier takes off autre, which does not come before it",
+    ),
+    *(
+        (
+            lambda share=share: AdvancePlan("ville", share, Due(words="en janvier")),
+            "an advance comes before every instalment: its share takes none off",
+        )
+        for share in (Share(1, 3, minus=("premier",)), Share(1, 3, less=("premier",)))
     ),
     (
         lambda: Meetings(body="comite", label="comité", at_least_per_year=3, at_most_per_year=2),
