@@ -32,7 +32,7 @@ from contracts.terms import (
     Share,
 )
 from services.domain import known, schedule, statement, streams
-from services.domain.schedule import Calendar, ExerciceLine, InstalmentLine, amounts, payments
+from services.domain.schedule import Block, Calendar, ExerciceLine, InstalmentLine, amounts, payments
 from services.domain.schedule.calendar_lines import SPAN_RULE
 from services.domain.schedule.payments import Paid
 from services.domain.time_limits import MONTHS_RULE, UNTIL_RULE
@@ -260,6 +260,16 @@ def test_rounding_is_to_the_nearest_cent_and_the_balance_takes_it_up() -> None:
         0,
         1,
     ]
+
+
+def test_a_fallback_stands_in_for_what_waits_for_the_vote_and_for_nothing_else() -> None:
+    """A third of the year before needs no vote of this one; what remains does."""
+    tenth = Share(1, 10, exercice_offset=-1)
+    of_last_year = Instalment("x", "x", Due(each_year=EachYear(2)), share=THIRD, fallback=tenth)
+    the_rest = Instalment("y", "y", Due(each_year=EachYear(8)), fallback=tenth)
+    lines = (BEFORE, clause(plan(of_last_year, the_rest)))
+    assert amounts_of(calendar(*lines, on=IN_MAY)) == [81_000_00, 24_300_00]
+    assert amounts_of(calendar(*lines, voted(243_000_00), on=IN_MAY)) == [81_000_00, 162_000_00]
 
 
 def test_a_plan_without_a_balance_shows_the_difference() -> None:
@@ -1027,12 +1037,135 @@ def test_an_advance_is_for_who_asked() -> None:
     assert calendar(*lines, on="2025-09-30", beside=[cpo]).instalments == ()
 
 
+def test_the_line_of_an_advance_says_all_there_is_to_say_of_it() -> None:
+    """30 % of 243 000 is 72 900; 80 000 was paid under the name of the advance: 7 100 too much."""
+    due = Due(each_year=EachYear(1))
+    plan_ = clause(AdvancePlan("ville", Share(30, 100, exercice_offset=-1), due), "3")
+    [line] = calendar(
+        BEFORE, plan_, asks("2025-10-01"), named("avance", 80_000_00, "2026-01-15"), on="2026-01-20"
+    ).instalments
+    assert line == InstalmentLine(
+        kind="advance",
+        payer="ville",
+        beneficiary="mjc",
+        exercice=2026,
+        key="avance",
+        label=f"avance de 30{NBSP}%",
+        article="3",
+        avenant="",
+        position=len(SIGNED) + 2,
+        state="overpaid",
+        opens_on=date(2026, 1, 1),
+        due_on=date(2026, 1, 31),
+        rules=(UNTIL_RULE,),
+        amount_cents=72_900_00,
+        formula=f"30{NBSP}% × 243{THIN}000,00{NBSP}€ (subvention 2025)",
+        conditions=(f"sur demande (art.{NBSP}3)",),
+        paid_cents=80_000_00,
+        remaining_cents=0,
+        overpaid_cents=7_100_00,
+        payments=(len(SIGNED) + 4,),
+        notes=("demandée le 1er octobre 2025",),
+    )
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        facts.SubsidyRequested(beneficiary="mjc", payer="ville", exercice=2026),
+        facts.SubsidyRequested(beneficiary="mjc", payer="caf", exercice=2026, purpose="avance"),
+    ],
+)
+def test_who_asks_for_a_subsidy_or_somebody_else_asks_for_no_advance(
+    request_: facts.SubsidyRequested,
+) -> None:
+    caf = ("2025-12-11", facts.PartyListed(institution="caf"))
+    assert calendar(BEFORE, caf, ADVANCE, ("2025-10-01", request_), on="2026-01-20").instalments == ()
+
+
+@pytest.mark.parametrize(
+    "paid_on, changed_on, cents",
+    [
+        # 30 % of 243 000 or, once that was changed, of 300 000.
+        (None, "2026-01-15", 90_000_00),
+        (None, "2026-01-31", 90_000_00),
+        (None, "2026-02-01", 72_900_00),
+        ("2026-01-10", "2026-01-10", 90_000_00),
+        ("2026-01-10", "2026-01-11", 72_900_00),
+        # What is paid before its month has come is settled as the month begins.
+        ("2025-12-20", "2025-12-28", 90_000_00),
+        ("2025-12-20", "2026-01-02", 72_900_00),
+    ],
+)
+def test_an_advance_takes_the_figure_of_the_day_it_was_paid_or_due(
+    paid_on: str | None, changed_on: str, cents: int
+) -> None:
+    term = AdvancePlan("ville", Share(30, 100, exercice_offset=-1), Due(each_year=EachYear(1)))
+    payments_ = [paid("avance", 1_00, paid_on)] if paid_on else []
+    lines = (BEFORE, clause(term, "3"), asks("2025-10-01"), *payments_, changed(300_000_00, changed_on, 2025))
+    [line] = calendar(*lines, on="2026-02-10").instalments
+    assert line.amount_cents == cents
+
+
+def test_an_advance_may_be_due_by_a_delay_from_the_signature() -> None:
+    due = Due(delay=Delay(2, "month", "signature", starts_at="signed"))
+    term = AdvancePlan("ville", Share(30, 100, exercice_offset=-1), due)
+    [line] = calendar(BEFORE, clause(term, "3"), asks("2025-10-01"), on="2026-01-20").instalments
+    assert (line.due_on, line.rules) == (date(2026, 2, 18), (MONTHS_RULE,))
+
+
+def test_what_is_paid_above_an_advance_counts_for_the_parts_of_the_subsidy() -> None:
+    """100 000 were paid, 72 900 of them as the advance; a payment that names a part is no advance."""
+    lines = (BEFORE, ADVANCE, PLAN, asks("2025-10-01"))
+    told = calendar(*lines, paid("un", 100_000_00, "2026-01-15"), on="2026-03-10")
+    assert [line.paid_cents for line in of_year(told)] == [27_100_00, 0, 0, 72_900_00]
+    told = calendar(*lines, named("a1", 100_000_00, "2026-01-15"), on="2026-03-10")
+    assert [line.paid_cents for line in of_year(told)] == [100_000_00, 0, 0, 0]
+
+
+def test_a_suspension_of_the_payer_holds_an_advance_back() -> None:
+    lines = (BEFORE, ADVANCE, asks("2025-10-01"))
+    cpo = [objectives(*SIGNED_CPO)]
+    [line] = calendar(*lines, suspended("2026-01-10"), on="2026-01-20", beside=cpo).instalments
+    assert (line.state, line.suspended_by) == ("suspended", ("s-1",))
+
+
+def test_an_avenant_of_an_advance_is_told_on_its_line() -> None:
+    term = AdvancePlan("ville", Share(50, 100, exercice_offset=-1), Due(words="en janvier"))
+    change = avenant(1, "2026-01-05", facts.ClauseChanged("3", "avance", term))
+    [line] = calendar(BEFORE, ADVANCE, change, asks("2025-10-01"), on="2026-01-20").instalments
+    assert (line.avenant, line.amount_cents, line.position) == ("1", 121_500_00, len(SIGNED) + 3)
+
+
+def test_a_convention_prolonged_by_an_avenant_still_serves_an_advance() -> None:
+    longer = avenant(1, "2025-11-01", facts.Prorogation(D("2027-12-31")))
+    cpo = [objectives(*SIGNED_CPO, longer, ends_on="2025-12-31")]
+    [line] = calendar(BEFORE, ADVANCE, asks("2025-10-01"), on="2026-01-20", beside=cpo).instalments
+    assert line.blocked_by == ()
+
+
+@pytest.mark.parametrize(
+    "lifts",
+    [
+        derogation("2026-01-10", "3", to="ville"),
+        derogation("2026-01-10", "3", until="2026-01-19"),
+        derogation("2026-01-10", "4"),
+    ],
+)
+def test_a_derogation_of_another_time_article_or_party_lifts_nothing_of_an_advance(lifts: Line) -> None:
+    lines = (BEFORE, ADVANCE, asks("2025-10-01"), lifts)
+    [line] = calendar(*lines, on="2026-01-20").instalments
+    assert [block.kind for block in line.blocked_by] == ["instrument"]
+    assert line.derogations == ()
+
+
 @pytest.mark.parametrize(
     "beside",
     [
         [],
         [objectives()],
         [objectives(SIGNED_CPO[0])],
+        [objectives(SIGNED_CPO[1])],
         [objectives(*SIGNED_CPO, ends_on="2025-12-31")],
         [after(VILLE, MJC, *SIGNED_CPO, stream="convention/cpo")],
     ],
@@ -1041,15 +1174,25 @@ def test_an_advance_waits_for_a_convention_that_both_have_signed(beside: list[st
     lines = (ADVANCE, asks("2025-10-01"), voted(100_00, exercice=2025, on="2025-12-20"))
     [line] = calendar(*lines, on="2026-01-20", beside=beside).instalments
     assert line.state == "blocked"
-    [block] = line.blocked_by
-    assert (block.kind, block.article, block.unblocked_by) == ("instrument", "3", ("ville", "mjc"))
+    assert line.blocked_by == (
+        Block(
+            "instrument",
+            "convention d'objectifs : aucune n’est signée entre les deux au registre",
+            "3",
+            ("ville", "mjc"),
+        ),
+    )
     [line] = calendar(*lines, derogation("2026-01-10", "3"), on="2026-01-20", beside=beside).instalments
     assert (line.blocked_by, line.state, line.derogations) == ((), "without-date", (len(SIGNED) + 4,))
 
 
 def test_a_request_without_a_day_leaves_it_open_whether_it_was_made() -> None:
     [line] = calendar(ADVANCE, asks("XXXX"), on="2026-01-20").instalments
-    assert {block.kind for block in line.blocked_by} == {"request", "instrument"}
+    request_, instrument = line.blocked_by
+    assert request_ == Block(
+        "request", "demande d’avance, dont la date n’est pas connue", "3", ("mjc",), (len(SIGNED) + 2,)
+    )
+    assert instrument.kind == "instrument"
     assert line.because == ("la subvention 2025 n’est pas connue",)
 
 
@@ -1127,6 +1270,104 @@ def test_a_lump_sum_is_paid_once_its_document_came() -> None:
     earlier = paid("p", 10_000_00, "2025-12-20", 2025)
     [line] = of_year(calendar(*lines, came, earlier, ("2026-05-03", off), on=IN_MAY))
     assert (line.paid_cents, line.set_off_cents) == (0, 0)
+
+    # It takes no more than it comes to: what is above it is for the exercice's other lines.
+    told = calendar(*lines, came, paid("p", 10_001_00, "2026-05-02"), on=IN_MAY)
+    assert (of_year(told)[0].paid_cents, of_year(told)[0].overpaid_cents) == (10_000_00, 0)
+    assert told.because == (f"1,00{NBSP}€ versés pour l’exercice 2026, qui n’a pas d’échéancier ici",)
+
+
+FLAT = LumpSum("ville", "centre social", 10_000_00, 2026, "bilan annuel", "bilan")
+
+
+def named_by_a_vote(exercice: int = 2026, cents: int = 10_000_00) -> Line:
+    return voted(cents, exercice, "2026-01-05")
+
+
+def test_the_line_of_a_lump_sum_says_all_there_is_to_say_of_it() -> None:
+    lines = (clause(FLAT, "III"), named_by_a_vote(), named("forfait", 10_000_50, "2026-05-02"))
+    [line] = of_year(calendar(*lines, on=IN_MAY))
+    assert line == InstalmentLine(
+        kind="lump-sum",
+        payer="ville",
+        beneficiary="mjc",
+        exercice=2026,
+        key="forfait",
+        label="forfait par centre social",
+        article="III",
+        avenant="",
+        position=len(SIGNED) + 1,
+        state="overpaid",
+        due_words="dans l’année, une fois la condition remplie",
+        amount_cents=10_000_00,
+        formula=f"10{THIN}000,00{NBSP}€ (montant fixé par le texte, par centre social)",
+        conditions=("bilan annuel",),
+        paid_cents=10_000_50,
+        remaining_cents=0,
+        overpaid_cents=50,
+        payments=(len(SIGNED) + 3,),
+    )
+
+
+def test_a_lump_sum_without_a_condition_is_to_be_paid_within_the_year() -> None:
+    change = avenant(
+        1, "2026-02-01", facts.ClauseChanged("III", "forfait", LumpSum("ville", "centre", 1_00, 2026))
+    )
+    line = of_year(calendar(clause(FLAT, "III"), change, on=IN_MAY))[0]
+    assert (line.due_words, line.avenant, line.conditions, line.state) == (
+        "dans l’année",
+        "1",
+        (),
+        "without-date",
+    )
+
+
+def test_a_lump_sum_is_for_whom_a_vote_of_the_very_amount_names() -> None:
+    told = calendar(clause(FLAT, "III"), named_by_a_vote(), named_by_a_vote(2027, 9_000_00), on=IN_MAY)
+    assert [(line.exercice, line.beneficiary) for line in told.instalments] == [
+        (2026, "mjc"),
+        (2027, ""),
+        (2028, ""),
+        (2029, ""),
+    ]
+
+
+def test_a_lump_sum_of_a_term_that_is_not_known_says_so() -> None:
+    endless = (*SIGNED[:3], *SIGNED[4:], clause(NoPeriod(), "10"))
+    told = calendar(clause(FLAT, "III"), on=IN_MAY, opening=endless)
+    [line] = told.instalments
+    assert (line.exercice, line.because) == (2026, ("on ne sait pas jusqu’à quel exercice",))
+    assert told.because == ("le terme de la convention n’est pas connu : ses exercices ne peuvent être dits",)
+    assert {line.because for line in calendar(clause(FLAT, "III"), on=IN_MAY).instalments} == {()}
+
+
+def test_the_condition_of_a_lump_sum_blocks_it_by_its_article_until_it_is_met_or_lifted() -> None:
+    lines = (clause(FLAT, "III"), named_by_a_vote())
+    asked = Block("condition", "bilan annuel", "III", ("mjc",))
+    assert of_year(calendar(*lines, on=IN_MAY))[0].blocked_by == (asked,)
+    # A document of somebody else meets nothing; where nobody is named, whoever sends it does.
+    other = (
+        "2026-04-01",
+        facts.DocumentReceived(
+            sent_by="ville", received_by="ville", document="bilan", what="bilan", exercice=2026
+        ),
+    )
+    assert of_year(calendar(*lines, other, on=IN_MAY))[0].blocked_by == (asked,)
+    assert of_year(calendar(lines[0], other, on=IN_MAY))[0].blocked_by == ()
+    [line] = of_year(calendar(*lines, derogation("2026-05-01", "III"), on=IN_MAY))
+    assert (line.blocked_by, line.derogations) == ((), (len(SIGNED) + 3,))
+
+
+def test_a_lump_sum_is_held_back_by_its_payer_and_not_told_why_years_ahead() -> None:
+    told = calendar(clause(LumpSum("ville", "centre", 1_00, 2026), "III"), suspended("2026-05-04"), on=IN_MAY)
+    assert {line.suspended_by for line in told.instalments} == {("s-1",)}
+    told = calendar(clause(LumpSum("ville", "centre", 1_00, 2026), "III"), on=IN_MAY, opening=UNSIGNED)
+    assert [[block.kind for block in line.blocked_by] for line in told.instalments] == [
+        ["signature"],
+        ["signature"],
+        [],
+        [],
+    ]
 
 
 # -- the real papers
@@ -1432,3 +1673,4 @@ def test_the_rest_of_a_payment_is_known_as_one() -> None:
     left = payments.left_by([one(4)], [one(10), Paid(2, D("2026-01-02"), 3)])
     assert [(paid_.cents, paid_.rest) for paid_ in left] == [(6, True), (3, False)]
     assert payments.left_by([one(10)], [one(10)]) == ()
+    assert [paid_.cents for paid_ in payments.left_by([one(9)], [one(10)])] == [1]
