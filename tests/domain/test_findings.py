@@ -890,8 +890,7 @@ def test_accounts_that_came_are_asked_for_no_more() -> None:
 
 
 @pytest.mark.parametrize(
-    "change",
-    [facts.Prorogation(D("2030-12-31")), facts.Admission("ccas", "partenaire"), facts.Withdrawal("caf")],
+    "change", [facts.Prorogation(D("2030-12-31")), facts.Admission("ccas", "partenaire")]
 )
 def test_an_avenant_between_some_that_changes_no_article_is_told_without_one(change: facts.AnyChange) -> None:
     alone = clause("13", terms.Amending(by_avenant=True, bipartite_for=("7.4",)))

@@ -1,7 +1,7 @@
 """
 Every finding as partners read it: its words, its gravity, its article, the facts it rests on.
 
-findings.txt is read in review beside the lives that it tells of (departure_cases): each
+findings.txt is read in review beside the lives that it tells of (departure_cases, departure_lives): each
 finding, and under it the facts that a partner would look up. After a wanted change:
 `python -m tests.domain.test_findings_told`, then look at the diff.
 """
@@ -14,17 +14,18 @@ from services.domain import known as knowledge
 from services.domain.findings import Finding
 from services.domain.streams import State
 from tests.domain.departure_cases import CASES
-from tests.domain.departures import Case, found, view_of
+from tests.domain.departure_lives import LIVES, Life
+from tests.domain.departures import found, view_of
 from tests.domain.lives import Line
 
 KEPT = Path(__file__).with_name("findings.txt")
 NATURES = {"ecart": "écart", "attention": "point d’attention"}
 
 
-def _told(one: Case) -> Iterator[str]:
+def _told(one: Life) -> Iterator[str]:
     """The findings of the code that *one* is about."""
-    rests_on = _facts(one.raised, on=one.on, around=one.around)
-    for finding in found(*one.raised, on=one.on, around=one.around):
+    rests_on = _facts(one.lines, on=one.on, around=one.around)
+    for finding in found(*one.lines, on=one.on, around=one.around):
         if finding.code == one.code:
             yield f"## {finding.code}, le {one.on}"
             yield from _in_full(finding, rests_on)
@@ -57,7 +58,7 @@ def _facts(lines: tuple[Line, ...], *, on: str, around: tuple[State, ...]) -> di
 
 
 def _lines() -> Iterator[str]:
-    for one in CASES:
+    for one in (*(Life(one.code, one.raised, one.on, one.around) for one in CASES), *LIVES):
         yield from _told(one)
 
 

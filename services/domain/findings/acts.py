@@ -416,7 +416,8 @@ def avenant_not_allowed(view: View) -> Iterator[Raised]:
         if amendment.bipartite and amendment.allowed is False and amendment.effective_on.reached(view.on):
             # To prolong the whole, or to admit somebody, is about no article.
             articles = [difference.article for difference in amendment.differences]
-            what = f" sur l’article {some(articles)}" if articles else ""
+            whole = "les articles" if len(articles) > 1 else "l’article"
+            what = f" sur {whole} {some(articles)}" if articles else ""
             yield Raised(
                 f"L’avenant n° {amendment.number}{what} ne lie que {view.n.all(amendment.binds)} ; le texte "
                 "ne permet pas de le conclure sans les autres parties.",

@@ -30,10 +30,9 @@ GAPS: Final = {
 def document_late(view: View) -> Iterator[Raised]:
     """A document that came after its day."""
     for line in view.duties.obligations:
-        if line.state == "met-late" and line.document and line.due_on:
+        if line.state == "met-late" and line.document and line.met_on:
             late = f", avec {days_in_words(line.days_late)} de retard" if line.days_late else ""
-            received = f" le {a_day(line.met_on)}" if line.met_on and line.met_on.day else ""
-            yield _owed(view, line, f"remis{received}{late}", (line.met_by,))
+            yield _owed(view, line, f"remis {on_day(line.met_on)}{late}", (line.met_by,))
 
 
 def document_missing(view: View) -> Iterator[Raised]:

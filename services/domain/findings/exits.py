@@ -11,7 +11,7 @@ from contracts import events as facts
 from contracts.terms import Denunciation
 from services.domain.exits.notices import clause_of
 from services.domain.findings.view import Raised, View, a_day, on_day
-from services.domain.french import article_in_words
+from services.domain.french import article_in_words, list_in_words
 
 
 def notice_run_out(view: View) -> Iterator[Raised]:
@@ -115,7 +115,7 @@ def denounced_to_some(view: View) -> Iterator[Raised]:
         ]
         if missing:
             yield Raised(
-                f"Dénonciation {view.n.of(by)} non notifiée {_to_all(view, missing)}.",
+                f"Dénonciation {view.n.of(by)} non notifiée {list_in_words(map(view.n.to, missing))}.",
                 tuple(addressees.values()),
                 article,
                 by,
@@ -135,7 +135,3 @@ def dispute_open(view: View) -> Iterator[Raised]:
                 (held.position,),
                 about=dispute.key,
             )
-
-
-def _to_all(view: View, missing: list[str]) -> str:
-    return ", ".join(view.n.to(party) for party in missing)

@@ -101,8 +101,11 @@ def paid_twice(view: View) -> Iterator[Raised]:
             continue
         told.add(places)
         line = view.line_of.get(places[0])
+        # Those of one mandat may each be of another amount.
+        is_one_amount = len({paid.amount_cents for _, paid in group}) == 1
+        alike_in = f"de {euros(first.amount_cents)}" if is_one_amount else f"sur le mandat n° {first.mandat}"
         yield Raised(
-            f"{len(group)} versements de {euros(first.amount_cents)} {view.n.to(first.beneficiary)} par "
+            f"{len(group)} versements {alike_in} {view.n.to(first.beneficiary)} par "
             f"{view.n.the(first.payer)}, exercice {first.exercice}, qui paraissent être le même : "
             f"{some(f'{paid.key} {on_day(held.effective_on)}' for held, paid in group)}.",
             places,

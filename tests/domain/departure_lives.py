@@ -1,0 +1,588 @@
+"""Lives in which a rule has more to say, or less, than in its case: several facts, another paper, no day."""
+
+from typing import NamedTuple
+
+import msgspec
+
+from contracts import events as facts
+from contracts import terms
+from contracts.terms import Delay, Due
+from services.domain.streams import State
+from tests.domain.departure_cases import (
+    ACTE,
+    ADVANCE,
+    ALONE,
+    APPEAL,
+    BIG,
+    BREGILLE,
+    PLEDGED,
+    PROJECT,
+    SHORT,
+    STOPPED,
+    insured,
+)
+from tests.domain.departures import (
+    AROUND,
+    AUTHORITY,
+    BUDGET,
+    COMMITTED,
+    DENUNCIATION,
+    DRAFT,
+    EXECUTOIRE,
+    FAULT,
+    FIRST,
+    MJC,
+    NEEDS_AGREMENT,
+    OPENED,
+    PARTIES,
+    PAYING,
+    PLAN,
+    PUBLISHED,
+    SIGNATURES,
+    SOUND,
+    TERM,
+    TODAY,
+    UNSIGNED,
+    VILLE,
+    VOTE,
+    D,
+    adopted,
+    agrement,
+    clause,
+    contradicted,
+    denounced,
+    derogation,
+    document,
+    granted,
+    may_sign,
+    met,
+    notice,
+    obligation,
+    overpaid,
+    party,
+    pay,
+    published,
+    received,
+    registered,
+    returned,
+    sent,
+    terminated,
+    titre,
+)
+from tests.domain.lives import Line, avenant, signed, voted
+
+
+class Life(NamedTuple):
+    """A life in which *code* is found, on a day."""
+
+    code: str
+    lines: tuple[Line, ...]
+    on: str = TODAY
+    around: tuple[State, ...] = AROUND
+
+
+def aided(cents: int, on: str, exercice: int = 2026) -> Line:
+    return on, facts.AidInKindValued(
+        giver="ville", beneficiary="mjc", exercice=exercice, what="locaux", value_cents=cents
+    )
+
+
+def committed_to(cents: int, number: str) -> Line:
+    return "2026-02-01", facts.FundsCommitted(
+        payer="ville", beneficiary="mjc", number=number, exercice=2026, amount_cents=cents
+    )
+
+
+def ordered(cents: int, number: str) -> Line:
+    return "2026-02-05", facts.PaymentOrdered(
+        payer="ville", beneficiary="mjc", number=number, exercice=2026, amount_cents=cents
+    )
+
+
+AN_AVENANT = avenant(1, "2026-03-01", facts.Prorogation(D("2030-12-31")))
+OF_THE_AVENANT = (
+    adopted("d-a", "2026-02-20", avenant="1"),
+    sent("d-a", "2026-02-21"),
+    published("d-a", "2026-02-25"),
+)
+WITH_CCAS = (party("ccas", "partenaire", "presidente"), signed("ccas", "presidente", "2025-12-20"))
+FEDERATION = registered("fede", "federation", "Fédération des MJC", rna="W251000009")
+ON_REQUEST = clause(
+    "6.4",
+    terms.Obligation(
+        key="comptes",
+        debtor="mjc",
+        creditors=("ville",),
+        what="les comptes",
+        recurrence="on-request",
+        due=Due(delay=Delay(count=15, unit="day", anchor="demande", starts_at="document-requested")),
+        document="comptes",
+    ),
+)
+REQUESTED: Line = ("2026-02-10", facts.DocumentRequested(by="ville", of="mjc", document="comptes"))
+LUMP_SUM = terms.LumpSum(payer="ville", per="centre", amount_cents=500_00, from_exercice=2026)
+SOUND_BUT_COMMITTED = tuple(line for line in SOUND if line is not COMMITTED)
+ENTITIES = msgspec.structs.replace(FAULT, cure=Delay(count=0, unit="day", anchor="envoi"))
+LIVES: tuple[Life, ...] = (
+    # -- payments
+    Life("paiement-tardif", (*PAYING, pay("p-1", 10_000_00, "2026-03", "acompte"))),
+    Life("paiement-tardif", (*PAYING, pay("p-1", 10_000_00, "2026-03-01", "acompte"))),
+    Life("acompte-impaye", (*PAYING, pay("p-1", 6_000_00, "2026-02-10", "acompte"))),
+    Life(
+        "paiement-en-double",
+        (
+            *PAYING,
+            pay("p-1", 5_000_00, "2026-02-10", mandat="7"),
+            pay("p-2", 5_000_00, "2026-02-10", mandat="7"),
+            pay("p-3", 4_000_00, "2026-04-10", mandat="7"),
+        ),
+    ),
+    Life(
+        "paiement-en-double", (*PAYING, FIRST, pay("p-2", 10_000_00, "2026-02-11", "acompte"), overpaid(1_00))
+    ),
+    Life(
+        "paiement-pendant-suspension",
+        (
+            *PAYING,
+            ("2026-02-01", msgspec.structs.replace(STOPPED[1], article="7.1")),
+            FIRST,
+            (
+                "2026-02-11",
+                facts.SuspensionLifted(key="s", by="ville", decided_by="le Maire", reason="bilan reçu"),
+            ),
+        ),
+    ),
+    Life(
+        "paiement-document-manquant",
+        (
+            *PAYING,
+            obligation("comptes", "6.4", gates_payments=True, due=Due(on=D("2026-01-31"))),
+            obligation("bilan", "6.3", gates_payments=True, due=Due(on=D("2026-02-09"))),
+            FIRST,
+        ),
+    ),
+    Life(
+        "paiement-sans-agrement",
+        (
+            *PAYING,
+            clause("3", terms.Condition(of="payments", requires="agrement", holder="mjc", words="agrément")),
+            FIRST,
+        ),
+        around=(VILLE, MJC, SHORT),
+    ),
+    Life("paiement-apres-fin", (*PAYING, FIRST, pay("p-2", 10_000_00, "2030-01-02")), on="2030-06-01"),
+    Life(
+        "paiement-sans-fondement",
+        (*SOUND, pay("p-1", 500_00, "2026-03-02"), pay("p-2", 250_00, "2026-04-02")),
+    ),
+    Life(
+        "delai-de-soixante-jours",
+        (*SOUND, BUDGET, VOTE, pay("p-1", 5_000_00, "2026-03-21"), pay("p-2", 15_000_00, "2026-03-22")),
+    ),
+    Life(
+        "rejet-non-remplace",
+        (
+            *PAYING,
+            pay("p-1", 500_00, "2026-02-10"),
+            ("2026-02-12", facts.PaymentRejected(payer="ville", payment="p-1", reason="compte clos")),
+        ),
+    ),
+    Life(
+        "mandats-au-dela-de-l-engagement",
+        (
+            *PAYING,
+            committed_to(8_000_00, "E1"),
+            committed_to(1_000_00, "E2"),
+            ordered(5_000_00, "7"),
+            ordered(6_000_00, "8"),
+        ),
+    ),
+    # -- subsidies
+    Life(
+        "attribution-non-deliberee",
+        (*SOUND, adopted("bp", "2026-01-20", outcome="rejected"), VOTE),
+    ),
+    Life(
+        "promesse-sans-vote",
+        (
+            *SOUND,
+            ("2025-10-24", msgspec.structs.replace(PLEDGED[1], beneficiary=None, to="le poste")),
+            ("2025-10-25", msgspec.structs.replace(PLEDGED[1], to="les locaux", amount_cents=500_00)),
+            ("2025-10-26", msgspec.structs.replace(PLEDGED[1], exercice=2027)),
+        ),
+    ),
+    Life(
+        "vote-non-verse",
+        (*SOUND, BUDGET, VOTE, ("2026-02-20", msgspec.structs.replace(VOTE[1], purpose="projet"))),
+        on="2027-01-01",
+    ),
+    Life(
+        "convention-requise",
+        (*UNSIGNED, BUDGET, VOTE, aided(2_000_00, "2026-02-01"), aided(1_001_00, "2026-03-01")),
+    ),
+    Life(
+        "convention-requise",
+        (
+            *UNSIGNED,
+            ("2026-01-20", voted(10_000_00)[1]),
+            ("2027-01-19", voted(14_000_00, exercice=2027)[1]),
+            ("2028-02-01", voted(1_000_00, exercice=2028)[1]),
+        ),
+        on="2028-06-01",
+    ),
+    Life(
+        "comptes-annuels-requis",
+        (
+            *SOUND,
+            ("2026-01-20", voted(100_000_00)[1]),
+            (
+                "2026-02-20",
+                facts.SubsidyVoted(payer="ccas", beneficiary="mjc", exercice=2026, amount_cents=60_000_00),
+            ),
+            ("2026-02-20", voted(153_000_00, exercice=2027)[1]),
+        ),
+    ),
+    Life("donnees-essentielles-en-retard", (*SOUND, BUDGET, BIG, ("2026-04-21", PUBLISHED[1]))),
+    Life("donnees-essentielles-en-retard", (*SOUND, BUDGET, BIG, ("2026-05", PUBLISHED[1]))),
+    Life("titre-impaye", (*PAYING, FIRST, titre(1_000_00), titre(500_00, "2026-05-13"))),
+    Life(
+        "trop-percu-sans-titre",
+        (*PAYING, FIRST, overpaid(1_000_00), overpaid(500_00, "2026-05-11"), titre(400_00), returned(300_00)),
+    ),
+    Life(
+        "compte-rendu-financier",
+        (
+            *SOUND,
+            obligation("crf", "6.5", legal="compte-rendu-financier", due=Due(words="dans les six mois")),
+            BUDGET,
+            PROJECT,
+            document("2027-07-01", "crf", 2026),
+        ),
+        on="2027-08-01",
+    ),
+    # -- deliberations and acts
+    Life(
+        "signature-avant-executoire",
+        (
+            *DRAFT,
+            *EXECUTOIRE,
+            *AUTHORITY,
+            *SIGNATURES,
+            AN_AVENANT,
+            *OF_THE_AVENANT,
+            signed("ville", "maire", "2026-02-24", 1),
+            signed("mjc", "president", "2026-03-01", 1),
+        ),
+    ),
+    Life("executoire-non-etabli", (*DRAFT, EXECUTOIRE[0], *AUTHORITY, *SIGNATURES)),
+    Life(
+        "executoire-non-etabli",
+        (
+            *DRAFT,
+            EXECUTOIRE[0],
+            ("XXXX", EXECUTOIRE[1][1]),
+            ("2025-12-16", EXECUTOIRE[2][1]),
+            EXECUTOIRE[3],
+            *SIGNATURES,
+        ),
+    ),
+    Life(
+        "executoire-non-etabli",
+        (
+            *DRAFT,
+            EXECUTOIRE[0],
+            EXECUTOIRE[1],
+            ("XXXX", EXECUTOIRE[3][1]),
+            ("2025-12-16", EXECUTOIRE[3][1]),
+            *SIGNATURES,
+        ),
+    ),
+    Life("pouvoir-non-etabli", (*DRAFT, may_sign("mjc", established=False), *SIGNATURES)),
+    Life(
+        "voix-discordantes",
+        (
+            *SOUND,
+            adopted(
+                "d-2",
+                "2026-02-02",
+                votes=facts.Votes(present=10, votes_for=8, votes_against=2, abstentions=1),
+            ),
+        ),
+    ),
+    Life(
+        "acte-en-variantes",
+        (*DRAFT, EXECUTOIRE[0], sent("d-1", "2025-12-05", variants=(ACTE, ACTE.replace("D12", "Dl2")))),
+    ),
+    Life(
+        "acte-mal-forme",
+        (*DRAFT, EXECUTOIRE[0], received("d-1", "2025-12-05", acte=ACTE.replace("D12", "A234567890123456"))),
+    ),
+    Life("acte-discordant", (*DRAFT, received("d-1", "2025-12-05", acte=ACTE.replace("-DE", "-CC")))),
+    Life(
+        "acte-discordant",
+        (
+            *DRAFT,
+            EXECUTOIRE[0],
+            sent("d-1", "2025-12-05", acte=ACTE),
+            received("d-1", "2025-12-05", acte=ACTE.replace("D12", "D13")),
+        ),
+    ),
+    Life("recours-forme", (*SOUND, ("2026-01-20", msgspec.structs.replace(APPEAL[1], court=None)))),
+    # -- signatures and avenants
+    Life("signature-non-datee", (*SOUND, AN_AVENANT, signed("mjc", "president", "XXXX", 1))),
+    Life(
+        "signature-contestee",
+        (
+            *DRAFT,
+            (
+                "2026-02-02",
+                facts.SignatureContested(
+                    party="mjc", signatory="president", by="ville", reason="sans mandat"
+                ),
+            ),
+        ),
+    ),
+    Life(
+        "signature-contestee",
+        (
+            *SOUND,
+            may_sign("mjc", on="2026-02-01"),
+            (
+                "2026-02-02",
+                facts.SignatureContested(party="mjc", signatory="president", by="mjc", reason="sans mandat"),
+            ),
+        ),
+    ),
+    Life(
+        "signatures-insuffisantes",
+        (
+            OPENED,
+            PARTIES[0],
+            party("mjc", "beneficiaire", "a", "b", "c", "d", quorum=3),
+            TERM,
+            SIGNATURES[0],
+            signed("mjc", "a", "2025-12-18"),
+            signed("mjc", "b", "2025-12-18"),
+        ),
+    ),
+    Life("commencee-sans-signature", DRAFT),
+    Life(
+        "effet-avant-signature",
+        (
+            *DRAFT,
+            SIGNATURES[0],
+            signed("mjc", "president", "2026-01-02"),
+            AN_AVENANT,
+            signed("ville", "maire", "2026-03-01", 1),
+        ),
+    ),
+    Life("avenant-non-signe", (*SOUND, AN_AVENANT, signed("ccas", "presidente", "2026-03-01", 1))),
+    Life(
+        "avenant-sans-les-autres",
+        (*SOUND, *WITH_CCAS, ALONE, avenant(1, "2026-03-01", facts.Prorogation(D("2030-12-31")))),
+    ),
+    Life(
+        "avenant-sans-les-autres",
+        (
+            *SOUND,
+            *WITH_CCAS,
+            ALONE,
+            avenant(
+                1,
+                "2026-03-01",
+                facts.ClauseChanged("10", "durée", None),
+                facts.ClauseChanged("11", "restitution", None),
+            ),
+        ),
+    ),
+    Life(
+        "adhesion-sans-agrement",
+        (
+            *SOUND,
+            clause(
+                "14",
+                terms.Condition(of="membership", requires="agrement", holder="bregille", words="agrément"),
+            ),
+            ("2026-03-01", facts.PartyJoined(institution="bregille")),
+        ),
+        around=(*AROUND, BREGILLE),
+    ),
+    # -- the text
+    Life(
+        "incoherence",
+        (
+            *SOUND,
+            contradicted(
+                facts.Claim("deux ans", facts.Source("pacte")),
+                facts.Claim("trois ans", facts.Source("note", "II")),
+                facts.Claim("quatre ans", facts.Source("note", "II")),
+            ),
+        ),
+    ),
+    Life("renvoi-rompu", (*SOUND, notice(article="99"))),
+    Life("renvoi-rompu", (*SOUND, derogation("99", "mjc"), derogation("l’annexe", "ville"))),
+    Life("renvoi-rompu", (*SOUND, terminated("2026-04-20", None, "99"))),
+    Life(
+        "renvoi-rompu", (*SOUND, clause("13", terms.Amending(by_avenant=True, bipartite_for=("7.4", "99"))))
+    ),
+    Life("renvoi-rompu", (*SOUND, ("2026-02-01", msgspec.structs.replace(STOPPED[1], article="99, al. 2")))),
+    Life("reversement-non-traite", (OPENED, *PARTIES, TERM, PLAN, ADVANCE, clause("9", LUMP_SUM))),
+    Life("part-non-utilisee", (OPENED, *PARTIES, TERM, BUDGET, VOTE)),
+    Life(
+        "suite-a-prevoir",
+        (
+            *SOUND,
+            AN_AVENANT,
+            signed("ville", "maire", "2026-03-01", 1),
+            signed("mjc", "president", "2026-03-01", 1),
+        ),
+        on="2030-07-01",
+    ),
+    Life(
+        "fin-non-soldee",
+        (
+            *PAYING,
+            FIRST,
+            overpaid(2_000_00),
+            titre(1_500_00),
+            returned(500_00),
+            notice(),
+            terminated("2026-04-20"),
+        ),
+    ),
+    Life(
+        "fin-non-soldee",
+        (
+            *SOUND,
+            BUDGET,
+            VOTE,
+            FIRST,
+            ("2027-01-20", msgspec.structs.replace(VOTE[1], exercice=2027)),
+            ("2029-12-31", facts.InstrumentExpired()),
+        ),
+        on="2030-02-01",
+    ),
+    # -- duties
+    Life("document-tardif", (*SOUND, obligation(), document("2026-04"))),
+    Life("document-tardif", (*SOUND, obligation(), document("2026-04-01"))),
+    Life(
+        "document-manquant",
+        (
+            *SOUND,
+            obligation(),
+            document("2026-03-20"),
+            (
+                "2026-03-25",
+                facts.DocumentRefused(by="ville", sent_by="mjc", document="bilan", reason="non signé"),
+            ),
+        ),
+    ),
+    Life("document-manquant", (*SOUND, ON_REQUEST, REQUESTED)),
+    Life(
+        "document-refuse",
+        (
+            *SOUND,
+            document("2026-03-02"),
+            (
+                "2026-03-20",
+                facts.DocumentRefused(by="ville", sent_by="mjc", document="bilan", reason="non signé"),
+            ),
+        ),
+    ),
+    Life(
+        "obligation-non-tenue",
+        (
+            *SOUND,
+            obligation("site", document=None),
+            ("2026-04-03", facts.ObligationMet(obligation="site", debtor="mjc")),
+        ),
+    ),
+    Life(
+        "reunion-manquante",
+        (
+            *SOUND,
+            clause("8", terms.Meetings(body="comite", label="Comité", at_least_per_year=3)),
+            met("2026-03-10"),
+            met("2026-09-10"),
+        ),
+        on="2027-01-01",
+    ),
+    Life(
+        "reunion-manquante",
+        (
+            *SOUND,
+            clause("8", terms.Meetings(body="comite", label="Comité", at_least_per_year=2)),
+            met("2026-03-10"),
+        ),
+        on="2027-01-01",
+    ),
+    Life("assurance-non-justifiee", (*SOUND, insured("2026-05-31"))),
+    Life(
+        "engagement-republicain-presume",
+        (
+            *SOUND_BUT_COMMITTED,
+            (
+                "2026-01-02",
+                facts.RepublicanCommitmentNoted(
+                    party="mjc", manner="repute-satisfait", source=facts.Source("convention", "2")
+                ),
+            ),
+        ),
+    ),
+    Life("engagement-republicain-absent", (*SOUND_BUT_COMMITTED, BUDGET, VOTE, BIG)),
+    Life(
+        "agrement-interrompu",
+        (*SOUND, NEEDS_AGREMENT),
+        around=(VILLE, MJC, agrement(granted("2025-01-01", "2026-05-31", "2024-12-01"))),
+    ),
+    Life(
+        "agrement-interrompu",
+        (*SOUND, NEEDS_AGREMENT, clause("11.1", ENTITIES)),
+        around=(
+            VILLE,
+            MJC,
+            agrement(
+                granted("2025-01-01", "2026-12-31", "2024-12-01"),
+                ("2026-03-01", facts.AgrementWithdrawn(by="caf", reason="projet abandonné")),
+            ),
+        ),
+    ),
+    Life(
+        "agrement-non-enregistre",
+        (*SOUND, NEEDS_AGREMENT),
+        around=(VILLE, MJC, agrement(("2026-01-10", facts.AgrementRequested(services=("AGC",), to="caf")))),
+    ),
+    # -- leaving
+    Life(
+        "resiliation-non-deliberee",
+        (
+            *SOUND,
+            *WITH_CCAS,
+            notice(),
+            ("2026-04-20", msgspec.structs.replace(terminated("2026-04-20")[1], by=("ville", "mjc"))),
+        ),
+    ),
+    Life("resiliation-sans-mise-en-demeure", (*SOUND, terminated("2026-04-20", None, "11.1, al. 2"))),
+    Life(
+        "denonciation-incomplete",
+        (
+            *SOUND,
+            *WITH_CCAS,
+            party("fede", "partenaire", "f"),
+            signed("fede", "f", "2025-12-20"),
+            DENUNCIATION,
+            denounced("2026-05-02"),
+        ),
+        around=(*AROUND, FEDERATION),
+    ),
+    Life(
+        "differend-ouvert", (*SOUND, ("2026-02-02", facts.DisputeOpened(key="d", by="mjc", about="le solde")))
+    ),
+    # -- what is recorded
+    Life("fait-non-confirme", (OPENED, *PARTIES, TERM, EXECUTOIRE[0], BUDGET, VOTE)),
+    Life(
+        "partie-non-identifiee",
+        (*SOUND, party("a", "partenaire"), party("b", "partenaire")),
+        around=(*AROUND, registered("a", "association", "Amis"), registered("b", "commune", "Beure")),
+    ),
+)
