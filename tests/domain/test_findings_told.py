@@ -9,9 +9,12 @@ finding, and under it the facts that a partner would look up. After a wanted cha
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from services.domain import french
 from services.domain import known as knowledge
 from services.domain.findings import Finding
+from services.domain.findings.catalogue import CATALOGUE
 from services.domain.streams import State
 from tests.domain.departure_cases import CASES
 from tests.domain.departure_lives import LIVES, Life
@@ -22,18 +25,28 @@ KEPT = Path(__file__).with_name("findings.txt")
 NATURES = {"ecart": "écart", "attention": "point d’attention"}
 
 
-def _told(one: Life) -> Iterator[str]:
-    """The findings of the code that *one* is about."""
-    rests_on = _facts(one.lines, on=one.on, around=one.around)
-    for finding in found(*one.lines, on=one.on, around=one.around):
-        if finding.code == one.code:
-            yield f"## {finding.code}, le {one.on}"
-            yield from _in_full(finding, rests_on)
+LIVES_OF = {
+    code: [
+        *(Life(code, one.raised, one.on, one.around) for one in CASES if one.code == code),
+        *(life for life in LIVES if life.code == code),
+    ]
+    for code in CATALOGUE
+}
+
+
+def _told(code: str) -> Iterator[str]:
+    """What the rule finds in each of its lives."""
+    for life in LIVES_OF[code]:
+        rests_on = _facts(life.lines, on=life.on, around=life.around)
+        yield f"le {life.on}"
+        for finding in found(*life.lines, on=life.on, around=life.around):
+            if finding.code == code:
+                yield from _in_full(finding, rests_on)
 
 
 def _in_full(finding: Finding, rests_on: dict[int, str]) -> Iterator[str]:
-    yield finding.says
-    yield f"  {NATURES[finding.nature]}, gravité {french.SEVERITIES[finding.severity]}"
+    yield f"  {finding.says}"
+    yield f"    {NATURES[finding.nature]}, gravité {french.SEVERITIES[finding.severity]}"
     for label, said in (
         ("article", finding.article),
         ("source", finding.source),
@@ -41,8 +54,8 @@ def _in_full(finding: Finding, rests_on: dict[int, str]) -> Iterator[str]:
         ("dérogation", None if finding.settled is None else rests_on[finding.settled]),
     ):
         if said is not None:
-            yield f"  {label} : {said}"
-    yield from (f"    {rests_on[position]}" for position in finding.positions)
+            yield f"    {label} : {said}"
+    yield from (f"      {rests_on[position]}" for position in finding.positions)
 
 
 def _facts(lines: tuple[Line, ...], *, on: str, around: tuple[State, ...]) -> dict[int, str]:
@@ -57,14 +70,22 @@ def _facts(lines: tuple[Line, ...], *, on: str, around: tuple[State, ...]) -> di
     }
 
 
-def _lines() -> Iterator[str]:
-    for one in (*(Life(one.code, one.raised, one.on, one.around) for one in CASES), *LIVES):
-        yield from _told(one)
+def _kept() -> dict[str, list[str]]:
+    """The lines of each code, below its "## code"."""
+    _, *parts = KEPT.read_text(encoding="utf-8").split("## ")
+    return {code: lines for code, *lines in (part.splitlines() for part in parts)}
 
 
-def test_findings_are_told_in_the_words_and_on_the_facts_that_were_reviewed() -> None:
-    assert list(_lines()) == KEPT.read_text(encoding="utf-8").splitlines()
+@pytest.mark.parametrize("code", CATALOGUE)
+def test_findings_are_told_in_the_words_and_on_the_facts_that_were_reviewed(code: str) -> None:
+    assert list(_told(code)) == _kept()[code]
+
+
+def test_nothing_is_kept_that_no_rule_tells() -> None:
+    assert list(_kept()) == list(CATALOGUE)
 
 
 if __name__ == "__main__":
-    KEPT.write_text("\n".join(_lines()) + "\n", encoding="utf-8")
+    KEPT.write_text(
+        "".join(f"{line}\n" for code in CATALOGUE for line in (f"## {code}", *_told(code))), encoding="utf-8"
+    )
