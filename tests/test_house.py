@@ -25,7 +25,10 @@ COMPOSITION = {"__main__.py", "cli.py"}
 STORE_KEEPERS = {"registrar", "relay", "auditor"}
 """The services that may touch the store; the others know the events from LEDGER."""
 
-SHARED = ("services.domain", "services.runtime", "services.history", "services.ledger_pages")
+SHARED = (
+    "services.domain", "services.runtime", "services.history", "services.ledger_pages",
+    "services.numbered_streams",
+)  # fmt: skip
 """What stands beside the services and may be imported by each."""
 
 IMPURE = {

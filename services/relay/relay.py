@@ -16,15 +16,8 @@ import msgspec
 import structlog
 
 from eventstore.store import EVENTS_PER_APPEND_MAX, Head, Recorded
-from services.relay.ledger import (
-    BATCH_EVENTS_LIMIT,
-    Ledger,
-    LedgerAhead,
-    LedgerDiffers,
-    LedgerMissing,
-    LedgerOfAnother,
-    Setback,
-)
+from services.numbered_streams import BATCH_MESSAGES_LIMIT, Setback
+from services.relay.ledger import Ledger, LedgerAhead, LedgerDiffers, LedgerMissing, LedgerOfAnother
 
 log = structlog.get_logger()
 
@@ -53,7 +46,7 @@ class Log(Protocol):
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """The bounds of one relay."""
 
-    batch_events_max: int = BATCH_EVENTS_LIMIT
+    batch_events_max: int = BATCH_MESSAGES_LIMIT
     """Of one batch, unless a single command is longer."""
 
     batch_bytes_max: int = 4 * 1024 * 1024
@@ -71,7 +64,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     pause_seconds_max: float = 2.0
 
 
-assert EVENTS_PER_APPEND_MAX <= BATCH_EVENTS_LIMIT, "a command that no batch can carry would halt the relay"
+assert EVENTS_PER_APPEND_MAX <= BATCH_MESSAGES_LIMIT, "a command that no batch can carry would halt the relay"
 
 
 class Status(msgspec.Struct, frozen=True):

@@ -180,7 +180,7 @@ async def overhearing(bus: Client) -> AsyncIterator[Overheard]:
     listening = await bus.subscribe("ledger.>", cb=overheard.hear)
     await bus.flush()
     yield overheard
-    await listening.unsubscribe()
+    await listening.drain()  # what was on its way is heard too
 
 
 def entries(logged: Sequence[structlog.typing.EventDict], event: str) -> list[structlog.typing.EventDict]:

@@ -185,7 +185,7 @@ async def test_sigterm_ends_it_in_time_with_the_batch_in_flight_finished(
         relay.send_signal(signal.SIGTERM)
         async with asyncio.timeout(STOP_SECONDS_MAX):
             assert await relay.wait() == 0, await said(relay)
-        assert len(overheard.messages) == await last_sequence(bus), "a batch was left unfinished"
+    assert len(overheard.messages) == await last_sequence(bus), "a batch was left unfinished"
     assert await last_sequence(bus) < (await store.head()).position, "it had nothing left to stop before"
 
 

@@ -15,21 +15,23 @@ from structlog.testing import capture_logs
 from contracts import subjects
 from eventstore.memory import MemoryStore
 from eventstore.store import BODY_BYTES_MAX, EVENTS_PER_APPEND_MAX, Head, Recorded, StoreCorrupted
+from services.numbered_streams import (
+    Halted,
+    Overtaken,
+    PayloadTooSmall,
+    StreamIncomplete,
+    StreamRefused,
+    StreamUnfit,
+    Unreachable,
+)
 from services.relay import status
 from services.relay.ledger import (
-    Halted,
     Ledger,
     LedgerAhead,
     LedgerDiffers,
-    LedgerIncomplete,
     LedgerMissing,
     LedgerOfAnother,
-    LedgerRefused,
-    LedgerUnfit,
-    Overtaken,
-    PayloadTooSmall,
     Tip,
-    Unreachable,
     configuration,
 )
 from services.relay.relay import Limits, Relay, Status
@@ -326,7 +328,7 @@ async def test_a_ledger_with_a_hole_halts_it(bus: Bus, store: MemoryStore) -> No
 
     halted = await halting(store, bus)
 
-    assert isinstance(halted, LedgerIncomplete)
+    assert isinstance(halted, StreamIncomplete)
     assert (halted.sequence, halted.messages) == (4, 0)
 
 
@@ -352,7 +354,7 @@ async def test_a_stream_that_could_lose_events_halts_it(
 
     halted = await halting(store, bus)
 
-    assert isinstance(halted, LedgerUnfit)
+    assert isinstance(halted, StreamUnfit)
     assert [text.split()[0] for text in halted.faults] == [fault]
 
 
@@ -372,7 +374,7 @@ async def test_a_refusal_that_does_not_pass_halts_it(bus: Bus, store: MemoryStor
 
     halted = await halting(store, bus)
 
-    assert isinstance(halted, LedgerRefused)
+    assert isinstance(halted, StreamRefused)
     assert await last_sequence(bus) == 0
 
 
