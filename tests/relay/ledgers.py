@@ -180,7 +180,8 @@ async def overhearing(bus: Client) -> AsyncIterator[Overheard]:
     listening = await bus.subscribe("ledger.>", cb=overheard.hear)
     await bus.flush()
     yield overheard
-    await listening.drain()  # what was on its way is heard too
+    # What was on its way is heard too.
+    await listening.drain()  # type: ignore[no-untyped-call]
 
 
 def entries(logged: Sequence[structlog.typing.EventDict], event: str) -> list[structlog.typing.EventDict]:
