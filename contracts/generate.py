@@ -140,7 +140,34 @@ def asyncapi() -> Schema:
         "defaultContentType": "application/json",
         "channels": _channels(event_messages),
         "operations": _operations(),
-        "components": {"messages": {**event_messages, **plain}},
+        "components": {"messages": {**event_messages, "FeedEntry": _feed_entry(), **plain}},
+    }
+
+
+def _feed_entry() -> Schema:
+    counted = {"type": "string", "pattern": "^[1-9][0-9]*$"}
+    headers = {
+        subjects.POSITION_HEADER: {"description": "the event's position in the ledger", **counted},
+        subjects.NUMBER_HEADER: {
+            "description": "the place in the feed of this institution, from 1 and without gaps",
+            **counted,
+        },
+        subjects.BACKFILL_HEADER: {
+            "description": "where the event came before the institution was let in: the position of the event "
+            "that let it in",
+            **counted,
+        },
+    }
+    return {
+        "name": "FeedEntry",
+        "contentType": "application/cloudevents+json",
+        "summary": "An event in its own bytes, as one institution receives it.",
+        "headers": {
+            "type": "object",
+            "required": [subjects.POSITION_HEADER, subjects.NUMBER_HEADER],
+            "properties": headers,
+        },
+        "payload": {"oneOf": [{"$ref": f"./schemas/events/{tag}.json"} for tag in every_event()]},
     }
 
 
@@ -154,6 +181,15 @@ def _channels(event_messages: Schema) -> Schema:
             "description": f"The events, in the JetStream stream {subjects.LEDGER}: sequence is position.",
             "parameters": {"category": {"enum": list(subjects.CATEGORIES)}},
             "messages": messages(*event_messages),
+        },
+        "feed": {
+            "address": "feed.{institution}.{category}",
+            "description": f"What each institution receives, in the JetStream stream {subjects.FEED}.",
+            "parameters": {
+                "institution": {"description": "the slug of who receives it"},
+                "category": {"enum": list(subjects.CATEGORIES)},
+            },
+            "messages": messages("FeedEntry"),
         },
         "command": {
             "address": "cmd.{institution}.{category}.{id}",
@@ -217,6 +253,11 @@ def _operations() -> Schema:
             "action": "receive",
             "channel": {"$ref": "#/channels/ledger"},
             "summary": "Read the events in order, from any position.",
+        },
+        "read-feed": {
+            "action": "receive",
+            "channel": {"$ref": "#/channels/feed"},
+            "summary": "Read what one institution receives, each event once, from any place in its feed.",
         },
         "declare": _asked("command", "command-answer", "Record facts, all or none."),
     }

@@ -5,6 +5,7 @@ Every NATS subject and stream, as functions: nobody else writes one by hand.
     query.<view>                        a question to the projector
     admin.<service>.<verb>              an operator's request
     ledger.<category>                   the events, in the LEDGER stream
+    feed.<institution>.<category>       the events that an institution receives, in the FEED stream
     signal.appended                     a nudge, no content that counts
 
 The second token of a command is who asks: the server lets an institution
@@ -36,6 +37,14 @@ DIGEST_HEADER: Final = "Registre-Digest"
 ORIGIN_HEADER: Final = "Registre-Origin"
 """The name of the ledger; the registrar says it of itself too, under the same key of its INFO."""
 
+FEED_SUBJECTS: Final = "feed.>"
+POSITION_HEADER: Final = "Registre-Position"
+"""The position in the ledger of the event that a message of FEED brings, in decimal."""
+NUMBER_HEADER: Final = "Registre-Number"
+"""The place of a message in the feed of its institution, from 1 and without gaps: a gap is a loss."""
+BACKFILL_HEADER: Final = "Registre-Backfill-Of"
+"""Where an event came before its institution was let in: the position of the one that let it in."""
+
 APPENDED: Final = "signal.appended"
 COMMANDS: Final = "cmd.*.*.*"
 
@@ -57,6 +66,14 @@ SUBJECTS_CACHED_MAX: Final = 8_192
 def ledger(category: str) -> str:
     """The subject of events of one category: as many subjects as categories, however many conventions."""
     return f"ledger.{_token(category)}"
+
+
+@lru_cache(SUBJECTS_CACHED_MAX)
+def feed(institution: str, category: str) -> str:
+    """The subject of what *institution* receives of one category: three each, however many conventions."""
+    if category not in CATEGORIES:
+        raise ValueError(f"category {category!r} is none of {', '.join(CATEGORIES)}")
+    return f"feed.{_token(institution)}.{category}"
 
 
 def command(institution: str, stream: str) -> str:

@@ -23,6 +23,7 @@ def test_a_command_says_who_asks_and_about_which_stream(
 
 def test_every_subject_has_its_place() -> None:
     assert subjects.ledger("convention") == "ledger.convention"
+    assert subjects.feed("ccas-besancon", "convention") == "feed.ccas-besancon.convention"
     assert subjects.query("statement") == "query.statement"
     assert subjects.admin("relay", "status") == "admin.relay.status"
     assert subjects.commands_of("ville-a") == "cmd.ville-a.>"
@@ -41,6 +42,7 @@ def test_a_name_that_is_none_is_refused_wherever_it_stands(name: str) -> None:
         lambda: subjects.commands_of(name),
         lambda: subjects.feed_of(name),
         lambda: subjects.ledger(name),
+        lambda: subjects.feed(name, "convention"),
         lambda: subjects.query(name),
         lambda: subjects.admin(name, "status"),
         lambda: subjects.admin("relay", name),
@@ -54,6 +56,8 @@ def test_a_name_that_is_none_is_refused_wherever_it_stands(name: str) -> None:
 def test_a_stream_has_one_of_three_categories(name: str) -> None:
     with pytest.raises(ValueError, match="is none of agrement, convention, institution"):
         subjects.parse_stream(name)
+    with pytest.raises(ValueError, match="is none of agrement, convention, institution"):
+        subjects.feed("ville", name)
 
 
 @pytest.mark.parametrize(
