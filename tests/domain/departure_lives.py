@@ -122,7 +122,9 @@ ON_REQUEST = clause(
 REQUESTED: Line = ("2026-02-10", facts.DocumentRequested(by="ville", of="mjc", document="comptes"))
 LUMP_SUM = terms.LumpSum(payer="ville", per="centre", amount_cents=500_00, from_exercice=2026)
 SOUND_BUT_COMMITTED = tuple(line for line in SOUND if line is not COMMITTED)
-ENTITIES = msgspec.structs.replace(FAULT, cure=Delay(count=0, unit="day", anchor="envoi"))
+ENTITIES = msgspec.structs.replace(
+    FAULT, cure=Delay(count=0, unit="day", anchor="envoi"), opens_on_loss_of_agrement=True
+)
 LIVES: tuple[Life, ...] = (
     # -- payments
     Life("paiement-tardif", (*PAYING, pay("p-1", 10_000_00, "2026-03", "acompte"))),

@@ -5,7 +5,7 @@ import random
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import msgspec
@@ -42,6 +42,7 @@ from tests.domain.departure_cases import (
     SUCCEEDING,
     refused,
 )
+from tests.domain.departure_lives import LIVES, Life
 from tests.domain.departures import (
     AGREMENTS_FROM,
     AROUND,
@@ -308,6 +309,62 @@ def test_a_derogation_from_an_article_covers_its_paragraphs() -> None:
     lines = (*SOUND, plan, BUDGET, VOTE, pay("p-1", 10_000_00, "2026-03-02", "acompte"))
     [finding] = [one for one in found(*lines, derogation("7.1", "ville")) if one.code == "paiement-tardif"]
     assert finding.settled == len(lines) + 1
+
+
+@pytest.mark.parametrize(
+    "granted, waived", [("7.1, al. 4, 1°", True), ("7.1, al. 4", True), ("7.1, al. 5", False)]
+)
+def test_a_derogation_from_a_paragraph_covers_what_is_in_it_alone(granted: str, waived: bool) -> None:
+    plan = clause("7.1, al. 4, 1°", PLAN_TERM)
+    lines = (*SOUND, plan, BUDGET, VOTE, pay("p-1", 10_000_00, "2026-03-02", "acompte"))
+    [finding] = [one for one in found(*lines, derogation(granted, "ville")) if one.code == "paiement-tardif"]
+    assert (finding.settled is not None) == waived
+
+
+DEPARTED = [
+    ("paiement-anticipe", "ville", "2026-01-31"),
+    ("paiement-tardif", "ville", "2026-03-02"),
+    ("acompte-impaye", "ville", "2026-02-28"),
+    ("paiement-en-double", "ville", "2026-03-10"),
+    ("paiement-document-manquant", "ville", "2026-02-10"),
+    ("paiement-sans-agrement", "ville", "2026-02-10"),
+    ("compte-rendu-financier", "mjc", "2027-06-30"),
+    ("adhesion-sans-agrement", "bregille", "2026-03-01"),
+    ("document-tardif", "mjc", "2026-03-31"),
+    ("document-manquant", "mjc", "2027-07-15"),
+    ("obligation-non-tenue", "mjc", "2026-03-31"),
+    ("agrement-interrompu", "mjc", "2026-03-01"),
+    ("resiliation-prematuree", "ville", "2026-03-17"),
+    ("resiliation-sans-mise-en-demeure", "ville", "2026-04-20"),
+    ("resiliation-non-deliberee", "ville", None),
+    ("denonciation-tardive", "mjc", "2026-10-02"),
+    ("denonciation-incomplete", "mjc", None),
+]
+"""Who departed from the article, in the first life in which there is one, and on which day, if on one."""
+
+
+@pytest.mark.parametrize("code, who, last_day", DEPARTED, ids=[code for code, _, _ in DEPARTED])
+def test_a_derogation_waives_what_its_own_party_did_by_its_last_day(
+    code: str, who: str, last_day: str | None
+) -> None:
+    lives = [Life(code, one.raised, one.on, one.around) for one in CASES if one.code == code]
+    life, breached = next(
+        (life, finding)
+        for life in (*lives, *LIVES)
+        for finding in found(*life.lines, on=life.on, around=life.around)
+        if finding.code == code and finding.nature == "ecart" and finding.article
+    )
+    article = breached.article or ""
+
+    def settled(to: str, until: str | None) -> int | None:
+        told = found(*life.lines, derogation(article, to, until), on=life.on, around=life.around)
+        same = (one for one in told if one.code == code and one.positions == breached.positions)
+        return next((one.settled for one in same), None)
+
+    assert settled(who, last_day) == len(life.lines) + 1
+    assert settled("ville" if who == "mjc" else "mjc", None) is None
+    if last_day is not None:
+        assert settled(who, str(date.fromisoformat(last_day) - timedelta(days=1))) is None
 
 
 def test_a_derogation_waives_no_point_of_attention() -> None:
