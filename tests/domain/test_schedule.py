@@ -272,6 +272,127 @@ def test_a_fallback_stands_in_for_what_waits_for_the_vote_and_for_nothing_else()
     assert amounts_of(calendar(*lines, voted(243_000_00), on=IN_MAY)) == [81_000_00, 162_000_00]
 
 
+def test_several_parts_may_be_taken_off_before_or_after_the_share() -> None:
+    """
+    Of 400 000, with parts of 81 000 and (400 000 − 81 000) / 2 = 159 500 before.
+
+    (400 000 − 240 500) / 2 = 79 750; 90 % × 400 000 − 240 500 = 119 500;
+    (400 000 − 81 000) / 2 − 159 500 = 0.
+    """
+    both = ("a1", "a2")
+    thirds = (
+        Instalment("m", "m", Due(each_year=EachYear(6)), share=Share(1, 2, minus=both)),
+        Instalment("l", "l", Due(each_year=EachYear(6)), share=Share(9, 10, less=both)),
+        Instalment("ml", "ml", Due(each_year=EachYear(6)), share=Share(1, 2, minus=("a1",), less=("a2",))),
+    )
+    told = calendar(BEFORE, clause(plan(FIRST, SECOND, *thirds)), voted(400_000_00), on=IN_MAY)
+    assert amounts_of(told)[2:] == [79_750_00, 119_500_00, 0]
+    first, second = f"81{THIN}000,00{NBSP}€ (1er acompte)", f"159{THIN}500,00{NBSP}€ (2e acompte)"
+    whole = f"400{THIN}000,00{NBSP}€ (subvention 2026)"
+    assert [line.formula for line in of_year(told)[2:]] == [
+        f"50{NBSP}% × ({whole} − {first} − {second})",
+        f"90{NBSP}% × {whole} − {first} − {second}",
+        f"50{NBSP}% × ({whole} − {first}) − {second}",
+    ]
+
+
+def test_a_part_that_comes_to_nothing_takes_nothing_off() -> None:
+    """400: a half is 200; a half less that, nothing; two quarters, 100 each; nothing remains."""
+    year = Due(each_year=EachYear(6))
+    parts = (
+        Instalment("h", "h", year, share=Share(1, 2)),
+        Instalment("z", "z", year, share=Share(1, 2, less=("h",))),
+        Instalment("m", "m", year, share=Share(1, 4, minus=("z",))),
+        Instalment("l", "l", year, share=Share(1, 4, less=("z",))),
+        Instalment("r", "r", year),
+    )
+    told = calendar(clause(plan(*parts)), voted(400_00), on=IN_MAY)
+    assert amounts_of(told) == [200_00, 0, 100_00, 100_00, 0]
+    assert the(told, "z").state == "nothing-due"
+
+
+def test_what_is_taken_off_a_share_is_taken_off_whole_before_the_rounding() -> None:
+    """100,00 / 3 − 33,33 = 0,0033...: the third is rounded once, at the end."""
+    tenth = Instalment("t", "t", Due(each_year=EachYear(2)), share=Share(1, 3))
+    rest = Instalment("r", "r", Due(each_year=EachYear(3)), share=Share(2, 3, less=("t",)))
+    told = calendar(clause(plan(tenth, rest)), voted(100_00), on=IN_MAY)
+    # 66,67 − 33,33: two thirds of 10 000 are 6 666,67 cents, less 3 333 is 3 333,67.
+    assert amounts_of(told) == [33_33, 33_34]
+    assert the(told, "r").formula == (
+        f"2/3 × 100,00{NBSP}€ (subvention 2026) − 33,33{NBSP}€ (t), arrondi au centime"
+    )
+
+
+@pytest.mark.parametrize(
+    "share, words",
+    [
+        (Share(1, 2), f"50{NBSP}%"),
+        (Share(3, 4), f"75{NBSP}%"),
+        (Share(30, 100), f"30{NBSP}%"),
+        (Share(1, 1), f"100{NBSP}%"),
+        (Share(1, 3), "1/3"),
+        (Share(1, 8), "1/8"),
+        (Share(1, 200), "1/200"),
+    ],
+)
+def test_a_share_is_a_percentage_where_that_says_it_wholly(share: Share, words: str) -> None:
+    assert amounts.fraction(share) == words
+
+
+def test_what_a_part_waits_for_is_its_vote_or_the_parts_before_it() -> None:
+    own = Instalment("x", "x", Due(each_year=EachYear(6)), share=Share(1, 2))
+    line = the(calendar(clause(plan(own)), on=IN_MAY), "x")
+    assert (line.because, line.formula) == (
+        ("la subvention 2026 n’est pas votée",),
+        f"50{NBSP}% × subvention 2026",
+    )
+    assert [block.kind for block in line.blocked_by] == ["vote"]
+    # Of the year before, no vote is awaited: nobody here can tell.
+    told = calendar(PLAN, on=IN_MAY)
+    assert the(told, "a1").blocked_by == ()
+    # Once it is voted, what is missing is a part before.
+    told = calendar(PLAN, voted(243_000_00), on=IN_MAY)
+    assert (the(told, "a2").because, the(told, "a2").blocked_by) == (
+        ("montant pas encore calculable : 1er acompte",),
+        (),
+    )
+    assert the(told, "a2").formula == (
+        f"50{NBSP}% × (243{THIN}000,00{NBSP}€ (subvention 2026) − 1er acompte)"
+    )
+    assert the(told, "solde").because == (
+        "montant pas encore calculable : 1er acompte",
+        "montant pas encore calculable : 2e acompte",
+    )
+    assert the(told, "solde").blocked_by == ()
+    assert the(told, "solde").formula == (
+        f"243{THIN}000,00{NBSP}€ (subvention 2026) − 1er acompte − 2e acompte"
+    )
+    taken_off = Instalment("x", "x", Due(each_year=EachYear(6)), share=Share(1, 2, less=("a1",)))
+    line = the(calendar(clause(plan(FIRST, taken_off)), voted(243_000_00), on=IN_MAY), "x")
+    assert line.because == ("montant pas encore calculable : 1er acompte",)
+
+
+def test_a_part_without_a_fallback_takes_the_first_vote_after_its_day() -> None:
+    half = clause(plan(Instalment("x", "x", Due(each_year=EachYear(2)), share=Share(1, 2))))
+    votes = (voted(100_00, on="2026-03-20"), changed(200_00, "2026-04-20"))
+    assert [
+        amounts_of(calendar(half, *votes, on=on)) for on in ("2026-03-19", "2026-03-20", "2026-05-20")
+    ] == [
+        [None],
+        [50_00],
+        [50_00],
+    ]
+
+
+def test_another_reading_may_look_at_a_year_that_nothing_else_looks_at() -> None:
+    other = OtherReading("lecture B", Share(1, 2, exercice_offset=-2), "s2-f")
+    part = Instalment("x", "x", Due(each_year=EachYear(2)), share=THIRD, other_reading=other)
+    lines = (BEFORE, clause(plan(part)), voted(100_00, exercice=2024, on="2024-03-01"))
+    assert the(calendar(*lines, on=IN_MAY), "x").other_reading == (
+        f"lecture B : 50{NBSP}% × 100,00{NBSP}€ (subvention 2024) = 50,00{NBSP}€ (s2-f, non tranchée)"
+    )
+
+
 def test_a_plan_without_a_balance_shows_the_difference() -> None:
     fixed = Instalment("unique", "versement", Due(on=D("2026-03-01")), fixed_cents=100_00)
     told = calendar(clause(plan(fixed)), voted(150_00), on="2026-04-01")
@@ -476,6 +597,11 @@ def test_an_avenant_without_a_day_lets_nothing_be_computed() -> None:
     line = the(calendar(BEFORE, PLAN, change, voted(1_00), on=IN_MAY), "unique")
     assert line.amount_cents is None
     assert line.because == ("la date de l’avenant n° 1 n’est pas connue",)
+    line = the(calendar(BEFORE, PLAN, change, on=IN_MAY), "unique")
+    assert line.because == (
+        "la subvention 2026 n’est pas votée",
+        "la date de l’avenant n° 1 n’est pas connue",
+    )
 
 
 def test_an_avenant_that_waits_for_a_signature_sets_no_amount() -> None:
@@ -553,6 +679,112 @@ def test_a_day_that_is_not_known_is_not_guessed(
 )
 def test_the_state_of_a_part_follows_the_day_and_the_payments(on: str, more: list[Line], state: str) -> None:
     assert the(calendar(BEFORE, PLAN, *more, on=on), "a1").state == state
+
+
+def test_the_line_of_a_part_says_all_there_is_to_say_of_it() -> None:
+    told = calendar(BEFORE, GATED, OWED, named("a1", 1_00, "2026-02-10"), suspended("2026-05-04"), on=IN_MAY)
+    assert the(told, "a2") == InstalmentLine(
+        kind="instalment",
+        payer="ville",
+        beneficiary="mjc",
+        exercice=2026,
+        key="a2",
+        label="2e acompte",
+        article="7.1",
+        avenant="",
+        position=len(SIGNED) + 2,
+        state="suspended",
+        opens_on=date(2026, 5, 1),
+        due_on=date(2026, 5, 31),
+        rules=(UNTIL_RULE,),
+        amount_cents=81_000_00,
+        formula=f"à défaut de vote : 1/3 × 243{THIN}000,00{NBSP}€ (subvention 2025)",
+        other_reading=(
+            f"lecture B : 50{NBSP}% × subvention 2026 − 81{THIN}000,00{NBSP}€ (1er acompte) "
+            "(s2-f, non tranchée)"
+        ),
+        provisional=True,
+        conditions=(f"documents de : art.{NBSP}6.2 et art.{NBSP}6.3 (art.{NBSP}7.1)",),
+        blocked_by=(
+            Block(
+                "document",
+                "rapport d'activité, exercice 2026, attendu au plus tard le 15 avril 2026",
+                "6.3, 1er tiret",
+                ("mjc", "ville"),
+                (len(SIGNED) + 3,),
+            ),
+        ),
+        suspended_by=("s-1",),
+        remaining_cents=81_000_00,
+    )
+    first = the(told, "a1")
+    assert (first.paid_cents, first.remaining_cents, first.payments) == (1_00, 80_999_00, (len(SIGNED) + 4,))
+    assert told.exercices[0] == ExerciceLine(
+        payer="ville",
+        beneficiary="mjc",
+        exercice=2026,
+        voted_cents=None,
+        instalments_cents=None,
+        difference_cents=None,
+        paid_cents=1_00,
+        overpaid_cents=0,
+    )
+
+
+def test_the_sums_of_an_exercice_stand_side_by_side() -> None:
+    """150 000 voted; parts of 81 000 twice and −12 000; 200 000 paid, 20 000 set off, 3 000 returned."""
+    off = facts.AdvanceSetOff(payer="ville", payment="avance", exercice=2026, amount_cents=20_000_00)
+    back = facts.RestitutionReceived(payer="ville", beneficiary="mjc", exercice=2026, amount_cents=1_500_00)
+    told = calendar(
+        BEFORE,
+        PLAN,
+        voted(150_000_00, on="2026-06-20"),
+        paid("avance", 20_000_00, "2025-12-20", 2025),
+        paid("un", 200_000_00, "2026-04-02"),
+        ("2026-07-01", off),
+        ("2026-10-02", back),
+        ("2026-10-03", msgspec.structs.replace(back)),
+        on="2026-12-01",
+    )
+    assert the_sum(told) == ExerciceLine(
+        payer="ville",
+        beneficiary="mjc",
+        exercice=2026,
+        voted_cents=150_000_00,
+        instalments_cents=150_000_00,
+        difference_cents=0,
+        paid_cents=200_000_00,
+        overpaid_cents=70_000_00,
+        set_off_cents=20_000_00,
+        returned_cents=3_000_00,
+    )
+    assert the_sum(told, 2027).returned_cents == 0
+
+
+def test_neither_day_nor_amount_known_both_are_said() -> None:
+    part = Instalment("x", "x", Due(on=D("XXXX")), share=THIRD)
+    line = the(calendar(clause(plan(part)), on=IN_MAY), "x")
+    assert (line.state, line.because) == (
+        "not-computable",
+        ("la subvention 2025 n’est pas connue", "le texte laisse l’échéance en blanc"),
+    )
+
+
+def test_lines_are_told_by_day_and_those_without_one_last() -> None:
+    parts = (
+        Instalment("c", "c", Due(words="sans délai"), fixed_cents=1),
+        Instalment("b", "b", Due(each_year=EachYear(9)), fixed_cents=1),
+        Instalment("a", "a", Due(each_year=EachYear(3)), fixed_cents=1),
+    )
+    told = calendar(clause(plan(*parts, exercices=(2026, 2027))), on=IN_MAY)
+    assert [(line.exercice, line.key) for line in told.instalments] == [
+        (2026, "a"),
+        (2026, "b"),
+        (2027, "a"),
+        (2027, "b"),
+        (2026, "c"),
+        (2027, "c"),
+    ]
 
 
 # -- payments
@@ -730,10 +962,39 @@ def test_a_document_that_is_late_blocks_and_says_who_can_unblock() -> None:
     line = the(calendar(BEFORE, GATED, OWED, on=IN_MAY), "a2")
     assert line.state == "blocked"
     assert line.conditions == (f"documents de : art.{NBSP}6.2 et art.{NBSP}6.3 (art.{NBSP}7.1)",)
-    [block] = line.blocked_by
-    assert (block.kind, block.article, block.unblocked_by) == ("document", "6.3, 1er tiret", ("mjc", "ville"))
-    assert block.what == "rapport d'activité, exercice 2026, attendu au plus tard le 15 avril 2026"
-    assert block.positions == (len(SIGNED) + 3,)
+    assert line.blocked_by == (
+        Block(
+            "document",
+            "rapport d'activité, exercice 2026, attendu au plus tard le 15 avril 2026",
+            "6.3, 1er tiret",
+            ("mjc", "ville"),
+            (len(SIGNED) + 3,),
+        ),
+    )
+
+
+def test_a_document_that_was_refused_blocks_and_says_so() -> None:
+    lines = (BEFORE, GATED, OWED, received("2026-04-10"), refused("2026-04-20"))
+    assert the(calendar(*lines, on=IN_MAY), "a2").blocked_by == (
+        Block(
+            "document",
+            "rapport d'activité, exercice 2026, attendu au plus tard le 15 avril 2026 (refusé)",
+            "6.3, 1er tiret",
+            ("mjc", "ville"),
+            (len(SIGNED) + 3, len(SIGNED) + 5),
+        ),
+    )
+
+
+def test_a_document_owed_once_blocks_without_an_exercice() -> None:
+    once = msgspec.structs.replace(REPORT, recurrence="once", due=Due(on=D("2026-04-15")))
+    [block] = the(calendar(BEFORE, GATED, clause(once, "6.2"), on=IN_MAY), "a2").blocked_by
+    assert (block.what, block.article) == ("rapport d'activité, attendu au plus tard le 15 avril 2026", "6.2")
+
+
+def test_a_document_of_the_payer_holds_back_no_payment_to_the_beneficiary() -> None:
+    his = msgspec.structs.replace(REPORT, debtor="ville", creditors=("mjc",))
+    assert the(calendar(BEFORE, GATED, clause(his, "6.3"), on=IN_MAY), "a2").blocked_by == ()
 
 
 @pytest.mark.parametrize(
@@ -819,11 +1080,36 @@ def test_a_payment_depends_on_the_agrement_of_the_day(on: str, more: list[Line],
 
 
 def test_an_agrement_of_which_nothing_is_known_blocks() -> None:
-    [block] = the(calendar(BEFORE, PLAN, AGREED, on=IN_MAY), "a2").blocked_by
-    assert (block.what, block.unblocked_by) == (
-        "agrément centre social : aucun agrément au registre",
-        ("mjc",),
+    assert the(calendar(BEFORE, PLAN, AGREED, on=IN_MAY), "a2").blocked_by == (
+        Block(
+            "agrement",
+            "agrément centre social : aucun agrément au registre",
+            "3",
+            ("mjc",),
+            (len(SIGNED) + 3,),
+        ),
     )
+
+
+def test_whoever_grants_or_was_asked_can_bring_an_agrement_back() -> None:
+    asked = ("2022-11-02", facts.AgrementRequested(services=("AGC",), to="caf-doubs"))
+    [block] = the(
+        calendar(BEFORE, PLAN, AGREED, on=IN_MAY, beside=[after(asked, stream="agrement/mjc")]), "a2"
+    ).blocked_by
+    assert (block.what, block.unblocked_by) == (
+        "agrément centre social : demandé, pas encore accordé",
+        ("caf-doubs", "mjc"),
+    )
+    renewed = (
+        "2025-06-01",
+        facts.AgrementRenewed(
+            services=("AGC",), granted_by="caf-25", starts_on=D("2025-07-01"), ends_on=D("2026-04-30")
+        ),
+    )
+    withdrawn = ("2026-04-02", facts.AgrementWithdrawn(by="caf-25", reason="r"))
+    beside = [agrement(asked, renewed, withdrawn)]
+    [block] = the(calendar(BEFORE, PLAN, AGREED, on=IN_MAY, beside=beside), "a2").blocked_by
+    assert block.unblocked_by == ("caf", "caf-25", "caf-doubs", "mjc")
 
 
 def test_the_agrement_of_another_centre_holds_nothing_back() -> None:
@@ -837,8 +1123,8 @@ UNSIGNED = (OPENED, VILLE, MJC, TERM)
 
 
 def test_nothing_is_paid_before_the_parties_have_signed() -> None:
-    [block] = the(calendar(BEFORE, PLAN, on=IN_MAY, opening=UNSIGNED), "a2").blocked_by
-    assert (block.kind, block.article, block.unblocked_by) == ("signature", "10", ("ville", "mjc"))
+    line = the(calendar(BEFORE, PLAN, on=IN_MAY, opening=UNSIGNED), "a2")
+    assert line.blocked_by == (Block("signature", "signature de la convention", "10", ("ville", "mjc")),)
     half = (*UNSIGNED, signed("ville", "maire", "2025-12-15"))
     [block] = the(calendar(BEFORE, PLAN, on=IN_MAY, opening=half), "a2").blocked_by
     assert (block.what, block.unblocked_by) == ("signature de la convention", ("mjc",))
@@ -852,10 +1138,8 @@ def test_nothing_is_paid_before_the_parties_have_signed() -> None:
 
 
 def test_what_is_signed_is_paid_once_it_is_in_force() -> None:
-    [block] = the(calendar(BEFORE, PLAN, on="2025-12-20"), "a1").blocked_by
-    assert (block.kind, block.what) == (
-        "entry-into-force",
-        "entrée en vigueur de la convention le 1er janvier 2026",
+    assert the(calendar(BEFORE, PLAN, on="2025-12-20"), "a1").blocked_by == (
+        Block("entry-into-force", "entrée en vigueur de la convention le 1er janvier 2026", "10", ()),
     )
     assert the(calendar(BEFORE, PLAN, on="2026-01-01"), "a1").blocked_by == ()
 
@@ -875,8 +1159,12 @@ def test_a_condition_on_a_deliberation_blocks_until_it_is_adopted() -> None:
     term = Condition(of="payments", requires="deliberation", holder="ville", words="délibération de la Ville")
     wanted = clause(term, "7")
     adopted = ("2026-05-05", facts.DeliberationAdopted(institution="ville", organ="CM", key="k", about="a"))
-    [block] = the(calendar(BEFORE, PLAN, wanted, on=IN_MAY), "a2").blocked_by
-    assert (block.kind, block.unblocked_by) == ("condition", ("ville",))
+    line = the(calendar(BEFORE, PLAN, wanted, on=IN_MAY), "a2")
+    assert line.blocked_by == (
+        Block("condition", "délibération de la Ville", "7", ("ville",), (len(SIGNED) + 3,)),
+    )
+    rejected = ("2026-05-05", msgspec.structs.replace(adopted[1], outcome="rejected"))
+    assert the(calendar(BEFORE, PLAN, wanted, rejected, on=IN_MAY), "a2").blocked_by != ()
     assert the(calendar(BEFORE, PLAN, wanted, adopted, on=IN_MAY), "a2").blocked_by == ()
     assert the(calendar(BEFORE, PLAN, wanted, adopted, on="2026-05-04"), "a2").blocked_by != ()
 
@@ -929,6 +1217,29 @@ def test_what_holds_back_today_is_not_told_of_years_away() -> None:
     told = calendar(BEFORE, GATED, OWED, on=IN_MAY)
     assert [block.kind for block in the(told, "a1", 2027).blocked_by] == ["document"]
     assert the(told, "a1", 2028).blocked_by == ()
+    assert the(told, "a1", 2028).conditions == the(told, "a1", 2027).conditions != ()
+
+
+def test_two_suspensions_and_what_is_not_known_of_a_third_stand_side_by_side() -> None:
+    lines = (suspended("2026-05-04"), suspended("2026-05-05", "s-2"), suspended("XXXX", "s-3"))
+    line = the(calendar(BEFORE, PLAN, *lines, suspended("XXXX", "s-4"), on=IN_MAY), "a2")
+    assert line.suspended_by == ("s-1", "s-2")
+    assert line.notes == ("suspension de date inconnue, non comptée",)
+    # Who is not the payer suspends nothing, known or not.
+    other = calendar(BEFORE, PLAN, suspended("XXXX", by="mjc"), on=IN_MAY)
+    assert the(other, "a2").notes == ()
+
+
+def test_a_derogation_on_the_plan_itself_is_told_and_one_on_another_article_is_not() -> None:
+    lines = (BEFORE, GATED, OWED, derogation("2026-04-20", "7.1"), derogation("2026-04-21", "9"))
+    line = the(calendar(*lines, on=IN_MAY), "a2")
+    assert (line.derogations, len(line.blocked_by)) == ((len(SIGNED) + 4,), 1)
+    paid_all = named("a2", 81_000_00, "2026-05-02")
+    assert the(calendar(*lines, paid_all, on=IN_MAY), "a2").derogations == (len(SIGNED) + 4,)
+    # Several are told in the order they were recorded.
+    both = (BEFORE, PLAN, AGREED, derogation("2026-04-22", "3"), derogation("2026-04-21", "7.1"))
+    line = the(calendar(*both, on=IN_MAY), "a2")
+    assert (line.derogations, line.blocked_by) == ((len(SIGNED) + 4, len(SIGNED) + 5), ())
 
 
 # -- the end
@@ -942,11 +1253,8 @@ ENDED: Line = (
 def test_nothing_that_opens_after_the_end_is_paid() -> None:
     told = calendar(BEFORE, PLAN, voted(243_000_00), ENDED, on="2026-08-10")
     assert [line.state for line in of_year(told)] == ["overdue", "overdue", "stopped"]
-    [block] = the(told, "solde").blocked_by
-    assert (block.kind, block.what, block.article) == (
-        "ended",
-        "résiliation à compter du 1er juillet 2026",
-        "11.2",
+    assert the(told, "solde").blocked_by == (
+        Block("ended", "résiliation à compter du 1er juillet 2026", "11.2", (), (len(SIGNED) + 4,)),
     )
     assert the(told, "solde").remaining_cents == 0
     assert the(calendar(BEFORE, PLAN, voted(243_000_00), ENDED, on="2026-06-09"), "solde").state == "to-come"
@@ -962,29 +1270,76 @@ def test_a_clause_may_interrupt_what_was_due_before_the_end() -> None:
 
 
 @pytest.mark.parametrize(
-    "end",
+    "end, what",
     [
-        facts.InstrumentClosed(),
-        facts.ResiliationTookEffect(),
-        facts.DenunciationTookEffect(by="mjc"),
-        facts.PartyWithdrew(party="ville"),
+        (facts.InstrumentClosed(), "clôture le 1er juillet 2026"),
+        (facts.ResiliationTookEffect(), "résiliation à compter du 1er juillet 2026"),
+        (facts.DenunciationTookEffect(by="mjc"), "dénonciation, avec effet le 1er juillet 2026"),
+        (facts.PartyWithdrew(party="ville"), "départ le 1er juillet 2026"),
+        (
+            avenant(1, "2026-07-01", facts.Withdrawal("mjc"))[1],
+            "départ le 1er juillet 2026",
+        ),
     ],
 )
-def test_a_party_that_has_left_is_paid_no_more(end: facts.Event) -> None:
+def test_a_party_that_has_left_is_paid_no_more(end: facts.Event, what: str) -> None:
     told = calendar(BEFORE, PLAN, voted(243_000_00), ("2026-07-01", end), on="2026-08-10")
+    assert [line.state for line in of_year(told)] == ["overdue", "overdue", "stopped"]
+    assert the(told, "solde").blocked_by == (Block("ended", what, "", (), (len(SIGNED) + 4,)),)
+
+
+@pytest.mark.parametrize(
+    "term, end",
+    [
+        # Only a résiliation interrupts, only where the clause says so, and only between those it names.
+        (ReturnOfSums("mjc", "ville", unused=True, undue=True, payments_stop=True), facts.InstrumentClosed()),
+        (ReturnOfSums("mjc", "ville", unused=True, undue=True), ENDED[1]),
+        (ReturnOfSums("ville", "mjc", unused=True, undue=True, payments_stop=True), ENDED[1]),
+    ],
+)
+def test_nothing_else_interrupts_what_was_due_before_the_end(term: ReturnOfSums, end: facts.Event) -> None:
+    lines = (BEFORE, PLAN, clause(term, "11"), voted(243_000_00), ("2026-07-01", end))
+    told = calendar(*lines, on="2026-08-10")
     assert [line.state for line in of_year(told)] == ["overdue", "overdue", "stopped"]
 
 
-def test_the_leaving_of_another_party_stops_nothing() -> None:
-    caf = ("2025-12-11", facts.PartyListed(institution="caf"))
-    told = calendar(
-        BEFORE,
-        PLAN,
-        caf,
-        voted(243_000_00),
-        ("2026-07-01", facts.PartyWithdrew(party="caf")),
-        on="2026-08-10",
+def test_a_resiliation_that_took_effect_interrupts_by_the_article_that_says_so() -> None:
+    stops = clause(ReturnOfSums("mjc", "ville", unused=True, undue=True, payments_stop=True), "11")
+    took = ("2026-07-01", facts.ResiliationTookEffect())
+    told = calendar(BEFORE, PLAN, stops, voted(243_000_00), took, on="2026-08-10")
+    assert the(told, "a1").blocked_by == (
+        Block("ended", "résiliation à compter du 1er juillet 2026", "11", (), (len(SIGNED) + 5,)),
     )
+
+
+def test_what_has_no_day_is_stopped_from_the_year_after_the_end() -> None:
+    lump = clause(LumpSum("ville", "centre", 1_00, 2026), "III")
+    told = calendar(lump, ENDED, on="2026-08-10")
+    assert [(line.exercice, line.state) for line in told.instalments] == [
+        (2026, "without-date"),
+        (2027, "stopped"),
+        (2028, "stopped"),
+        (2029, "stopped"),
+    ]
+
+
+def test_of_two_ends_the_first_is_told() -> None:
+    closed = ("2026-07-15", facts.InstrumentClosed())
+    told = calendar(BEFORE, PLAN, voted(243_000_00), ENDED, closed, on="2026-08-10")
+    assert [block.article for block in the(told, "solde").blocked_by] == ["11.2"]
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        facts.PartyWithdrew(party="caf"),
+        facts.DenunciationTookEffect(by="caf"),
+        avenant(1, "2026-07-01", facts.Withdrawal("caf"), facts.Prorogation(D("2030-12-31")))[1],
+    ],
+)
+def test_the_leaving_of_another_party_stops_nothing(end: facts.Event) -> None:
+    caf = ("2025-12-11", facts.PartyListed(institution="caf"))
+    told = calendar(BEFORE, PLAN, caf, voted(243_000_00), ("2026-07-01", end), on="2026-08-10")
     assert the(told, "solde").state == "due"
 
 
