@@ -30,10 +30,22 @@ from rich.text import Text
 from contracts import dates, envelope
 from contracts.commands import Recording, Refusal, Unchanged
 from contracts.queries import EventsQuery, ListQuery, StatementAnswer, StatementQuery
-from contracts.subjects import is_fictional, parse_stream
+from contracts.subjects import FEED, feed_of, is_fictional, parse_stream
 from eventstore import sqlite
 from eventstore.store import StoreError
-from services import asking, dossiers, embedded_nats, pages, processes, questions, runtime, snapshots
+from services import (
+    accounts,
+    asking,
+    credentials,
+    dossiers,
+    embedded_nats,
+    pages,
+    partners,
+    processes,
+    questions,
+    runtime,
+    snapshots,
+)
 from services.auditor import verification
 from services.domain import french, statement
 from services.domain.findings import Finding
@@ -51,6 +63,9 @@ WIDTH_OF_A_PIPE: Final = 100
 CHANGES_TOLD_MAX: Final = 8
 """Of one statement that differs; the parts are told all."""
 
+DATA: Final = Path(".registre")
+"""Where `serve` keeps its data, and the demos theirs in a folder each."""
+
 NO_NAMES: Final[dict[str, str]] = {}
 NAMES_AT_ONCE_MAX: Final = 16
 DEMO: Final = Path(__file__).parents[1] / "deploy" / "demo"
@@ -60,7 +75,9 @@ EXPECTED: Final = (
     asking.NoRegistrar,
     asking.OutcomeUnknown,
     asking.RefusedByRegistrar,
+    credentials.SeedUnfit,
     embedded_nats.EmbeddedNatsError,
+    partners.PartnersError,
     processes.ChildEnded,
     questions.NotAnswered,
     questions.ProjectorSilent,
@@ -204,9 +221,23 @@ def _progress(unit: str) -> Iterator[Progress]:
 
 
 @contextlib.asynccontextmanager
-async def _bus(url: str) -> AsyncIterator[Client]:
-    async with runtime.connected(url, "cli", seconds_max=CONNECT_SECONDS_MAX) as bus:
+async def _bus(url: str, seed: Path | None = None) -> AsyncIterator[Client]:
+    seed = seed or _seed(url)
+    async with runtime.connected(url, "cli", seed=seed, seconds_max=CONNECT_SECONDS_MAX) as bus:
         yield bus
+
+
+def _seed(url: str) -> Path | None:
+    """The operator's own seed: as the environment says, or beside the data of the server at *url*."""
+    data = _data_of(url)
+    beside = data / "nats" / partners.LEDGER_SEED if data else None
+    return runtime.seed_of(os.environ) or (beside if beside and beside.exists() else None)
+
+
+def _data_of(url: str) -> Path | None:
+    """Which of the usual folders has the data of the server at *url*."""
+    known = [DATA, *(DATA / name for name in ("demo", "cas-fictifs"))]
+    return next((data for data in known if embedded_nats.url_of(data / "nats") == url), None)
 
 
 @contextlib.contextmanager
@@ -1011,7 +1042,7 @@ def serve(
     data: Annotated[
         Path,
         typer.Option("--data", metavar="DIR", help="Where the store, the read models and NATS keep theirs."),
-    ] = Path(".registre"),
+    ] = DATA,
     origin: Annotated[
         str,
         typer.Option("--origin", envvar="REGISTRE_ORIGIN", metavar="NAME", help="The name of this ledger."),
@@ -1034,31 +1065,39 @@ def serve(
 async def _serve(names: tuple[str, ...], data: Path, origin: str, url: str) -> None:
     async with contextlib.AsyncExitStack() as stack:
         data.mkdir(parents=True, exist_ok=True)
+        seed = _seed(url)
         if "nats" in names:
-            url = await _nats(stack, data, _port(url))
+            url, seed = await _nats(stack, data, _port(url))
         environment = {
             "REGISTRE_STORE": str(data / "ledger.db"),
             "REGISTRE_VIEWS": str(data / "views"),
             **os.environ,
             "REGISTRE_ORIGIN": origin,
             "REGISTRE_NATS_URL": url,
+            **_by(seed),
         }
         ours = [name for name in processes.SERVICES if name in names]
-        await stack.enter_async_context(processes.running(ours, environment, ready=_answers(url)))
+        await stack.enter_async_context(processes.running(ours, environment, ready=_answers(url, seed)))
         _say(f"{', '.join(names)}: at work; NATS at {url}")
         await asyncio.Event().wait()
 
 
-async def _nats(stack: contextlib.AsyncExitStack, data: Path, port: int) -> str:
-    """A NATS server of our own for as long as *stack* lives: its address."""
+async def _nats(stack: contextlib.AsyncExitStack, data: Path, port: int) -> tuple[str, Path]:
+    """A NATS server of our own for as long as *stack* lives: its address, and the seed of who runs it."""
+    seed = await partners.prepare(data / "nats")
     server = await stack.enter_async_context(embedded_nats.running(data / "nats", port=port))
     await stack.enter_async_context(processes.watched(server.ended()))
-    return server.url
+    return server.url, seed
 
 
-def _answers(url: str) -> processes.Ready:
+def _by(seed: Path | None) -> dict[str, str]:
+    """What tells a service the seed it connects with."""
+    return {} if seed is None else {runtime.SEED: str(seed)}
+
+
+def _answers(url: str, seed: Path | None) -> processes.Ready:
     async def ready(name: str) -> None:
-        async with _bus(url) as bus:
+        async with _bus(url, seed) as bus:
             await runtime.answers(bus, name, seconds_max=START_SECONDS_MAX)
 
     return ready
@@ -1112,7 +1151,7 @@ def demo(
     statement a convention, and stays up until Ctrl-C. The second time it finds its data and adds nothing.
     """
     folder = folder or DEMO / ("cas-fictifs" if fictive else "dossiers")
-    data = data or Path(".registre") / ("cas-fictifs" if fictive else "demo")
+    data = data or DATA / ("cas-fictifs" if fictive else "demo")
     _run(_interruptible(_demo(data, folder, port, once=once)))
 
 
@@ -1120,21 +1159,24 @@ async def _demo(data: Path, folder: Path, port: int, *, once: bool) -> None:
     read = _demo_dossiers(folder)
     async with contextlib.AsyncExitStack() as stack:
         data.mkdir(parents=True, exist_ok=True)
-        url = await _nats(stack, data, port)
+        url, seed = await _nats(stack, data, port)
         environment = {
             **os.environ,
             "REGISTRE_STORE": str(data / "ledger.db"),
             "REGISTRE_VIEWS": str(data / "views"),
             "REGISTRE_ORIGIN": read[0].origin,
             "REGISTRE_NATS_URL": url,
+            **_by(seed),
             **_made_up_time(read),
         }
-        services = processes.running(processes.SERVICES, environment, ready=_answers(url), logs=data / "logs")
+        services = processes.running(
+            processes.SERVICES, environment, ready=_answers(url, seed), logs=data / "logs"
+        )
         await stack.enter_async_context(services)
         _say(f"{', '.join(processes.SERVICES)} are at work; NATS at {url}; the data are in {data}")
-        await _demonstrate(url, read)
+        await _demonstrate(url, seed, read)
         if not once:
-            _tell_where(url, data, is_fictional(read[0].origin))
+            _tell_where(url, seed, data, is_fictional(read[0].origin))
             await asyncio.Event().wait()
 
 
@@ -1159,8 +1201,8 @@ def _demo_dossiers(folder: Path) -> list[dossiers.Dossier]:
     return sound
 
 
-async def _demonstrate(url: str, read: Sequence[dossiers.Dossier]) -> None:
-    async with _bus(url) as bus:
+async def _demonstrate(url: str, seed: Path, read: Sequence[dossiers.Dossier]) -> None:
+    async with _bus(url, seed) as bus:
         position = 0
         async for dossier, outcomes in _brought_in(bus, read):
             _tell_outcomes(dossier, outcomes)
@@ -1198,20 +1240,202 @@ SHOWN_OF_MADE_UP: Final = "mjc-cas-fictif --on 2026-09-10 --known-at 2026-09-10T
 """A day on which the ledger had a payment twice, and did not know it yet."""
 
 
-def _tell_where(url: str, data: Path, fictional: bool) -> None:
+def _tell_where(url: str, seed: Path, data: Path, fictional: bool) -> None:
     # As it was called: `make demo` runs the one in .venv/bin, which is on nobody's PATH.
     program = sys.argv[0] if Path(sys.argv[0]).name == "registre" else "registre"
+    by = "" if _data_of(url) == data else f"    export {runtime.SEED}={seed}\n"
     _say(
         f"""
 The ledger answers at {url}. In another terminal:
 
     export REGISTRE_NATS_URL={url}
-    {program} list
+{by}    {program} list
     {program} show {SHOWN_OF_MADE_UP if fictional else SHOWN}
     {program} verify --store {data / "ledger.db"}
 
 Ctrl-C stops it; the data stay."""
     )
+
+
+# -- partners
+
+_partners = typer.Typer(
+    help="Say which institutions may connect, and give them their credentials.",
+    epilog="Example: registre partners add ville-besancon",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
+app.add_typer(_partners, name="partners")
+
+OfInstitution = Annotated[
+    str, typer.Argument(metavar="INSTITUTION", help="Its name in the ledger: ville-besancon.")
+]
+DataOfServer = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        metavar="DIR",
+        help="The data folder of the NATS server; its configuration is in DIR/nats. Default: that of the "
+        "server at --nats, where `registre demo` or `registre serve` started it here.",
+    ),
+]
+NewCredentials = Annotated[
+    Path | None,
+    typer.Option("--to", metavar="FILE", help="The file for its credentials. Default: INSTITUTION.nk, here."),
+]
+Wait = Annotated[
+    float,
+    typer.Option(
+        "--wait",
+        metavar="SECONDS",
+        min=1,
+        max=3600,
+        help="How long you may take to signal a server that is not ours to signal.",
+    ),
+]
+WAIT_SECONDS: Final = 120.0
+
+
+@_partners.command("add", epilog="Example: registre partners add ville-besancon")
+def partners_add(
+    institution: OfInstitution,
+    to: NewCredentials = None,
+    data: DataOfServer = None,
+    wait: Wait = WAIT_SECONDS,
+    nats: NatsUrl = NATS_URL_DEFAULT,
+) -> None:
+    """
+    Let an institution read its feed and send commands under its own name.
+
+    Makes a key pair and writes its seed to a file that only you can read: hand it over, and delete it, for
+    the server keeps the public key alone. Makes the consumer of its feed, has the server read its new
+    accounts without a restart, and connects as the institution before it says that it is done.
+    """
+    office, file = _office(institution, to, data, wait, nats)
+    _run(_add_partner(office, institution, file, nats))
+
+
+async def _add_partner(office: partners.Office, institution: str, file: Path, url: str) -> None:
+    await partners.add(office, institution, file)
+    typer.echo(
+        f"{institution} may connect: it was tried, with the credentials in {file}. Hand that file over by a "
+        f"safe way and delete it here; there is no other copy.\n"
+        f"It connects to {url}, asks JetStream with the prefix {accounts.API_PREFIX}, and reads the stream "
+        f"{FEED} by the consumer {institution}."
+    )
+
+
+@_partners.command("list", epilog="Example: registre partners list --json")
+def partners_list(
+    data: DataOfServer = None, as_json: AsJson = False, nats: NatsUrl = NATS_URL_DEFAULT
+) -> None:
+    """
+    List the institutions that may connect, and those that no longer may.
+
+    Prints for each its public key, since when it may, and when its credentials were last replaced or revoked.
+    """
+    _run(_list_partners(_server_folder(data, nats), as_json=as_json))
+
+
+async def _list_partners(folder: Path, *, as_json: bool) -> None:
+    known = partners.register(folder)
+    if as_json:
+        _print_bytes(msgspec.json.encode(known))
+        return
+    for it in known:
+        parts = [it.institution, it.key, f"since {it.added_at:%Y-%m-%d %H:%M} UTC"]
+        parts += [f"new credentials {it.rotated_at:%Y-%m-%d %H:%M} UTC"] if it.rotated_at else []
+        parts += [f"revoked {it.revoked_at:%Y-%m-%d %H:%M} UTC"] if it.revoked_at else []
+        typer.echo("  ".join(parts))
+    _say(f"{_counted(sum(it.revoked_at is None for it in known), 'partner')} may connect")
+
+
+@_partners.command("rotate", epilog="Example: registre partners rotate ville-besancon")
+def partners_rotate(
+    institution: OfInstitution,
+    to: NewCredentials = None,
+    data: DataOfServer = None,
+    wait: Wait = WAIT_SECONDS,
+    nats: NatsUrl = NATS_URL_DEFAULT,
+) -> None:
+    """
+    Give an institution new credentials in place of its old ones.
+
+    The old ones end at once, and the connections made by them; what it has read stays read. Connects with
+    the new ones before it says that it is done, and where the file still has the old ones, tries that these
+    are refused, and replaces them.
+    """
+    office, file = _office(institution, to, data, wait, nats)
+    _run(_rotate_partner(office, institution, file))
+
+
+async def _rotate_partner(office: partners.Office, institution: str, file: Path) -> None:
+    was_tried = await partners.rotate(office, institution, file)
+    old = "the old ones were tried and are refused" if was_tried else "the old ones are dropped"
+    typer.echo(f"{institution} has new credentials in {file}: they were tried and work, {old}.")
+
+
+@_partners.command("revoke", epilog="Example: registre partners revoke ville-besancon")
+def partners_revoke(
+    institution: OfInstitution,
+    old: Annotated[
+        Path | None,
+        typer.Option(
+            "--old",
+            metavar="FILE",
+            help="Its credentials, to try that they are refused. Default: INSTITUTION.nk, where it is here.",
+        ),
+    ] = None,
+    data: DataOfServer = None,
+    wait: Wait = WAIT_SECONDS,
+    nats: NatsUrl = NATS_URL_DEFAULT,
+) -> None:
+    """
+    Let an institution connect no more.
+
+    Its open connections end, and how far it had read is forgotten: should it be added again, it reads its
+    feed from the beginning. What it has recorded stays in the ledger.
+    """
+    office, file = _office(institution, old, data, wait, nats)
+    _run(_revoke_partner(office, institution, file))
+
+
+async def _revoke_partner(office: partners.Office, institution: str, old: Path) -> None:
+    was_tried = await partners.revoke(office, institution, old)
+    how = (
+        f"{old} was tried and is refused" if was_tried else "the server says that it has dropped its account"
+    )
+    typer.echo(f"{institution} may connect no more: {how}.")
+
+
+def _office(
+    institution: str, file: Path | None, data: Path | None, wait_seconds: float, url: str
+) -> tuple[partners.Office, Path]:
+    """What a change of partners needs, and the file of the credentials."""
+    try:
+        feed_of(institution)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    folder = _server_folder(data, url)
+
+    def connect(seed: Path) -> contextlib.AbstractAsyncContextManager[Client]:
+        return _bus(url, seed)
+
+    office = partners.Office(
+        folder=folder,
+        ledger_seed=runtime.seed_of(os.environ) or folder / partners.LEDGER_SEED,
+        connect=connect,
+        tell=_say,
+        wait_seconds_max=wait_seconds,
+    )
+    return office, file or Path(f"{institution}.nk")
+
+
+def _server_folder(data: Path | None, url: str) -> Path:
+    data = data or _data_of(url)
+    if data is None:
+        raise typer.BadParameter(f"no server of ours is known at {url}: name its data folder with --data")
+    return data / "nats"
 
 
 # -- the program itself

@@ -9,6 +9,9 @@ parent is killed.
 
 nats-server takes no lock on its own folder, and two servers on one folder
 destroy it: so the lock is held here, by parent and server both.
+
+Where the folder has a file of accounts, only who stands in it may connect; the
+server reads it anew when it is told to, and nobody else's connection ends by it.
 """
 
 import asyncio
@@ -19,6 +22,7 @@ import functools
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -30,11 +34,21 @@ from urllib.parse import urlsplit
 import msgspec
 import structlog
 
+from services import accounts
+
 PORT_DEFAULT = 4222
 PAYLOAD_BYTES_MAX = 1_048_576
 """One NATS message. A command larger than this is refused by the client that sends it."""
 
+ACCOUNTS = "accounts.conf"
+"""The file, in the server's folder, with the accounts that its configuration includes."""
+
+CONFIG = "nats-server.conf"
+LOG = "nats-server.log"
+
 START_SECONDS_MAX = 30.0
+RELOAD_SECONDS_MAX = 10.0
+CHECK_SECONDS_MAX = 10.0
 STOP_SECONDS_MAX = 5.0
 LOCK_SECONDS_MAX = 0.5
 """How long a server whose parent was just killed may still hold its folder."""
@@ -74,7 +88,7 @@ class ServerFailed(EmbeddedNatsError):
     """The server ended by itself, or never answered. *last_lines* are what it said last."""
 
     def __init__(self, what: str, *, folder: Path) -> None:
-        self.log_path = folder / "nats-server.log"
+        self.log_path = folder / LOG
         lines = self.log_path.read_text(encoding="utf-8", errors="replace").splitlines()
         self.last_lines = lines[-LOG_LINES_SHOWN_MAX:]
         super().__init__("\n  ".join([f"nats-server {what}; the end of {self.log_path}:", *self.last_lines]))
@@ -88,6 +102,23 @@ class NotSyncing(EmbeddedNatsError):
             f"nats-server at {url} does not sync every write: set jetstream.sync_interval to always"
         )
         self.url = url
+
+
+class NotOurs(EmbeddedNatsError):
+    """No server that we could tell to read its configuration again runs on this folder."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"no nats-server that we may signal has its data in {folder}")
+        self.folder = folder
+
+
+class ConfigRefused(EmbeddedNatsError):
+    """The server would not, or did not, take a configuration; *said* is its own word."""
+
+    def __init__(self, path: Path, *, said: str) -> None:
+        super().__init__(f"nats-server does not take {path}, and goes on with the one it has: {said}")
+        self.path = path
+        self.said = said
 
 
 class EmbeddedNats(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,12 +161,13 @@ async def running(folder: Path, *, port: int = PORT_DEFAULT) -> AsyncIterator[Em
     program = server_path()
     folder.mkdir(parents=True, exist_ok=True)
     async with _locked(folder) as lock:
+        _carry_over(folder)
         _write_config(folder, port if _is_free(port) else -1)
         with _log_file(folder) as log_file:
             process = await asyncio.create_subprocess_exec(
                 program,
                 "--config",
-                folder / "nats-server.conf",
+                folder / CONFIG,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log_file,
                 stderr=log_file,
@@ -152,6 +184,88 @@ async def running(folder: Path, *, port: int = PORT_DEFAULT) -> AsyncIterator[Em
             yield server
         finally:
             await _stop(process)
+
+
+def url_of(folder: Path) -> str | None:
+    """Where the server with its data in *folder* answers, or last did; None where there is none."""
+    for path in (folder / "ports").glob("*.ports"):
+        with contextlib.suppress(OSError, msgspec.MsgspecError):  # it has just gone, or is half written
+            return _ports(path).nats[0]
+    return None
+
+
+async def check(config: Path) -> str:
+    """
+    The digest of a configuration that the server would take.
+
+    Raises ConfigRefused with what it says against it, and ServerMissing.
+    """
+    process = await asyncio.create_subprocess_exec(
+        server_path(),
+        "-t",
+        "--config",
+        config,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(CHECK_SECONDS_MAX):
+            _, said = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise ConfigRefused(config, said=f"no word within {CHECK_SECONDS_MAX:.0f} seconds") from None
+    digest = re.search(rb"sha256:[0-9a-f]{64}", said)
+    if process.returncode != 0 or digest is None:
+        raise ConfigRefused(config, said=said.decode(errors="replace").strip())
+    return digest[0].decode()
+
+
+async def reload(folder: Path) -> None:
+    """
+    Have the running server with its data in *folder* read its configuration, until it says that it has.
+
+    Connections whose user is still there live through it. Raises NotOurs where there is no
+    such server or it is another's to signal, and ConfigRefused where it kept what it had.
+    """
+    monitoring_url, pid = _found(folder)
+    digest = await check(folder / CONFIG)
+    # Twice: at the first reading, what a new account imports leads nowhere yet.
+    for _ in range(2):
+        before = (await _varz(monitoring_url)).config_load_time
+        try:
+            os.kill(pid, signal.SIGHUP)
+        except (ProcessLookupError, PermissionError):
+            raise NotOurs(folder) from None
+        try:
+            async with asyncio.timeout(RELOAD_SECONDS_MAX):
+                while (now := await _varz(monitoring_url)).config_load_time == before:
+                    await asyncio.sleep(POLL_SECONDS)
+        except TimeoutError:
+            raise ConfigRefused(folder / CONFIG, said=f"its log is {folder / LOG}") from None
+        if now.config_digest != digest:
+            raise ConfigRefused(folder / CONFIG, said="it was changed again meanwhile")
+
+
+def _found(folder: Path) -> tuple[str, int]:
+    """The monitoring address and the process of the server that runs on *folder*. Raises NotOurs."""
+    if _is_held(folder):
+        for path in (folder / "ports").glob("*.ports"):
+            with contextlib.suppress(OSError, msgspec.MsgspecError):
+                return _ports(path).monitoring[0], int(path.stem.rpartition("_")[2])
+    raise NotOurs(folder)
+
+
+def _is_held(folder: Path) -> bool:
+    try:
+        lock = os.open(folder / "lock", os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        return not _take(lock)
+    finally:
+        os.close(lock)
 
 
 @contextlib.asynccontextmanager
@@ -207,7 +321,8 @@ def _write_config(folder: Path, port: int) -> None:
     def quoted(path: Path) -> str:
         return json.dumps(str(path.resolve()), ensure_ascii=False)
 
-    (folder / "nats-server.conf").write_text(
+    include = f"include {json.dumps(ACCOUNTS)}\n" if (folder / ACCOUNTS).exists() else ""
+    (folder / CONFIG).write_text(
         f"""\
 # Written anew at every start.
 listen: "127.0.0.1:{port}"
@@ -218,14 +333,22 @@ jetstream {{
   store_dir: {quoted(folder / "jetstream")}
   sync_interval: always
 }}
-""",
+{include}""",
         encoding="utf-8",
     )
 
 
+def _carry_over(folder: Path) -> None:
+    """Give the ledger's account the streams of a server that had no accounts yet."""
+    streams = folder / "jetstream" / "jetstream"
+    before, now = streams / "$G", streams / accounts.LEDGER
+    if (folder / ACCOUNTS).exists() and before.exists() and not now.exists():
+        before.rename(now)
+
+
 @contextlib.contextmanager
 def _log_file(folder: Path) -> Iterator[int]:
-    path = folder / "nats-server.log"
+    path = folder / LOG
     if path.exists() and path.stat().st_size > LOG_BYTES_MAX:
         path.unlink()
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -261,16 +384,18 @@ async def _answering(process: asyncio.subprocess.Process, folder: Path) -> Embed
                 if process.returncode is not None:
                     raise ServerFailed(f"did not start ({_exit(process.returncode)})", folder=folder)
                 with contextlib.suppress(FileNotFoundError, msgspec.DecodeError):  # not yet, or half written
-                    ports = msgspec.json.decode(ports_path.read_bytes(), type=dict[str, list[str]])
+                    ports = _ports(ports_path)
                     server = EmbeddedNats(
-                        url=ports["nats"][0],
-                        monitoring_url=ports["monitoring"][0],
+                        url=ports.nats[0],
+                        monitoring_url=ports.monitoring[0],
                         pid=process.pid,
                         folder=folder,
                         _process=process,
                     )
                     with contextlib.suppress(OSError):
-                        status, _ = await asyncio.to_thread(_get, server, "/healthz?js-enabled-only=true")
+                        status, _ = await asyncio.to_thread(
+                            _get, server.monitoring_url, "/healthz?js-enabled-only=true"
+                        )
                         if status == http.HTTPStatus.OK:
                             return server
                 await asyncio.sleep(POLL_SECONDS)
@@ -279,22 +404,42 @@ async def _answering(process: asyncio.subprocess.Process, folder: Path) -> Embed
 
 
 async def _check_syncing(server: EmbeddedNats) -> None:
-    class Config(msgspec.Struct):
-        sync_always: bool = False  # the server leaves the field out where it is false
-
-    class JetStream(msgspec.Struct):
-        config: Config
-
-    class Varz(msgspec.Struct):
-        jetstream: JetStream
-
-    _, body = await asyncio.to_thread(_get, server, "/varz")
-    if not msgspec.json.decode(body, type=Varz).jetstream.config.sync_always:
+    if not (await _varz(server.monitoring_url)).jetstream.config.sync_always:
         raise NotSyncing(server.url)
 
 
-def _get(server: EmbeddedNats, path: str) -> tuple[int, bytes]:
-    address = urlsplit(server.monitoring_url)
+class _Durability(msgspec.Struct):
+    sync_always: bool = False  # the server leaves the field out where it is false
+
+
+class _JetStream(msgspec.Struct):
+    config: _Durability
+
+
+class _Varz(msgspec.Struct):
+    """What the server says of itself; *config_digest* is of the whole configuration, included files too."""
+
+    jetstream: _JetStream
+    config_load_time: str
+    config_digest: str
+
+
+async def _varz(monitoring_url: str) -> _Varz:
+    _, body = await asyncio.to_thread(_get, monitoring_url, "/varz")
+    return msgspec.json.decode(body, type=_Varz)
+
+
+class _Ports(msgspec.Struct):
+    nats: list[str]
+    monitoring: list[str]
+
+
+def _ports(path: Path) -> _Ports:
+    return msgspec.json.decode(path.read_bytes(), type=_Ports)
+
+
+def _get(monitoring_url: str, path: str) -> tuple[int, bytes]:
+    address = urlsplit(monitoring_url)
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=5)
     try:
         connection.request("GET", path)

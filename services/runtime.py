@@ -24,6 +24,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
@@ -41,6 +42,7 @@ from nats.micro.service import EndpointStats
 from nats.protocol.parser import Parser
 
 from contracts.commands import Refusal
+from services import credentials
 
 if not __debug__:
     raise SystemExit("the ledger does not run without its assertions: start python without -O")
@@ -64,6 +66,9 @@ far behind lost a twentieth of its time to going back and forth.
 
 GARBAGE_THRESHOLDS: Final = (50_000, 20, 100)
 """Allocations between two searches for cycles, then how many of those to one that looks further."""
+
+REFUSED_CONNECTION = "Authorization Violation"
+"""What the server calls it."""
 
 CONNECT_SECONDS_MAX = 10.0
 CLOSE_SECONDS_MAX = 3.0
@@ -337,6 +342,19 @@ class BusClosed(BusError):
         self.reason = reason
 
 
+class NotAllowed(BusError):
+    """The server does not know who we are: there is no connection."""
+
+    def __init__(self, url: str, *, seed: Path | None) -> None:
+        who = "a connection without a key" if seed is None else f"the key of {seed}"
+        super().__init__(
+            f"the NATS server at {url} refuses {who}: let {SEED} be the path of a seed that it takes; "
+            "that of a server of ours is nats/ledger.nk in its data folder"
+        )
+        self.url = url
+        self.seed = seed
+
+
 class NobodyAnswers(BusError):
     """No service listens on *subject*: nothing was done."""
 
@@ -483,25 +501,45 @@ class Bus(Client):
         super()._remove_sub(sid, max_msgs)
 
 
+SEED: Final = "REGISTRE_NATS_SEED"
+"""The variable with the path of the seed that a process connects with; none for a server that lets all in."""
+
+
+def seed_of(environment: Mapping[str, str]) -> Path | None:
+    """The file whose key a process of ours connects with."""
+    path = environment.get(SEED)
+    return Path(path) if path else None
+
+
 @contextlib.asynccontextmanager
 async def connected(
-    url: str, name: str, *, seconds_max: float = CONNECT_SECONDS_MAX, inbox_prefix: str = "_INBOX"
+    url: str,
+    name: str,
+    *,
+    seed: Path | None = None,
+    seconds_max: float = CONNECT_SECONDS_MAX,
+    inbox_prefix: str = "_INBOX",
 ) -> AsyncIterator[Bus]:
     """
     A connection that comes back by itself, drained when the block ends.
 
-    Waits for the server up to *seconds_max*, then raises BusUnreachable.
-    Raises BusClosed in the block when the server closes it for good.
+    *seed* is the file of the nkey that says who we are. Waits for the server up to *seconds_max*,
+    then raises BusUnreachable; raises NotAllowed where it refuses us, SeedUnfit or an OSError where
+    the file is none, and BusClosed in the block when the server closes the connection for good.
     """
+    if seed is not None:
+        credentials.key_of(seed)
     block = asyncio.current_task()
     assert block is not None
     client = Bus()
-    leaving = False
+    leaving = was_connected = False
     last_error = "nothing listens there"
 
     async def on_error(error: Exception) -> None:
         nonlocal last_error
         last_error = str(error) or type(error).__name__
+        if not was_connected and REFUSED_CONNECTION in last_error:
+            raise NotAllowed(url, seed=seed)
         if client.is_connected:
             log.warning("bus.error", error=type(error).__name__, detail=last_error)
 
@@ -532,11 +570,15 @@ async def connected(
                 reconnect_time_wait=0.25,  # type: ignore[arg-type]  # declared int, used as seconds to sleep
                 drain_timeout=CLOSE_SECONDS_MAX,  # type: ignore[arg-type]  # as above
                 inbox_prefix=inbox_prefix,
+                nkeys_seed=None if seed is None else str(seed),
             )
-    except TimeoutError:
+    except (TimeoutError, NotAllowed) as error:
         leaving = True
         await _close(client)
+        if isinstance(error, NotAllowed):
+            raise error from None
         raise BusUnreachable(url, seconds=seconds_max, reason=last_error) from None
+    was_connected = True
     try:
         yield client
     except asyncio.CancelledError:

@@ -1,8 +1,9 @@
 """
 The projector as a process: `python -m services.projector`.
 
-Reads from the environment REGISTRE_NATS_URL, and REGISTRE_VIEWS: the folder of
-its files, which can be made again from LEDGER at any time. The day of a question
+Reads from the environment REGISTRE_NATS_URL, REGISTRE_NATS_SEED (the path of the seed it
+connects with, where the server asks for one), and REGISTRE_VIEWS: the folder of its files,
+which can be made again from LEDGER at any time. The day of a question
 that names none is the day in UTC.
 """
 
@@ -21,7 +22,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-async def serve(*, folder: Path, nats_url: str, stopping: asyncio.Event) -> None:
+async def serve(*, folder: Path, nats_url: str, stopping: asyncio.Event, seed: Path | None = None) -> None:
     """
     Follow LEDGER and answer questions until *stopping* is set.
 
@@ -29,7 +30,10 @@ async def serve(*, folder: Path, nats_url: str, stopping: asyncio.Event) -> None
     ViewsUnfit; FolderInUse, and the errors of runtime.connected.
     """
     clock = Clock(today=lambda: _now().date(), now=_now)
-    async with runtime.connected(nats_url, "projector") as bus, projector.opened(folder, bus, clock) as it:
+    async with (
+        runtime.connected(nats_url, "projector", seed=seed) as bus,
+        projector.opened(folder, bus, clock) as it,
+    ):
         async with runtime.answering(
             bus,
             name="projector",
@@ -46,7 +50,10 @@ async def serve(*, folder: Path, nats_url: str, stopping: asyncio.Event) -> None
 
 async def main(stopping: asyncio.Event) -> None:
     await serve(
-        folder=Path(os.environ["REGISTRE_VIEWS"]), nats_url=os.environ["REGISTRE_NATS_URL"], stopping=stopping
+        folder=Path(os.environ["REGISTRE_VIEWS"]),
+        nats_url=os.environ["REGISTRE_NATS_URL"],
+        stopping=stopping,
+        seed=runtime.seed_of(os.environ),
     )
 
 

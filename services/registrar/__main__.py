@@ -2,8 +2,9 @@
 The registrar as a process: `python -m services.registrar`.
 
 Reads from the environment REGISTRE_STORE (the path of the store's file),
-REGISTRE_ORIGIN (the name of the ledger) and REGISTRE_NATS_URL; with REGISTRE_LOG=debug
-it logs every command that it records, and not only those that it does not.
+REGISTRE_ORIGIN (the name of the ledger), REGISTRE_NATS_URL and REGISTRE_NATS_SEED (the path
+of the seed it connects with, where the server asks for one); with REGISTRE_LOG=debug it logs
+every command that it records, and not only those that it does not.
 
 REGISTRE_CLOCK, an instant, is for a ledger of made-up cases alone: its clock stands
 there until an operator sets it.
@@ -27,6 +28,7 @@ async def serve(
     nats_url: str,
     stopping: asyncio.Event,
     clock: SettableClock | None = None,
+    seed: Path | None = None,
 ) -> None:
     """
     Record what is declared on the server at *nats_url* in the store at *store_path* until *stopping* is set.
@@ -37,7 +39,7 @@ async def serve(
     now, elapsed_seconds = (clock, clock.elapsed_seconds) if clock else (utc_now, boot_seconds)
     async with (
         sqlite.opened(store_path, origin=origin, clock=now, elapsed_seconds=elapsed_seconds) as store,
-        runtime.connected(nats_url, NAME) as bus,
+        runtime.connected(nats_url, NAME, seed=seed) as bus,
     ):
         await attend(store, bus, stopping, clock=clock)
 
@@ -51,6 +53,7 @@ async def main(stopping: asyncio.Event) -> None:
         nats_url=os.environ["REGISTRE_NATS_URL"],
         stopping=stopping,
         clock=None if starts_at is None else made_up_time.clock_for(origin, starts_at=starts_at),
+        seed=runtime.seed_of(os.environ),
     )
 
 

@@ -1,10 +1,11 @@
 """
 The relay as a process: `python -m services.relay`.
 
-Reads from the environment REGISTRE_NATS_URL, REGISTRE_STORE (the path of the
-store's file) and REGISTRE_LEDGER_REPLICAS (of the stream when it is created; 1
-unless given). With --create it makes an empty LEDGER beside a store that has
-events, and ends: an operator's act, for when LEDGER is lost.
+Reads from the environment REGISTRE_NATS_URL, REGISTRE_NATS_SEED (the path of the seed
+it connects with, where the server asks for one), REGISTRE_STORE (the path of the store's
+file) and REGISTRE_LEDGER_REPLICAS (of the stream when it is created; 1 unless given).
+With --create it makes an empty LEDGER beside a store that has events, and ends: an
+operator's act, for when LEDGER is lost.
 """
 
 import argparse
@@ -33,6 +34,7 @@ async def serve(
     stopping: asyncio.Event,
     replicas: int = 1,
     limits: Limits | None = None,
+    seed: Path | None = None,
 ) -> None:
     """
     Relay the store at *store_path* to the server at *nats_url* until *stopping* is set.
@@ -41,7 +43,7 @@ async def serve(
     a new ledger waits for that before the first event is recorded. Raises what
     Relay.run raises, and StoreUnfit when there is no store yet.
     """
-    async with sqlite.reading(store_path) as store, runtime.connected(nats_url, "relay") as bus:
+    async with sqlite.reading(store_path) as store, runtime.connected(nats_url, "relay", seed=seed) as bus:
         relay = Relay(store, Ledger(bus, store.origin, replicas=replicas), limits)
 
         async def nudged(_: Msg) -> None:
@@ -53,13 +55,13 @@ async def serve(
             await relay.run(stopping)
 
 
-async def create(store_path: Path, nats_url: str, *, replicas: int = 1) -> None:
+async def create(store_path: Path, nats_url: str, *, replicas: int = 1, seed: Path | None = None) -> None:
     """
     Create LEDGER, empty, for the store at *store_path*: an operator's command, when LEDGER is lost for good.
 
     Raises LedgerExists where there is one, and a Setback when the server does not answer.
     """
-    async with sqlite.reading(store_path) as store, runtime.connected(nats_url, "relay") as bus:
+    async with sqlite.reading(store_path) as store, runtime.connected(nats_url, "relay", seed=seed) as bus:
         ledger = Ledger(bus, store.origin, replicas=replicas)
         tip = await ledger.tip()
         if tip is not None:
@@ -78,6 +80,7 @@ async def main(stopping: asyncio.Event) -> None:
         Path(os.environ["REGISTRE_STORE"]),
         os.environ["REGISTRE_NATS_URL"],
         replicas=int(os.environ.get("REGISTRE_LEDGER_REPLICAS", "1")),
+        seed=runtime.seed_of(os.environ),
     )
 
 

@@ -16,7 +16,7 @@ STOP_SECONDS_MAX = 10
 
 
 class Demo:
-    """`registre demo`, up until it is stopped; *url* is its NATS server, *data* its folder."""
+    """`registre demo`, up until it is stopped; *url* is its server, *seed* our key, *data* its folder."""
 
     def __init__(self, data: Path, *options: str) -> None:
         self.data = data
@@ -37,6 +37,12 @@ class Demo:
         found = re.search(r"The ledger answers at (\S+)\. ", self.said)
         assert found is not None, self.said
         self.url = found[1]
+        self.seed = data / "nats" / "ledger.nk"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What the environment says to a program that is to ask it."""
+        return {"REGISTRE_NATS_URL": self.url, "REGISTRE_NATS_SEED": str(self.seed)}
 
     @property
     def said(self) -> str:

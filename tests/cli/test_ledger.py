@@ -22,7 +22,7 @@ from services import questions, runtime
 from services.auditor import verification
 from services.cli import app
 from services.registrar.service import attend
-from tests.cli.conftest import Demo, registre
+from tests.cli.conftest import Demo, environment, registre
 from tests.conftest import NatsServer
 from tests.projector import ledgers
 
@@ -31,7 +31,7 @@ NOTE = "carsat-sud-est-2014"
 
 def called(demo: Demo, *arguments: str) -> Result:
     """One command in this process, asked of the demo."""
-    return CliRunner().invoke(app, [*arguments], env={"REGISTRE_NATS_URL": demo.url})
+    return CliRunner().invoke(app, [*arguments], env=demo.variables)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,9 @@ def test_the_demo_prints_a_statement_a_convention_and_says_where_it_answers(demo
     for words in ("Charte des centres sociaux bisontins", "Telle qu’en vigueur le", "PARTIES ET SIGNATURES"):
         assert words in demo.printed
     assert demo.printed.count("Page abrégée") == 6
-    assert f"export REGISTRE_NATS_URL={demo.url}" in demo.said
+    assert (
+        f"    export REGISTRE_NATS_URL={demo.url}\n    export REGISTRE_NATS_SEED={demo.seed}\n" in demo.said
+    )
 
 
 def test_importing_again_adds_nothing(demo: Demo, kept: list[Recorded]) -> None:
@@ -143,8 +145,10 @@ async def test_without_a_registrar_nothing_is_sent(nats_server: NatsServer) -> N
 
 @pytest.mark.parametrize("options", [[], ["--follow"], ["--follow", "--json"]])
 def test_a_reader_that_has_read_enough_is_no_error(demo: Demo, options: list[str]) -> None:
-    command = [sys.executable, "-m", "services.cli", "events", *options, "--nats", demo.url]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    command = [sys.executable, "-m", "services.cli", "events", *options]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(**demo.variables)
+    ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.readline()
@@ -155,8 +159,9 @@ def test_a_reader_that_has_read_enough_is_no_error(demo: Demo, options: list[str
 
 def test_events_as_json_are_the_stores_own_bytes(demo: Demo, kept: list[Recorded]) -> None:
     run = subprocess.run(
-        [sys.executable, "-m", "services.cli", "events", "--json", "--nats", demo.url],
+        [sys.executable, "-m", "services.cli", "events", "--json"],
         capture_output=True,
+        env=environment(**demo.variables),
         check=True,
     )
     assert run.stdout == b"".join(event.body + b"\n" for event in kept)
@@ -175,7 +180,7 @@ def test_events_for_people_name_institutions_and_the_instant(demo: Demo) -> None
 def test_following_gives_what_is_there_and_ends_with_a_signal(demo: Demo, kept: list[Recorded]) -> None:
     after = kept[-1].position - 3
     command = [sys.executable, "-m", "services.cli", "events", "--after", str(after), "--follow", "--json"]
-    with subprocess.Popen([*command, "--nats", demo.url], stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment(**demo.variables)) as process:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(3)]
         process.terminate()
@@ -239,7 +244,7 @@ def test_a_rebuild_ends_at_the_last_position(demo: Demo, kept: list[Recorded]) -
 
 
 def test_nothing_is_coloured_when_piped_and_lines_are_of_a_sensible_width(demo: Demo) -> None:
-    run = registre("show", "mjc-clairs-soleils-2026", "--nats", demo.url, TERM="xterm-256color")
+    run = registre("show", "mjc-clairs-soleils-2026", **demo.variables, TERM="xterm-256color")
     assert "\x1b" not in run.stdout + run.stderr
     assert max(map(len, run.stdout.splitlines())) <= 110
     assert not [line for line in run.stdout.splitlines() if line != line.rstrip(" ")]
@@ -313,7 +318,7 @@ async def test_verify_names_the_first_message_of_ledger_that_differs(
 ) -> None:
     copy = tmp_path / "ledger.db"
     await forged(copy, kept, position=40, before=b"carsat", after=b"Carsat")
-    result = registre("verify", "--store", str(copy), "--nats", demo.url)
+    result = registre("verify", "--store", str(copy), **demo.variables)
     assert result.returncode == 1
     assert result.stdout == ""
     assert result.stderr.startswith(
@@ -361,7 +366,7 @@ async def test_verify_tells_when_ledger_has_more_than_the_store(
     copy = tmp_path / "ledger.db"
     end = next(event.position for event in reversed(kept[:-1]) if event.ends_command)
     await forged(copy, kept[:end], position=0, before=b"", after=b"")
-    result = registre("verify", "--store", str(copy), "--nats", demo.url)
+    result = registre("verify", "--store", str(copy), **demo.variables)
     assert result.returncode == 1
     assert f"position {end + 1}: LEDGER has events that the store has not" in result.stderr
 
@@ -370,7 +375,7 @@ async def test_verify_names_the_statement_that_is_not_the_replays(demo: Demo) ->
     today = datetime.now(UTC).date()
     async with (
         sqlite.reading(demo.data / "ledger.db") as reader,
-        runtime.connected(demo.url, "auditor") as bus,
+        runtime.connected(demo.url, "auditor", seed=demo.seed) as bus,
     ):
         head = await reader.head()
 

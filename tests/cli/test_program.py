@@ -123,9 +123,9 @@ def ends(pid: int) -> bool:
 
 def test_a_demo_ends_with_a_service_that_ends_and_the_next_one_finds_its_data(tmp_path: Path) -> None:
     demo = Demo(tmp_path / "data")
-    show = ("show", "carsat-sud-est-2014", "--brief", "--nats", demo.url)
-    assert "\x1b[1m" in on_a_terminal(*show)
-    assert not re.search(r"\x1b\[[0-9;]*3[0-9]m", on_a_terminal(*show, NO_COLOR="1"))
+    show = ("show", "carsat-sud-est-2014", "--brief")
+    assert "\x1b[1m" in on_a_terminal(*show, **demo.variables)
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]m", on_a_terminal(*show, **demo.variables, NO_COLOR="1"))
     children = children_of(demo.process.pid)
     assert set(children) == {"registrar", "relay", "projector", "nats-server"}
     os.kill(children["relay"], signal.SIGKILL)
@@ -157,7 +157,10 @@ def test_services_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
             line = process.stderr.readline()
             assert line, said
             said += line
-        listed = registre("list", "--nats", said.rstrip().rpartition("NATS at ")[2], "--json")
+        url = said.rstrip().rpartition("NATS at ")[2]
+        listed = registre(
+            "list", "--nats", url, "--json", REGISTRE_NATS_SEED=str(tmp_path / "nats" / "ledger.nk")
+        )
         children = children_of(process.pid)
         process.kill()
         process.stderr.read()  # which ends when the last of them has

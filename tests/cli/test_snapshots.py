@@ -17,7 +17,7 @@ CHARTE = "convention/charte-besancon-2014"
 
 
 def called(demo: Demo, *arguments: str) -> Result:
-    return CliRunner().invoke(app, [*arguments], env={"REGISTRE_NATS_URL": demo.url})
+    return CliRunner().invoke(app, [*arguments], env=demo.variables)
 
 
 def taken(**parts: object) -> snapshots.Taken:

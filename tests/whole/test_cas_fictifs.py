@@ -38,7 +38,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 def asked(demo: Demo, *queries: StatementQuery) -> list[Statement]:
     async def ask() -> list[Statement]:
-        async with runtime.connected(demo.url, "test") as bus:
+        async with runtime.connected(demo.url, "test", seed=demo.seed) as bus:
             return [
                 statement.decode(bytes((await questions.statement_answer(bus, query)).statement))
                 for query in queries
@@ -127,7 +127,7 @@ def test_a_life_that_was_interrupted_goes_on_where_it_was(tmp_path: Path) -> Non
 
 
 def test_everything_of_it_is_verified(lived: Demo) -> None:
-    result = registre("verify", "--store", str(lived.data / "ledger.db"), "--nats", lived.url)
+    result = registre("verify", "--store", str(lived.data / "ledger.db"), **lived.variables)
     assert result.returncode == 0, result.stderr
     assert "events of registre.cas-fictifs, verified: store, ledger, statements" in result.stdout
 
@@ -143,7 +143,7 @@ def test_each_life_is_shown_as_it_stands_in_the_end(lived: Demo) -> None:
 def test_importing_again_where_the_clock_has_gone_on_adds_nothing(lived: Demo) -> None:
     files = map(str, sorted(FOLDER.glob("*.yaml")))
     position = len(events(lived))
-    result = registre("import", *files, "--nats", lived.url)
+    result = registre("import", *files, **lived.variables)
     assert (result.returncode, result.stderr) == (0, "")
     assert [line.rpartition(", ")[2] for line in result.stdout.splitlines()] == ["nothing added"] * 2
     assert len(events(lived)) == position
