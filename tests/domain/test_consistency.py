@@ -324,6 +324,7 @@ def test_an_instrument_states_an_article_once() -> None:
         with pytest.raises(SecondClause) as refused:
             when(given(*past), again)
         assert (refused.value.field, refused.value.message) == ("data.article", words)
+        assert refused.value.rule == "an instrument states an article once"
     assert when(given(*past), clause("2, al. 2", None))
 
 

@@ -301,6 +301,9 @@ def test_a_condition_is_asked_by_itself_for_the_day() -> None:
     for on, expected in ((date(2026, 4, 30), "granted"), (date(2026, 5, 1), "withdrawn")):
         assert coverage.standing(known.of(after(*SIGNED), on, [agrement]), term) == expected  # type: ignore[arg-type]
     assert coverage.standing(known.of(after(*SIGNED), date(2026, 5, 1)), term) == "none"  # type: ignore[arg-type]
+    of_another_type = after(granted(*ALL, "EVS"), stream=AGREMENT)
+    view = known.of(after(*SIGNED), date(2026, 5, 1), [of_another_type])  # type: ignore[arg-type]
+    assert coverage.standing(view, term) == "none"
 
 
 def test_each_condition_of_the_text_in_force_has_its_coverage() -> None:

@@ -81,6 +81,7 @@ def test_a_convention_leans_on_its_parties_their_agrements_and_the_instruments_a
         "convention/apres",
     }
     assert len(known.leans_on(state)) == 8
+    assert known.leans_on(convention.initial(CONVENTION)) == ()
 
 
 def test_the_facts_of_a_kind_are_those_that_came_and_that_may_have() -> None:

@@ -1372,6 +1372,7 @@ def test_whose_word_is_awaited_and_what_they_said() -> None:
     assert words[8] == (("ville",), ("mjc",), ()), "the last word stands"
     assert words[1] == ((), (), ()), "nobody else answers for an opening"
     assert words[5] == (("ville",), (), ())
+    assert given(*SIGNED, paid_).book.awaiting(7) == ("ville", "mjc"), "nobody has said anything of it"
     own = statement.of(entries(*OPEN, paid_, actor="ville"), stream=CONVENTION, on=date(2026, 6, 1))
     assert own.journal[-1].awaiting == ("mjc",), "the payer recorded it: the payee confirms"
     payees = statement.of(entries(*OPEN, paid_, actor="mjc"), stream=CONVENTION, on=date(2026, 6, 1))
