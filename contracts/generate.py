@@ -153,7 +153,7 @@ def _feed_entry() -> Schema:
             **counted,
         },
         subjects.BACKFILL_HEADER: {
-            "description": "where the event came before the institution was let in: the position of the event "
+            "description": "where the event came before its institution was let in: the position of the one "
             "that let it in",
             **counted,
         },

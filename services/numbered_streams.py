@@ -128,7 +128,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 
 
 class Last(msgspec.Struct, frozen=True):
-    """The end of a stream: its last sequence, 0 when empty, and the message there."""
+    """The end of a stream, or of a part of it: the last sequence, 0 when empty, and the message there."""
 
     sequence: int
     subject: str = ""
@@ -217,7 +217,7 @@ class NumberedStream:
 
     async def create(self) -> None:
         """Make the stream, empty. Where it exists with this very configuration, nothing changes."""
-        with self.asking("create the stream"):
+        with asking(self._bus, "create the stream"):
             await self._stream.add_stream(self._wanted)
 
     async def last(self) -> Last | None:
@@ -226,7 +226,7 @@ class NumberedStream:
 
         Raises StreamUnfit, StreamIncomplete, PayloadTooSmall.
         """
-        with self.asking("read where the stream ends"):
+        with asking(self._bus, "read where the stream ends"):
             if self._bus.max_payload < MESSAGE_BYTES_MAX:
                 raise PayloadTooSmall(allowed_bytes=self._bus.max_payload)
             try:
@@ -234,12 +234,20 @@ class NumberedStream:
                 self._check(info)
                 if info.state.last_seq == 0:
                     return Last(0)
-                last = await self._stream.get_msg(self.name, seq=info.state.last_seq)
+                return await self._got(info.state.last_seq)
             except NotFoundError as error:
                 if error.err_code != _STREAM_NOT_FOUND:
                     raise
                 return None
-        return Last(info.state.last_seq, last.subject or "", last.data or b"", last.headers or {})
+
+    async def at(self, sequence: int) -> Last:
+        """The message there as its leader has it, which must be one that was put."""
+        with asking(self._bus, f"read sequence {sequence} of {self.name}"):
+            return await self._got(sequence)
+
+    async def _got(self, sequence: int) -> Last:
+        found = await self._stream.get_msg(self.name, seq=sequence)
+        return Last(sequence, found.subject or "", found.data or b"", found.headers or {})
 
     def _check(self, info: StreamInfo) -> None:
         if wrong := faults(info.config, self._wanted):
@@ -260,7 +268,7 @@ class NumberedStream:
         nothing, so a message that arrives late does no harm.
         """
         assert 0 < len(messages) <= BATCH_MESSAGES_LIMIT
-        with self.asking(f"publish {_span(after, messages)}"):
+        with asking(self._bus, f"publish {_span(after, messages)}"):
             *before, final = _checked(messages, after)
             async with asyncio.timeout(SEND_SECONDS_MAX + self._answer_seconds):
                 for each in before:
@@ -274,7 +282,7 @@ class NumberedStream:
 
         An atomic batch costs the server a file of its own, some milliseconds; a message a fraction of one.
         """
-        with self.asking(f"publish {_span(after, messages)}"):
+        with asking(self._bus, f"publish {_span(after, messages)}"):
             sent = [
                 self._request(msgspec.structs.replace(each, headers={**each.headers, _EXPECTED: str(before)}))
                 for before, each in enumerate(messages, after)
@@ -300,26 +308,25 @@ class NumberedStream:
         # Another stream that listens to our subjects would answer too.
         assert (answer.stream, answer.seq) == (self.name, sequence), answer
 
-    @contextmanager
-    def asking(self, what: str) -> Iterator[None]:
-        """Tell what passes from what does not, in the words of this module."""
-        if not self._bus.is_connected and not self._bus.is_closed:
-            # The client would keep the message and send it whenever it is connected again.
-            raise Unreachable(asked=what, detail="not connected")
-        try:
-            yield
-        except (TimeoutError, nats.errors.NoRespondersError) as error:
-            raise Unreachable(asked=what, detail="no answer") from error
-        except (OSError, nats.errors.OutboundBufferLimitError) as error:
-            raise Unreachable(asked=what, detail="the connection was lost") from error
-        except (ServiceUnavailableError, ServerError) as error:
-            raise Unreachable(
-                asked=what, detail=error.description or "the server has no leader yet"
-            ) from error
-        except APIError as error:
-            if error.err_code in {_BATCH_INCOMPLETE, _TOO_MANY_BATCHES}:
-                raise Unreachable(asked=what, detail=str(error.description)) from error
-            raise StreamRefused(asked=what, code=error.err_code, detail=str(error.description)) from error
+
+@contextmanager
+def asking(bus: Client, what: str) -> Iterator[None]:
+    """A block that asks *what* of *bus*: what goes wrong there becomes a Setback or a Halted."""
+    if not bus.is_connected and not bus.is_closed:
+        # The client would keep the message and send it whenever it is connected again.
+        raise Unreachable(asked=what, detail="not connected")
+    try:
+        yield
+    except (TimeoutError, nats.errors.NoRespondersError) as error:
+        raise Unreachable(asked=what, detail="no answer") from error
+    except (OSError, nats.errors.OutboundBufferLimitError) as error:
+        raise Unreachable(asked=what, detail="the connection was lost") from error
+    except (ServiceUnavailableError, ServerError) as error:
+        raise Unreachable(asked=what, detail=error.description or "the server has no leader yet") from error
+    except APIError as error:
+        if error.err_code in {_BATCH_INCOMPLETE, _TOO_MANY_BATCHES}:
+            raise Unreachable(asked=what, detail=str(error.description)) from error
+        raise StreamRefused(asked=what, code=error.err_code, detail=str(error.description)) from error
 
 
 def _checked(messages: Sequence[Message], after: int) -> list[Message]:
