@@ -37,6 +37,7 @@ from tests.domain.departure_cases import (
     ORDERED,
     PAID_AT,
     PLEDGED,
+    PROJECT,
     RIDER,
     SECOND,
     SUCCEEDING,
@@ -302,6 +303,14 @@ def test_a_derogation_waives_what_its_party_departed_from(granted: tuple[Line, .
     assert (finding.settled is not None) == waived
     if waived:
         assert finding.settled in range(len(LATE_BY_TWO_DAYS) + 1, len(LATE_BY_TWO_DAYS) + 3)
+
+
+def test_of_two_derogations_the_one_that_reaches_furthest_is_named_and_of_two_alike_the_first() -> None:
+    for untils, named in (((None, None), 0), (("2026-04-01", "2026-04-01"), 0), (("2026-04-01", None), 1)):
+        granted = tuple(derogation("7.1", "ville", until) for until in untils)
+        told = found(*LATE_BY_TWO_DAYS, *granted)
+        [finding] = [one for one in told if one.code == "paiement-tardif"]
+        assert finding.settled == len(LATE_BY_TWO_DAYS) + 1 + named
 
 
 def test_a_derogation_from_an_article_covers_its_paragraphs() -> None:
@@ -653,6 +662,46 @@ def test_the_threshold_itself_is_not_above_it(cents: tuple[int, ...], over: bool
     assert ("convention-requise" in codes_of(*UNSIGNED, *lines)) == over
 
 
+def changed(cents: int, on: str, exercice: int = 2026) -> Line:
+    return on, facts.SubsidyChanged(
+        payer="ville", beneficiary="mjc", exercice=exercice, amount_cents=cents, reason="budget"
+    )
+
+
+@pytest.mark.parametrize(
+    "lines, over",
+    [
+        # As last fixed: 24 000 lowered to 20 000, and 20 000 raised to 24 000.
+        ((BIG, changed(20_000_00, "2026-03-01")), False),
+        ((VOTE, changed(24_000_00, "2026-03-01")), True),
+        ((("2026-03-01", BIG[1]), changed(20_000_00, "2026-01-20")), True),
+        # On the day it was first given: 1 May 2025 is out of the twelve months that end on 1 June 2026.
+        (
+            (
+                ("2025-05-01", voted(9_000_00, exercice=2025)[1]),
+                changed(12_000_00, "2026-05-20", 2025),
+                ("2026-06-01", voted(12_000_00)[1]),
+            ),
+            False,
+        ),
+        # An avenant sets the subsidy that was voted, and no second one: 20 000, not 40 000.
+        ((VOTE, avenant(1, "2026-03-01", facts.SubsidySet("ville", "mjc", 2026, 20_000_00))), False),
+        ((VOTE, avenant(1, "2026-03-01", facts.SubsidySet("ville", "mjc", 2027, 3_000_01))), True),
+        # A subsidy for a project is another than that of fonctionnement: 20 000 + 9 000.
+        ((VOTE, PROJECT), True),
+        # Votes of two exercices are two: 20 000 + 20 000, within a month.
+        ((VOTE, ("2026-02-20", voted(20_000_00, exercice=2027)[1])), True),
+        # To another beneficiary is another award.
+        ((VOTE, ("2026-02-20", msgspec.structs.replace(VOTE[1], beneficiary="amis"))), False),
+    ],
+)
+def test_a_subsidy_counts_once_as_last_fixed_on_the_day_it_was_first_given(
+    lines: tuple[Line, ...], over: bool
+) -> None:
+    around = (*AROUND, registered("amis", "association", "Amis"))
+    assert ("convention-requise" in codes_of(*UNSIGNED, BUDGET, *lines, around=around)) == over
+
+
 def test_aid_in_kind_counts_and_adds_up() -> None:
     premises: Line = (
         "2026-02-01",
@@ -701,6 +750,27 @@ def test_thresholds_are_for_persons_of_private_law_and_money_of_authorities() ->
     assert "convention-requise" not in codes_of(*UNSIGNED, BUDGET, BIG, around=public)
     assert "convention-requise" not in codes_of(*UNSIGNED, BUDGET, BIG, around=private)
     assert "convention-requise" not in codes_of(*UNSIGNED, BUDGET, BIG, around=())
+
+
+@pytest.mark.parametrize(
+    "quorum, signatures, early",
+    [
+        # One of two is enough: bound on 18 December, by the first.
+        (1, (("a", "2025-12-18"), ("b", "2026-02-11")), False),
+        # Both are wanted: bound on 11 February, the day after the payment.
+        (2, (("a", "2025-12-18"), ("b", "2026-02-11")), True),
+        (None, (("a", "2025-12-18"), ("b", "2026-02-11")), True),
+        # One who signs twice signed on the first day, and is one.
+        (2, (("a", "2025-12-18"), ("a", "2026-02-11"), ("b", "2026-02-09")), False),
+        (2, (("a", "2025-12-18"), ("a", "2026-02-09"), ("b", "2026-02-11")), True),
+    ],
+)
+def test_a_party_is_bound_on_the_day_the_last_signature_it_needs_was_affixed(
+    quorum: int | None, signatures: tuple[tuple[str, str], ...], early: bool
+) -> None:
+    two = party("mjc", "beneficiaire", "a", "b", quorum=quorum)
+    lines = (OPENED, PARTIES[0], two, PLAN, SIGNATURES[0], *(signed("mjc", *one) for one in signatures))
+    assert ("paiement-avant-signature" in codes_of(*lines, BUDGET, VOTE, FIRST)) == early
 
 
 def test_essential_data_published_late_are_late_by_so_many_days() -> None:

@@ -54,7 +54,7 @@ def by_pair(known: Known, life: Life, kinds: Mapping[str, str]) -> Mapping[Pair,
     pairs: dict[Pair, list[Award]] = defaultdict(list)
     for award in sorted(told, key=lambda award: (award.day, award.account, award.cents)):
         payer, beneficiary, _ = award.account
-        if kinds.get(payer, "") in GIVING_KINDS and kinds.get(beneficiary, "") in PRIVATE_KINDS:
+        if kinds.get(payer) in GIVING_KINDS and kinds.get(beneficiary) in PRIVATE_KINDS:
             pairs[payer, beneficiary].append(award)
     return pairs
 

@@ -119,11 +119,11 @@ class View(msgspec.Struct, frozen=True):
 
     def is_public(self, institution: str) -> bool:
         """Whether it is known to be one whose acts go to the préfecture."""
-        return self.kinds.get(institution, "") in PUBLIC_KINDS
+        return self.kinds.get(institution) in PUBLIC_KINDS
 
     def is_private(self, institution: str) -> bool:
         """Whether it is known to be a person of private law."""
-        return self.kinds.get(institution, "") in PRIVATE_KINDS
+        return self.kinds.get(institution) in PRIVATE_KINDS
 
 
 def of(
