@@ -188,6 +188,52 @@ def test_what_nobody_received_is_not_received_too_much() -> None:
     assert the_sum(told).overpaid_cents == 0
 
 
+def fixed(**cents: int) -> tuple[Instalment, ...]:
+    """Parts of fixed amounts, one a month from January on."""
+    return tuple(
+        Instalment(key, key, Due(each_year=EachYear(month)), fixed_cents=amount)
+        for month, (key, amount) in enumerate(cents.items(), 1)
+    )
+
+
+def test_what_is_still_due_is_what_the_vote_leaves_from_the_first_part_on() -> None:
+    """150 voted, three parts of 100, nothing paid: 100, then 50, then nothing."""
+    told = calendar(clause(plan(*fixed(a=100_00, b=100_00, c=100_00))), voted(150_00), on=IN_MAY)
+    assert [line.remaining_cents for line in of_year(told)] == [100_00, 50_00, 0]
+    assert [line.notes for line in of_year(told)] == [
+        (),
+        (f"la subvention votée ne laisse que 50,00{NBSP}€ à verser ici",),
+        (f"la subvention votée ne laisse que 0,00{NBSP}€ à verser ici",),
+    ]
+
+
+def test_what_was_paid_above_the_vote_shows_once() -> None:
+    """20 voted, 100 paid: 80 too much; two parts of 20 / 2 − 100 = −90 do not show it twice."""
+    less = (
+        Instalment("b", "b", Due(each_year=EachYear(2)), share=Share(1, 2, less=("a",))),
+        Instalment("c", "c", Due(each_year=EachYear(3)), share=Share(1, 2, less=("a",))),
+    )
+    lines = (clause(plan(*fixed(a=100_00), *less)), voted(20_00), named("a", 100_00, "2026-04-01"))
+    told = calendar(*lines, on=IN_MAY)
+    assert amounts_of(told) == [100_00, -90_00, -90_00]
+    assert [line.overpaid_cents for line in of_year(told)] == [0, 80_00, 0]
+
+
+def test_a_part_that_comes_to_less_than_nothing_without_a_vote_shows_nothing_paid_too_much() -> None:
+    """A tenth of 243 000 less the 81 000 before it: −56 700, of which nobody received anything."""
+    tenth = Share(1, 10, exercice_offset=-1, less=("a1",))
+    part = Instalment("x", "x", Due(each_year=EachYear(3)), share=tenth)
+    line = the(calendar(BEFORE, clause(plan(FIRST, part)), on=IN_MAY), "x")
+    assert (line.amount_cents, line.overpaid_cents, line.state) == (-56_700_00, 0, "nothing-due")
+
+
+def test_what_is_paid_of_a_part_that_comes_to_nothing_is_too_much() -> None:
+    nothing = Instalment("z", "z", Due(each_year=EachYear(2)), share=Share(1, 2, less=("a",)))
+    lines = (clause(plan(*fixed(a=50_00), nothing)), voted(100_00), named("z", 5_00, "2026-04-01"))
+    line = the(calendar(*lines, on=IN_MAY), "z")
+    assert (line.amount_cents, line.overpaid_cents, line.state) == (0, 5_00, "overpaid")
+
+
 def test_until_the_vote_the_fallback_stands_in_and_is_said_to() -> None:
     waiting = calendar(BEFORE, PLAN, on=IN_MAY)
     second, balance = the(waiting, "a2"), the(waiting, "solde")
@@ -200,6 +246,7 @@ def test_until_the_vote_the_fallback_stands_in_and_is_said_to() -> None:
     assert the(calendar(BEFORE, PLAN, on="2026-05-31"), "a2").provisional
     assert not the(calendar(BEFORE, PLAN, on="2026-06-01"), "a2").provisional
     assert not the(calendar(BEFORE, PLAN, named("a2", 81_000_00, "2026-05-04"), on=IN_MAY), "a2").provisional
+    assert not the(calendar(BEFORE, PLAN, named("a2", 81_000_00, IN_MAY), on=IN_MAY), "a2").provisional
 
 
 def test_a_part_that_was_paid_is_not_computed_again() -> None:
@@ -272,6 +319,16 @@ def test_a_fallback_stands_in_for_what_waits_for_the_vote_and_for_nothing_else()
     assert amounts_of(calendar(*lines, voted(243_000_00), on=IN_MAY)) == [81_000_00, 162_000_00]
 
 
+def test_a_fallback_may_take_off_what_comes_before() -> None:
+    """Half of what 243 000 leave after 81 000: 81 000; half of them, less 81 000: 40 500."""
+    for share, cents in (
+        (Share(1, 2, exercice_offset=-1, minus=("a1",)), 81_000_00),
+        (Share(1, 2, exercice_offset=-1, less=("a1",)), 40_500_00),
+    ):
+        part = Instalment("x", "x", Due(each_year=EachYear(5)), share=Share(1, 2), fallback=share)
+        assert amounts_of(calendar(BEFORE, clause(plan(FIRST, part)), on=IN_MAY))[1] == cents
+
+
 def test_several_parts_may_be_taken_off_before_or_after_the_share() -> None:
     """
     Of 400 000, with parts of 81 000 and (400 000 − 81 000) / 2 = 159 500 before.
@@ -297,17 +354,17 @@ def test_several_parts_may_be_taken_off_before_or_after_the_share() -> None:
 
 
 def test_a_part_that_comes_to_nothing_takes_nothing_off() -> None:
-    """400: a half is 200; a half less that, nothing; two quarters, 100 each; nothing remains."""
+    """400: a half is 200; a half less that, nothing; three quarters and a quarter, 300 and 100; −200 remain."""
     year = Due(each_year=EachYear(6))
     parts = (
         Instalment("h", "h", year, share=Share(1, 2)),
         Instalment("z", "z", year, share=Share(1, 2, less=("h",))),
-        Instalment("m", "m", year, share=Share(1, 4, minus=("z",))),
+        Instalment("m", "m", year, share=Share(3, 4, minus=("z",))),
         Instalment("l", "l", year, share=Share(1, 4, less=("z",))),
         Instalment("r", "r", year),
     )
     told = calendar(clause(plan(*parts)), voted(400_00), on=IN_MAY)
-    assert amounts_of(told) == [200_00, 0, 100_00, 100_00, 0]
+    assert amounts_of(told) == [200_00, 0, 300_00, 100_00, -200_00]
     assert the(told, "z").state == "nothing-due"
 
 
@@ -473,7 +530,8 @@ def test_the_base_may_have_been_voted_under_the_convention_before() -> None:
     assert the(calendar(PLAN, own, on=IN_MAY, opening=opening, beside=[former]), "a1").amount_cents == 100_00
     # The exercice's own subsidy is never that of another convention.
     late = after(VILLE, MJC, voted(1, on="2026-01-02"), stream="convention/avant")
-    assert the(calendar(PLAN, on=IN_MAY, opening=opening, beside=[late]), "solde").amount_cents is None
+    told = calendar(BEFORE, PLAN, on=IN_MAY, opening=opening, beside=[late])
+    assert amounts_of(told) == [81_000_00, 81_000_00, None]
 
 
 def test_a_plan_pays_the_subsidy_of_its_purpose() -> None:
@@ -1478,6 +1536,26 @@ def test_what_is_paid_above_an_advance_counts_for_the_parts_of_the_subsidy() -> 
     assert [line.paid_cents for line in of_year(told)] == [100_000_00, 0, 0, 0]
 
 
+def test_an_advance_that_nobody_asked_is_said_by_its_article() -> None:
+    """The Ville was asked; the CAF, by an article of its own, was not."""
+    caf = ("2025-12-11", facts.PartyListed(institution="caf"))
+    other = clause(AdvancePlan("caf", Share(1, 2, exercice_offset=-1), Due(words="en janvier")), "4")
+    told = calendar(BEFORE, caf, ADVANCE, other, asks("2025-10-01"), on="2026-01-20")
+    assert [line.article for line in told.instalments] == ["3"]
+    assert told.because == (f"aucune avance n’est demandée (art.{NBSP}4)",)
+
+
+def test_a_payment_counts_for_one_advance_and_what_is_left_of_it_for_the_next() -> None:
+    """Of 100 000, 30 % of 243 000 by one article, and what is left by the other."""
+    other = clause(AdvancePlan("ville", Share(1, 2, exercice_offset=-1), Due(words="en février")), "4")
+    lines = (BEFORE, ADVANCE, other, asks("2025-10-01"), paid("un", 100_000_00, "2026-01-15"))
+    told = calendar(*lines, on="2026-03-10")
+    assert [(line.article, line.paid_cents) for line in told.instalments] == [
+        ("3", 72_900_00),
+        ("4", 27_100_00),
+    ]
+
+
 def test_a_suspension_of_the_payer_holds_an_advance_back() -> None:
     lines = (BEFORE, ADVANCE, asks("2025-10-01"))
     cpo = [objectives(*SIGNED_CPO)]
@@ -1662,6 +1740,19 @@ def test_the_line_of_a_lump_sum_says_all_there_is_to_say_of_it() -> None:
         overpaid_cents=50,
         payments=(len(SIGNED) + 3,),
     )
+
+
+def test_a_payment_counts_for_one_lump_sum_and_what_is_left_of_it_for_the_next() -> None:
+    """The second has a name of its own, by which it can be paid."""
+    second = LumpSum("ville", "projet", 5_000_00, 2026)
+    lines = (clause(FLAT, "III"), clause(second, "IV"), named_by_a_vote(), named_by_a_vote(cents=5_000_00))
+    told = calendar(*lines, paid("un", 12_000_00, "2026-05-02"), on=IN_MAY)
+    assert [(line.key, line.paid_cents) for line in of_year(told)] == [
+        ("forfait", 10_000_00),
+        ("forfait-2", 2_000_00),
+    ]
+    told = calendar(*lines, named("forfait-2", 3_000_00, "2026-05-02"), on=IN_MAY)
+    assert [line.paid_cents for line in of_year(told)] == [0, 3_000_00]
 
 
 def test_a_lump_sum_without_a_condition_is_to_be_paid_within_the_year() -> None:

@@ -262,7 +262,7 @@ def _still_due(rows: Sequence[Row], voted: int | None) -> Iterator[_Due]:
             overpaid = min(overpaid, above)
             above -= overpaid
         owing = max(0, cents - paid)
-        if left is None or voted is None:
+        if left is None:
             yield _Due(owing, overpaid)
             continue
         remaining = min(owing, max(0, left))
