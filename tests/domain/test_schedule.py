@@ -354,7 +354,7 @@ def test_several_parts_may_be_taken_off_before_or_after_the_share() -> None:
 
 
 def test_a_part_that_comes_to_nothing_takes_nothing_off() -> None:
-    """400: a half is 200; a half less that, nothing; three quarters and a quarter, 300 and 100; −200 remain."""
+    """Of 400, a half is 200; a half less that, nothing; 300 and 100 by quarters; −200 remain."""
     year = Due(each_year=EachYear(6))
     parts = (
         Instalment("h", "h", year, share=Share(1, 2)),
