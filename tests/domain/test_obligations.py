@@ -539,6 +539,39 @@ def test_a_line_says_by_what_it_was_met_refused_or_waived() -> None:
     assert (line.document, line.gates_payments, line.article) == ("rapport-activite", True, "6.3")
 
 
+def test_a_line_tells_all_that_its_clause_says_and_all_that_became_of_it() -> None:
+    told = [
+        received("2027-06-01"),
+        refused("2027-06-20"),
+        derogation("2027-07-10", until="2027-07-31"),
+        received("2027-08-02"),
+    ]
+    stated_at = len(OPEN) + 1
+    assert of_exercice(owed(REPORT, *told, on="2027-09-01"), 2026) == ObligationLine(
+        key="rapport-activite",
+        what="rapport d'activité de l'année écoulée",
+        article="6.3",
+        avenant="",
+        position=stated_at,
+        debtor="mjc",
+        creditors=("ville",),
+        recurrence="yearly",
+        state="met-late",
+        exercice=2026,
+        due_on=date(2027, 7, 15),
+        rules=(time_limits.UNTIL_RULE,),
+        met_on=PartialDate("2027-08-02"),
+        met_by=stated_at + 4,
+        days_late=2,
+        waived_by="ville",
+        waived_at=stated_at + 3,
+        deferred_to=date(2027, 7, 31),
+        refused_at=stated_at + 2,
+        document="rapport-activite",
+        gates_payments=True,
+    )
+
+
 def test_one_derogation_is_for_one_exercice() -> None:
     lines = owed(REPORT, derogation("2027-07-10"), on="2028-08-01")
     assert [(line.exercice, line.state) for line in lines] == [
@@ -687,6 +720,28 @@ def test_what_is_owed_on_request_has_a_line_a_request_and_one_that_says_so_befor
     ]
 
 
+def test_a_line_of_an_event_tells_the_event_and_the_words_of_the_paper() -> None:
+    term = msgspec.structs.replace(ASKED, due=Due(words="sans délai"), optional=True)
+    [line] = owed(term, asked("2026-03-01", 2025), on="2026-03-02")
+    assert line == ObligationLine(
+        key="documents-utiles",
+        what="tout document utile",
+        article="6.3",
+        avenant="",
+        position=len(OPEN) + 1,
+        debtor="mjc",
+        creditors=("ville",),
+        recurrence="on-request",
+        state="without-date",
+        exercice=2025,
+        occasion="demande faite le 1er mars 2026",
+        opens_on=date(2026, 3, 1),
+        due_words="sans délai",
+        document="documents-utiles",
+        optional=True,
+    )
+
+
 def test_a_document_sent_before_it_was_asked_for_answers_no_request() -> None:
     [line] = owed(
         ASKED, received("2026-02-01", "documents-utiles", None), asked("2026-03-01"), on="2026-04-01"
@@ -755,11 +810,15 @@ def insured(starts_on: str, ends_on: str, on: str = "2026-01-08") -> Line:
     ("lines", "on", "state"),
     [
         ((), "2025-12-31", "to-come"),
+        ((), "2026-01-01", "continuous"),
         ((), "2026-06-01", "continuous"),
         ((insured("2026-01-01", "2026-12-31"),), "2026-12-31", "met"),
         ((insured("2026-01-01", "2026-12-31"),), "2027-01-01", "uncovered"),
         ((insured("2026-01-01", "2026-12-31"),), "2026-01-07", "continuous"),
         ((insured("2026", "2026"),), "2026-06-01", "undetermined"),
+        ((insured("2026-01-01", "2026"),), "2026-06-01", "undetermined"),
+        ((insured("2026", "2026-12-31"),), "2026-06-01", "undetermined"),
+        ((insured("2026-07-01", "2026-12-31"),), "2026-06-30", "uncovered"),
         ((insured("2026-01-01", "2026-12-31", "XXXX"),), "2026-06-01", "undetermined"),
         ((insured("2026-01-01", "2026-12-31"), insured("2027-01-01", "2027-12-31")), "2027-06-01", "met"),
     ],
@@ -767,6 +826,13 @@ def insured(starts_on: str, ends_on: str, on: str = "2026-01-08") -> Line:
 def test_an_insurance_covers_the_days_it_was_shown_for(lines: tuple[Line, ...], on: str, state: str) -> None:
     [line] = owed(INSURED, *lines, on=on)
     assert line.state == state
+
+
+def test_a_state_that_no_fact_shows_goes_on() -> None:
+    kept = msgspec.structs.replace(INSURED, met_by=None, due=Due(words="à tout moment"))
+    for on, state in (("2025-12-31", "to-come"), ("2026-01-01", "continuous"), ("2029-12-31", "continuous")):
+        [line] = owed(kept, on=on)
+        assert (line.state, line.due_words, line.because) == (state, "à tout moment", ())
 
 
 def test_a_state_to_keep_is_owed_no_more_once_the_instrument_is_over() -> None:
@@ -924,8 +990,19 @@ def met(on: str, body: str = "commission") -> Line:
         ((called("2026-10-01", "2026-12-01"), met("2026-12-16")), "2026-12-31", ["2026-12-01"]),
         # Called to a second day and nobody knows yet what became of the first.
         ((called("2026-10-01", "2026-12-01"),), "2026-12-31", ["2026-11-16"]),
+        # Called to two days, of which one was held: the other stands.
+        (
+            (called("2026-10-01", "2026-12-10"), called("2026-10-02", "2026-12-20"), met("2026-12-10")),
+            "2026-12-11",
+            ["2026-11-25", "2026-12-05"],
+        ),
         ((met("2026-03-20"), met("2026-12-10")), "2026-12-31", ["2026-03-05", "2026-11-25"]),
         ((met("2026-12-10", "autre"),), "2026-12-31", [None]),
+        (
+            (("2026-10-01", facts.MeetingConvened("autre", "ville", PartialDate("2026-12-10"))),),
+            "2026-12-31",
+            [None],
+        ),
         ((met("2026-12"),), "2026-12-31", [None]),
     ],
 )
@@ -934,6 +1011,20 @@ def test_what_is_due_before_a_meeting_is_due_before_each_that_is_called_or_held(
 ) -> None:
     found = [line for line in owed(FICHE, *lines, on=on) if line.exercice == 2026]
     assert [line.due_on.isoformat() if line.due_on else None for line in found] == days
+
+
+def test_an_invitation_is_to_the_meeting_that_it_names_whichever_day_is_nearer() -> None:
+    before = Delay(count=15, unit="day", anchor="la commission", direction="before", starts_at="meeting-held")
+    term = msgspec.structs.replace(
+        FICHE, due=Due(delay=before), debtor="ville", creditors=("mjc",), met_by="meeting-convened"
+    )
+    # On 1 March, for December: 4 days from the day due in March, and 269 from that due in November.
+    told = [called("2026-03-01", "2026-12-10"), met("2026-03-20"), met("2026-12-10")]
+    lines = [line for line in owed(term, *told, on="2026-12-31") if line.exercice == 2026]
+    assert [(line.occasion, line.due_on, line.state) for line in lines] == [
+        ("réunion tenue le 20 mars 2026", date(2026, 3, 5), "overdue"),
+        ("réunion tenue le 10 décembre 2026", date(2026, 11, 25), "met"),
+    ]
 
 
 def test_each_fiche_is_that_of_the_meeting_whose_day_is_nearest() -> None:
@@ -1072,6 +1163,25 @@ def test_an_answer_is_about_the_meeting_that_it_names() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("of", "to", "concerns"),
+    [
+        ("commission", ("mjc",), True),
+        ("commission", ("ccas", "mjc"), True),
+        ("commission", (), True),
+        ("commission", ("ccas",), False),
+        ("comite", ("mjc",), False),
+        ("comite", (), False),
+    ],
+)
+def test_minutes_concern_whom_they_were_sent_to_and_everybody_where_that_is_not_said(
+    of: str, to: tuple[str, ...], concerns: bool
+) -> None:
+    sent = facts.MinutesSent(body=of, by="ville", to=to, meeting_on=PartialDate("2026-03-20"))
+    [line] = owed(ANSWER, ("2026-04-01", sent), on="2026-05-01")
+    assert line.occasion == ("compte-rendu envoyé le 1er avril 2026" if concerns else None)
+
+
 def test_a_delay_may_run_from_another_event_of_the_same_meeting() -> None:
     from_meeting = Delay(count=15, unit="day", anchor="réunion", starts_at="meeting-held")
     term = msgspec.structs.replace(ANSWER, due=Due(delay=from_meeting))
@@ -1098,6 +1208,19 @@ def test_what_an_event_makes_due_may_have_a_day_of_its_own(due: Due | None, due_
     [line] = owed(term, minutes("2026-04-01", "2026-03-20"), on="2026-05-01")
     assert (line.due_on, line.occasion) == (due_on, "compte-rendu envoyé le 1er avril 2026")
     assert line.opens_on == date(2026, 4, 1)
+
+
+def test_an_event_of_an_unknown_day_gives_no_day_and_says_so() -> None:
+    unknown = "date inconnue à ce jour"
+    sent = "compte-rendu envoyé date inconnue (laissée en blanc)"
+    for due, reason in (
+        (Due(each_year=EachYear(12, 31)), f"pas encore calculable : {unknown} (« {sent} »)"),
+        (ANSWER.due, f"pas encore calculable : {unknown} (« compte-rendu »)"),
+        (Due(on=PartialDate("XXXX")), f"pas encore calculable : {unknown} (« répondre »)"),
+    ):
+        term = msgspec.structs.replace(ANSWER, due=due)
+        [line] = owed(term, minutes("XXXX", "2026-03-20"), on="2026-05-01")
+        assert (line.state, line.due_on, reasons(line)) == ("undetermined", None, [reason])
 
 
 @pytest.mark.parametrize(
@@ -1132,6 +1255,14 @@ def test_no_anniversary_comes_after_the_end() -> None:
         date(2028, 1, 1),
         date(2029, 1, 1),
     ]
+
+
+def test_without_an_end_the_anniversaries_go_on_to_the_day() -> None:
+    term = msgspec.structs.replace(ANSWER, occasion="anniversary", due=None)
+    endless: Line = ("2025-12-11", facts.ClauseStated(article="10", about="durée", term=NoPeriod()))
+    began = ("2026-03-15", facts.EntryIntoForceNoted())
+    lines = owed(term, began, on="2028-03-15", opening=(OPENED, VILLE, MJC, endless))
+    assert [line.opens_on for line in lines] == [date(2027, 3, 15), date(2028, 3, 15)]
 
 
 def test_a_notification_that_comes_after_the_end_is_owed_to_nobody() -> None:
@@ -1255,6 +1386,43 @@ def test_where_the_start_is_not_known_the_line_says_why() -> None:
     [line] = owed(REPORT, on="2027-12-01", opening=(OPENED, VILLE, MJC, endless))
     assert line.state == "undetermined"
     assert reasons(line) == ["pas encore calculable : le début de l’instrument n’est pas connu"]
+
+
+@pytest.mark.parametrize(
+    ("recurrence", "due", "words"),
+    [
+        ("once", Due(each_year=EachYear(9, 30)), None),
+        ("yearly", Due(each_year=EachYear(9, 30)), None),
+        ("yearly", Due(words="chaque année"), "chaque année"),
+    ],
+)
+def test_where_the_start_is_not_known_no_year_is_and_the_paper_keeps_its_words(
+    recurrence: Any, due: Due, words: str | None
+) -> None:
+    endless: Line = ("2025-12-11", facts.ClauseStated(article="10", about="durée", term=NoPeriod()))
+    term = msgspec.structs.replace(REPORT, recurrence=recurrence, due=due)
+    [line] = owed(term, on="2027-12-01", opening=(OPENED, VILLE, MJC, endless))
+    assert (line.state, line.exercice, line.due_on, line.due_words) == ("undetermined", None, None, words)
+    assert reasons(line) == ["pas encore calculable : le début de l’instrument n’est pas connu"]
+
+
+@pytest.mark.parametrize(
+    ("when", "exercices"),
+    [
+        # On the very first day and on the very last, both included.
+        (EachYear(1, 1), [2026, 2027, 2028, 2029]),
+        (EachYear(12, 31), [2026, 2027, 2028, 2029]),
+        # Due the year before: of 2026 in 2025, before it all began; of 2030 in 2029.
+        (EachYear(8, 30, of_exercice=-1), [2027, 2028, 2029]),
+        # Due two years after: of 2024 in 2026; of 2029 in 2031, when it is over.
+        (EachYear(7, 15, of_exercice=2), [2024, 2025, 2026, 2027, 2028, 2029]),
+    ],
+)
+def test_what_is_due_each_year_is_owed_while_the_instrument_lasts_and_told_of_all_it_covered(
+    when: EachYear, exercices: list[int]
+) -> None:
+    term = msgspec.structs.replace(REPORT, due=Due(each_year=when))
+    assert [line.exercice for line in owed(term, on="2026-06-01")] == exercices
 
 
 # -- whatever happens

@@ -253,8 +253,10 @@ def _on_occasion(term: Obligation, occasion: Occasion, view: View) -> _Owed:
     if due.on is not None:
         return _dated(time_limits.on_date(due.on, term.what), owed)
     if due.each_year is not None:
-        year = occasion.when.first
-        return _dated(time_limits.yearly(due.each_year, year.year), owed) if year else owed
+        first = occasion.when.first
+        if first is None:
+            return _dated(NotComputable("anchor-missing", occasion.words), owed)
+        return _dated(time_limits.yearly(due.each_year, first.year), owed)
     assert due.delay is not None
     if due.delay.starts_at is None:
         return _unstated(due.delay, occasion, owed)
@@ -269,10 +271,7 @@ def _unstated(delay: Delay, occasion: Occasion, owed: _Owed) -> _Owed:
     limit = time_limits.counted(delay, occasion.when)
     if isinstance(limit, NotComputable):
         return told
-    anchor, last = (
-        french.date_in_words(PartialDate.of(day))
-        for day in (occasion.when.first or limit.last_day, limit.last_day)
-    )
+    anchor, last = (french.date_in_words(day) for day in (occasion.when, PartialDate.of(limit.last_day)))
     reading = f"pour information : compté du {anchor} ({occasion.words}), le dernier jour serait le {last}"
     return msgspec.structs.replace(told, because=(*told.because, french.typeset(reading)))
 
@@ -287,7 +286,7 @@ def _from(delay: Delay, term: Obligation, view: View, meeting: PartialDate | Non
 
 def _dated(limit: Limit | NotComputable, owed: _Owed) -> _Owed:
     if isinstance(limit, NotComputable):
-        return msgspec.structs.replace(owed, because=(*owed.because, limit.sentence))
+        return msgspec.structs.replace(owed, because=(limit.sentence,))
     opens_on = limit.opens_on or owed.opens_on
     return msgspec.structs.replace(owed, due_on=limit.last_day, rules=limit.rules, opens_on=opens_on)
 
@@ -467,9 +466,8 @@ def _held(line: ObligationLine, view: View) -> ObligationLine:
             one
             for one in agrement.covers(state.book)
             if one.starts_on.reached(on) and one.ends_on.before(on) is False
-        ]
-        found = {"met_on": cover[-1].starts_on, "met_by": cover[-1].position} if cover else {}
-        return msgspec.structs.replace(line, state="met", **found)
+        ][-1]
+        return msgspec.structs.replace(line, state="met", met_on=cover.starts_on, met_by=cover.position)
     lost = standing in ("suspended", "withdrawn", "lapsed")
     return msgspec.structs.replace(line, state="uncovered" if lost else "undetermined", because=(words,))
 
