@@ -265,6 +265,11 @@ def test_who_missed_the_notice_is_told_which_day_it_was() -> None:
     )
 
 
+def test_on_the_anniversary_itself_there_is_no_leaving_on_it_any_more() -> None:
+    told = of_dossier(PACTE, *everybody_signs("2023-10-02"), on="2024-10-02")
+    assert told.ways[0].because == ("aucune autre date anniversaire avant le terme (1er octobre 2025)",)
+
+
 def test_the_pacte_as_it_stands_has_no_anniversary_for_its_date_is_blank() -> None:
     told = of_dossier(PACTE, on="2024-01-01")
     [leaving] = told.ways
@@ -345,6 +350,67 @@ def test_a_way_says_who_may_in_what_form_and_on_which_grounds() -> None:
     assert (leaving.anniversary, leaving.notice_by) == (date(2028, 1, 1), date(2027, 10, 1))
 
 
+BRINGS = (
+    f"les versements s’interrompent (art.{NBSP}11, al. 1)",
+    f"les sommes non utilisées sont à rendre (art.{NBSP}11, al. 1)",
+    f"les sommes indûment perçues sont à rendre (art.{NBSP}11, al. 1)",
+)
+VILLE_UNASKED = Deliberated("ville", None, "no", True, "CGCT art. L2121-29")
+CCAS_UNASKED = Deliberated("ccas", None, "no", True, "CASF art. R123-20")
+
+
+def test_each_way_is_told_whole() -> None:
+    lost = msgspec.structs.replace(ENTITIES, opens_on_loss_of_agrement=True)
+    terms = (*IN_FORCE[:10], clause(lost, "11.2, al. 1"), clause(LEAVING, "6"))
+    # The ville's assembly decides to denounce, that of the ccas to terminate.
+    votes = (decided("2026-05-01", what="denonciation"), decided("2026-06-01", "ccas"))
+    leaving, fault, entities = of(*terms, *votes, on="2026-11-30").ways
+    assert leaving == ExitWay(
+        kind="denonciation",
+        article="6",
+        position=12,
+        who=("ville", "mjc", "ccas"),
+        form=LRAR,
+        grounds=(),
+        authorised_by=(Deliberated("ville", 13, "yes", True, "CGCT art. L2121-29"), CCAS_UNASKED),
+        # Three months before 1 January 2027 was 1 October 2026.
+        anniversary=date(2028, 1, 1),
+        notice_by=date(2027, 10, 1),
+        effect_on=date(2028, 1, 1),
+        rules=(time_limits.MONTHS_RULE, time_limits.BACKWARD_RULE),
+        jointly=False,
+        to_all_others=True,
+    )
+    may = (VILLE_UNASKED, Deliberated("ccas", 14, "yes", True, "CASF art. R123-20"))
+    assert fault == ExitWay(
+        kind="resiliation-faute",
+        article="11.1",
+        position=10,
+        who=("ville", "mjc", "ccas"),
+        form=LRAR,
+        grounds=("défaillance",),
+        authorised_by=may,
+        effect_on=date(2027, 3, 1),
+        rules=(time_limits.MONTHS_RULE, exit_ways.EXPIRY_RULE),
+        cure_ends_on=date(2027, 2, 28),
+        jointly=False,
+        consequences=BRINGS,
+    )
+    unstated = "le texte ne dit pas de quel jour part le délai"
+    assert entities == ExitWay(
+        kind="resiliation-entites",
+        article="11.2, al. 1",
+        position=11,
+        who=("ville", "ccas"),
+        form="mise en demeure",
+        grounds=("gestion fautive", "dissolution", "perte de l'agrément", "intérêt général"),
+        authorised_by=may,
+        because=(f"pas calculable{NBSP}: {unstated} («{NBSP}le point de départ{NBSP}»)",),
+        opens_on_loss_of_agrement=True,
+        consequences=BRINGS,
+    )
+
+
 def test_a_clause_that_names_nobody_is_every_partys_and_one_of_no_kind_is_a_resiliation() -> None:
     plain = Termination(by=(), grounds=("tout",), form=LRAR, cure=delay(1, "month", "notice-received"))
     told = of(*SIGNED, clause(plain, "9"), on="2026-05-31")
@@ -354,15 +420,10 @@ def test_a_clause_that_names_nobody_is_every_partys_and_one_of_no_kind_is_a_resi
 
 
 def test_a_resiliation_says_beforehand_and_afterwards_what_it_brings() -> None:
-    brings = (
-        f"les versements s’interrompent (art.{NBSP}11, al. 1)",
-        f"les sommes non utilisées sont à rendre (art.{NBSP}11, al. 1)",
-        f"les sommes indûment perçues sont à rendre (art.{NBSP}11, al. 1)",
-    )
     told = of(*IN_FORCE, on="2026-11-30")
-    assert [way.consequences for way in told.ways] == [(), brings, brings]
+    assert [way.consequences for way in told.ways] == [(), BRINGS, BRINGS]
     [end] = ends_of(*IN_FORCE, *REGULAR, on="2027-04-01", kind="resiliation")
-    assert end.consequences == brings
+    assert end.consequences == BRINGS
     silent = ReturnOfSums(beneficiary="mjc", payer="ville", unused=False, undue=False)
     assert (
         of(*SIGNED, clause(silent, "11"), clause(FAULT, "11.1"), on="2026-11-30").ways[0].consequences == ()
@@ -493,9 +554,29 @@ def test_an_anniversary_that_may_come_after_the_term_is_not_promised() -> None:
 
 def test_a_denunciation_at_any_time_takes_effect_when_its_notice_is_over() -> None:
     at_any_time = Denunciation(form=LRAR, notice=delay(3, "month"), at_anniversary=False, to_all_others=False)
-    leaving = way(of(*SIGNED, clause(at_any_time, "6"), on="2026-11-30"), "denonciation")
-    assert (leaving.anniversary, leaving.notice_by, leaving.effect_on) == (None, None, date(2027, 2, 28))
-    assert not leaving.to_all_others
+    told = ExitWay(
+        kind="denonciation",
+        article="6",
+        position=7,
+        who=("ville", "mjc"),
+        form=LRAR,
+        grounds=(),
+        authorised_by=(VILLE_UNASKED,),
+        effect_on=date(2027, 2, 28),
+        rules=(time_limits.MONTHS_RULE,),
+        jointly=False,
+        to_all_others=False,
+    )
+    # "Three months before leaving" is three months from now, all the same.
+    before = msgspec.structs.replace(at_any_time, notice=delay(3, "month", direction="before"))
+    for term in (at_any_time, before):
+        assert of(*SIGNED, clause(term, "6"), on="2026-11-30").ways == (told,)
+    endless = msgspec.structs.replace(at_any_time, notice=delay(8_000, "year"))
+    leaving = way(of(*SIGNED, clause(endless, "6"), on="2026-11-30"), "denonciation")
+    assert (leaving.effect_on, leaving.because) == (
+        None,
+        (f"pas calculable{NBSP}: au-delà du calendrier («{NBSP}le point de départ{NBSP}»)",),
+    )
 
 
 def test_a_notice_longer_than_any_calendar_is_told_and_breaks_nothing() -> None:
@@ -699,6 +780,50 @@ def test_a_mise_en_demeure_says_what_rests_on_it() -> None:
     assert the_notice(*lines, end, on="2027-03-09").followed_by is None
 
 
+def test_a_mise_en_demeure_is_told_whole() -> None:
+    lines = (notice("2026-11-30"), presented("2026-12-02"), received("2026-12-05"), unheeded("2027-03-01"))
+    told = the_notice(*lines, pronounced("2027-03-10", "2027-04-01"), on="2027-03-10")
+    assert told == NoticeCourse(
+        key="n-1",
+        by="ville",
+        to="mjc",
+        article="11.1",
+        sent_on=D("2026-11-30"),
+        presented_on=D("2026-12-02"),
+        received_on=D("2026-12-05"),
+        ends_on=date(2027, 2, 28),
+        rules=(time_limits.MONTHS_RULE,),
+        because=(),
+        state="unheeded",
+        opens_right=f"droit de résilier (art.{NBSP}11.1), par une décision de qui le tient"
+        f"{NBSP}: rien ne prend fin de soi-même",
+        positions=(13, 14, 15, 16),
+        grievance="bilan absent",
+        form=LRAR,
+        followed_by=17,
+    )
+    silent = the_notice(notice("2026-11-30"), on="2027-03-01")
+    assert silent.opens_right == (
+        f"si rien n’a été fait, droit de résilier (art.{NBSP}11.1), une fois cela constaté"
+        f"{NBSP}: rien ne prend fin de soi-même"
+    )
+
+
+def test_each_mise_en_demeure_has_its_own_days_words_and_sequel() -> None:
+    first = (
+        presented("2026-12-02"),
+        received("2026-12-05"),
+        unheeded("2027-03-01"),
+        pronounced("2027-03-10", "2027-04-01"),
+    )
+    second = notice("2026-12-01", by="ccas", key="n-2")
+    told = of(*IN_FORCE, notice("2026-11-30"), second, *first, on="2027-03-10").notices
+    assert [(one.key, one.presented_on, one.received_on, one.state, one.followed_by) for one in told] == [
+        ("n-1", D("2026-12-02"), D("2026-12-05"), "unheeded", 18),
+        ("n-2", None, None, "run-out", None),
+    ]
+
+
 def test_what_is_not_right_with_a_mise_en_demeure_is_said() -> None:
     too_soon = the_notice(notice("2026-11-30"), unheeded("2027-02-28"), on="2027-03-15")
     assert too_soon.because == (
@@ -772,6 +897,24 @@ def test_a_denunciation_is_in_time_for_each_addressee_by_itself(served_on: str, 
     assert by_whom["ccas"].in_time is True
     assert by_whom["ville"].rules == (time_limits.MONTHS_RULE, time_limits.BACKWARD_RULE)
     assert by_whom["ville"].article == "6"
+
+
+def test_a_denunciation_is_told_whole_to_whom_it_was_served_and_to_whom_it_was_not() -> None:
+    line = DenunciationLine(
+        by="mjc",
+        to="ville",
+        anniversary=D("2027-01-01"),
+        served_on=D("2026-09-15"),
+        notice_by=date(2026, 10, 1),
+        in_time=True,
+        took_effect=False,
+        position=13,
+        article="6",
+        is_anniversary=True,
+        rules=(time_limits.MONTHS_RULE, time_limits.BACKWARD_RULE),
+    )
+    awaited = msgspec.structs.replace(line, to="ccas", served_on=None, in_time=None, position=None)
+    assert lines_of(served("2026-09-15", "ville"), on="2026-09-20") == (line, awaited)
 
 
 def test_who_is_still_to_be_told_has_a_line_too() -> None:
@@ -949,6 +1092,109 @@ def test_a_regular_resiliation_says_when_by_whom_and_what_stops() -> None:
             f"{NBSP}: bilan absent"
         )
     assert ends_of(*IN_FORCE, *REGULAR, on="2027-03-09", kind="resiliation") == []
+
+
+def test_a_resiliation_is_told_whole_pronounced_or_only_noted() -> None:
+    by_ville = Deliberated("ville", 15, "yes", True, "CGCT art. L2121-29")
+    assert ends_of(*IN_FORCE, *REGULAR, on="2027-03-31", kind="resiliation") == [
+        EndLine(
+            kind="resiliation",
+            on=D("2027-04-01"),
+            reached=False,
+            article="11.1",
+            by=("ville",),
+            says=f"résiliation prononcée le 10 mars 2027 (art.{NBSP}11.1), effet le 1er avril 2027"
+            f"{NBSP}: bilan absent",
+            positions=(16,),
+            payments_stop_on=D("2027-04-01"),
+            payments_article="11, al. 1",
+            authorised_by=(by_ville,),
+            consequences=BRINGS,
+        )
+    ]
+    took: Line = "2027-04-20", facts.ResiliationTookEffect()
+    assert ends_of(*IN_FORCE, took, on="2027-04-20", kind="resiliation") == [
+        EndLine(
+            kind="resiliation",
+            on=D("2027-04-20"),
+            reached=True,
+            article=None,
+            by=(),
+            says="prise d’effet d’une résiliation",
+            positions=(13,),
+            payments_stop_on=D("2027-04-20"),
+            payments_article="11, al. 1",
+            consequences=BRINGS,
+        )
+    ]
+
+
+def test_a_departure_is_told_whole_expected_or_noted() -> None:
+    line = EndLine(
+        kind="denonciation",
+        on=D("2027-01-01"),
+        reached=False,
+        article="6",
+        by=("mjc",),
+        says=f"départ par dénonciation, qui n’est pas encore constaté{THIN}; "
+        "la convention continue entre 2 parties",
+        positions=(13, 14),
+        remaining=("ville", "ccas"),
+    )
+    assert ends_of(*IN_FORCE, *TO_ALL, on="2026-12-31", kind="denonciation") == [line]
+    assert ends_of(*IN_FORCE, *TO_ALL, on="2027-01-01", kind="denonciation") == [
+        msgspec.structs.replace(line, reached=True)
+    ]
+    noted = ends_of(*IN_FORCE, left("2027-01-01", "ville"), on="2027-01-01", kind="denonciation")
+    assert noted == [
+        EndLine(
+            kind="denonciation",
+            on=D("2027-01-01"),
+            reached=True,
+            article=None,
+            by=("ville",),
+            says=f"départ par dénonciation{THIN}; la convention continue entre 2 parties",
+            positions=(13,),
+            authorised_by=(VILLE_UNASKED,),
+            remaining=("mjc", "ccas"),
+        )
+    ]
+
+
+def test_what_ends_or_follows_is_told_whole() -> None:
+    lines: tuple[Line, ...] = (
+        avenant(1, "2028-03-01", facts.Prorogation(D("2030-12-31")), binds=("ville", "mjc")),
+        ("2030-06-01", facts.RenewalDecided(successor="suivante")),
+        ("2030-12-31", facts.InstrumentExpired()),
+        ("2031-03-01", facts.InstrumentClosed()),
+    )
+    moved = f"terme reporté du 31 décembre 2029 au 31 décembre 2030 (avenant n°{NBSP}1)"
+    reached = f"terme{NBSP}: 31 décembre 2030 inclus, atteint selon un constat (31 décembre 2030)"
+    assert of(*IN_FORCE, *lines, on="2031-03-01").ends == (
+        EndLine(
+            kind="prorogation",
+            on=D("2028-03-01"),
+            reached=True,
+            article="avenant 1",
+            by=("ville", "mjc"),
+            says=moved,
+            positions=(13,),
+            old_end=D("2029-12-31"),
+            new_end=D("2030-12-31"),
+        ),
+        EndLine(
+            kind="renewal",
+            on=D("2030-06-01"),
+            reached=True,
+            article=None,
+            by=(),
+            says=f"renouvellement{NBSP}: un autre acte prend la suite",
+            positions=(14,),
+            successor="suivante",
+        ),
+        EndLine("expiry", D("2030-12-31"), True, "avenant 1", (), reached, (13, 15)),
+        EndLine("closing", D("2031-03-01"), True, None, (), "dossier clos", (16,)),
+    )
 
 
 def test_without_a_clause_nothing_says_that_payments_stop() -> None:
@@ -1389,6 +1635,50 @@ def test_each_line_says_by_which_article_or_law() -> None:
     other = msgspec.structs.replace(RETURN, payer="ccas")
     told = of(*SIGNED, CCAS, clause(other, "11"), *lines, on="2027-02-01").restitutions
     assert [line.article for line in told] == [None, None]
+
+
+def test_what_is_to_be_given_back_is_told_whole() -> None:
+    lines = (
+        found("2027-01-10", 620, "undue"),
+        ordered("2027-01-11", 700, "undue"),
+        returned("2027-01-12", 900, "T1"),
+        found("XXXX", 1, "undue"),
+    )
+    assert owed(*lines) == (
+        RestitutionLine(
+            payer="ville",
+            beneficiary="mjc",
+            exercice=2026,
+            ground="undue",
+            found_cents=620,
+            ordered_cents=700,
+            returned_cents=900,
+            remaining_cents=0,
+            article="11, al. 1",
+            positions=(13, 14, 15),
+            owed_cents=700,
+            excess_cents=200,
+            rules=(restitutions.UNDUE_RULE,),
+            because=(f"constaté{NBSP}: 6,20{NBSP}€{THIN}; demandé par titre{NBSP}: 7,00{NBSP}€",),
+            undetermined=(16,),
+        ),
+    )
+    [computed] = owed(*STOPPED, paid("p", 900, "2027-04-01"), returned("2027-05-01", 300))
+    assert computed == RestitutionLine(
+        payer="ville",
+        beneficiary="mjc",
+        exercice=2026,
+        ground="undue",
+        found_cents=0,
+        ordered_cents=0,
+        returned_cents=300,
+        remaining_cents=600,
+        article="11, al. 1",
+        positions=(18, 19),
+        computed_cents=900,
+        owed_cents=900,
+        rules=(restitutions.UNDUE_RULE,),
+    )
 
 
 def test_each_line_says_what_it_rests_on() -> None:
