@@ -1,6 +1,6 @@
 """Lives in which a rule has more to say, or less, than in its case: several facts, another paper, no day."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -15,6 +15,8 @@ from tests.domain.departure_cases import (
     APPEAL,
     BIG,
     BREGILLE,
+    CUT,
+    JOINING,
     PLEDGED,
     PROJECT,
     SHORT,
@@ -38,6 +40,7 @@ from tests.domain.departures import (
     PAYING,
     PLAN,
     PUBLISHED,
+    SETTLED,
     SIGNATURES,
     SOUND,
     TERM,
@@ -99,6 +102,29 @@ def ordered(cents: int, number: str) -> Line:
     )
 
 
+def cites(who: str, kind: Any, on: str | None) -> Line:
+    basis = facts.Basis(kind=kind, on=D(on) if on else None)
+    return "2025-12-12", facts.AuthorityRecorded(
+        party=who, capacity="qui préside", basis=basis, established=False
+    )
+
+
+def contested(who: str, signatory: str, on: str) -> Line:
+    return on, facts.SignatureContested(party=who, signatory=signatory, by="mjc", reason="sans mandat")
+
+
+def refused_of(key: str, on: str) -> Line:
+    return on, facts.DocumentRefused(by="ville", sent_by="mjc", document=key, reason="non signé")
+
+
+def shown_by(who: str, until: str) -> facts.InsuranceShown:
+    return facts.InsuranceShown(party=who, cover="multirisque", starts_on=D("2026-01-01"), ends_on=D(until))
+
+
+def sent_back(key: str, on: str = "2026-02-12") -> Line:
+    return on, facts.PaymentRejected(payer="ville", payment=key, reason="compte clos")
+
+
 AN_AVENANT = avenant(1, "2026-03-01", facts.Prorogation(D("2030-12-31")))
 OF_THE_AVENANT = (
     adopted("d-a", "2026-02-20", avenant="1"),
@@ -121,6 +147,28 @@ ON_REQUEST = clause(
 )
 REQUESTED: Line = ("2026-02-10", facts.DocumentRequested(by="ville", of="mjc", document="comptes"))
 LUMP_SUM = terms.LumpSum(payer="ville", per="centre", amount_cents=500_00, from_exercice=2026)
+SHOWN: Line = ("2026-03-30", facts.ObligationMet(obligation="affiche", debtor="mjc"))
+ANOTHER: Line = (
+    "2025-12-02",
+    facts.ContradictionFound(
+        key="s-2",
+        about="Comité",
+        claims=(facts.Claim("un", facts.Source("note")), facts.Claim("deux", facts.Source("pacte", "8"))),
+        severity="minor",
+    ),
+)
+ADDED: Line = (
+    "2025-12-02",
+    facts.ContradictionFound(
+        key="s-2",
+        about="Actions",
+        claims=(
+            facts.Claim("5 actions", facts.Source("note", "I"), facts.Addition((2, 3), 5)),
+            facts.Claim("6 actions", facts.Source("note", "II"), facts.Addition((2, 3), 6)),
+        ),
+        severity="minor",
+    ),
+)
 SOUND_BUT_COMMITTED = tuple(line for line in SOUND if line is not COMMITTED)
 ENTITIES = msgspec.structs.replace(
     FAULT, cure=Delay(count=0, unit="day", anchor="envoi"), opens_on_loss_of_agrement=True
@@ -586,5 +634,219 @@ LIVES: tuple[Life, ...] = (
         "partie-non-identifiee",
         (*SOUND, party("a", "partenaire"), party("b", "partenaire")),
         around=(*AROUND, registered("a", "association", "Amis"), registered("b", "commune", "Beure")),
+    ),
+    # -- one that is in order, before one that is not: it hides nothing
+    Life(
+        "quorum-non-atteint",
+        (
+            *SOUND,
+            adopted("d-0", "2026-01-30"),
+            adopted("d-1b", "2026-01-31", votes=facts.Votes(present=5)),
+            adopted("d-2", "2026-02-02", votes=facts.Votes(in_office=45, present=22)),
+        ),
+    ),
+    Life(
+        "voix-discordantes",
+        (
+            *SOUND,
+            adopted("d-0", "2026-01-30"),
+            adopted("d-2", "2026-02-02", votes=facts.Votes(in_office=9, present=8, proxies=2)),
+        ),
+    ),
+    Life(
+        "deliberation-citee-non-tenue",
+        (
+            *SOUND,
+            party("ccas", "partenaire"),
+            cites("mjc", "statuts", "2025-12-05"),
+            cites("mjc", "deliberation", None),
+            cites("ccas", "deliberation", "2025-12-05"),
+        ),
+    ),
+    Life(
+        "publication-trop-courte",
+        (
+            *SOUND,
+            adopted("d-0", "2023-07-10"),
+            published("d-00", "2023-06", until=D("2023-07-01")),
+            published("d-0", "2023-07-10"),
+            CUT,
+        ),
+    ),
+    Life(
+        "recours-possible",
+        (*DRAFT, published("d-00", "2025-10"), published("d-0", "2025-10-01"), *EXECUTOIRE),
+        on="2026-02-09",
+    ),
+    Life(
+        "deliberation-annulee",
+        (
+            *SOUND,
+            APPEAL,
+            ("2026-04-01", facts.AppealDecided(key="inconnu", outcome="upheld")),
+            ("2026-04-02", facts.AppealDecided(key="r", outcome="silence")),
+            ("2026-05-01", facts.AppealDecided(key="r", outcome="upheld")),
+        ),
+    ),
+    Life(
+        "signature-contestee",
+        (
+            *SOUND,
+            may_sign("ville", on="2026-02-02"),
+            contested("ville", "maire", "2026-02-01"),
+            contested("mjc", "president", "2026-02-02"),
+        ),
+    ),
+    Life(
+        "signature-contestee",
+        (
+            *DRAFT,
+            SIGNATURES[0],
+            ("2025-12-18", msgspec.structs.replace(SIGNATURES[1][1], capacity="la Présidente")),
+            contested("mjc", "president", "2026-02-02"),
+        ),
+    ),
+    Life(
+        "acte-discordant",
+        (*DRAFT, EXECUTOIRE[0], sent("d-1", "2025-12-05", acte=ACTE.replace("-DE", "-CC"))),
+        around=(),
+    ),
+    Life(
+        "adhesion-sans-agrement",
+        (
+            *SOUND,
+            JOINING,
+            ("2026-02-01", facts.PartyJoined(institution="ccas")),
+            ("2026-03-01", facts.PartyJoined(institution="bregille")),
+        ),
+        around=(
+            *AROUND,
+            BREGILLE,
+            agrement(granted("2026-02-01", "2026-12-31", "2026-01-01"), holder="ccas"),
+        ),
+    ),
+    Life(
+        "obligation-non-tenue",
+        (
+            *SOUND,
+            obligation(),
+            obligation("affiche", "6.1", document=None),
+            SHOWN,
+            obligation("site", document=None),
+        ),
+    ),
+    Life(
+        "document-refuse",
+        (
+            *SOUND,
+            refused_of("comptes", "2026-03-01"),
+            document("2026-03-10", "comptes"),
+            refused_of("bilan", "2026-03-20"),
+        ),
+    ),
+    Life(
+        "assurance-non-justifiee",
+        (
+            *SOUND,
+            ("2026-01-05", shown_by("ville", "2026-12-31")),
+            ("2026-01-06", shown_by("mjc", "2026-05-31")),
+        ),
+    ),
+    Life(
+        "resiliation-prematuree",
+        (
+            *SOUND,
+            notice(),
+            ("2026-03-16", msgspec.structs.replace(terminated("2026-03-16")[1], notice="autre")),
+            terminated("2026-03-17"),
+        ),
+    ),
+    Life(
+        "compte-rendu-financier",
+        (
+            *SOUND,
+            BUDGET,
+            VOTE,
+            PROJECT,
+            ("2027-01-20", msgspec.structs.replace(PROJECT[1], exercice=2027)),
+            document("2027-06-30", "compte-rendu-financier", 2026),
+        ),
+        on="2028-07-01",
+    ),
+    Life(
+        "donnees-essentielles-en-retard",
+        (
+            *SOUND,
+            BIG,
+            ("2026-04-20", PUBLISHED[1]),
+            ("2027-01-20", voted(24_000_00, exercice=2027)[1]),
+            ("2028-05-20", voted(24_000_00, exercice=2028)[1]),
+        ),
+        on="2028-06-01",
+    ),
+    Life(
+        "paiement-tardif",
+        (
+            *PAYING,
+            obligation(gates_payments=True, due=Due(on=D("2026-01-31"))),
+            document("2026-03-01"),
+            pay("p-1", 10_000_00, "2026-03-02", "acompte"),
+            pay("p-2", 10_000_00, "2026-09-02", "solde"),
+        ),
+        on="2026-10-01",
+    ),
+    Life(
+        "paiement-avant-signature",
+        (*UNSIGNED, PLAN, pay("p-0", 500_00, "2025-08-20", exercice=2025), BUDGET, VOTE, FIRST),
+    ),
+    Life(
+        "paiement-sans-fondement",
+        (
+            *SOUND,
+            BUDGET,
+            VOTE,
+            pay("p-1", 500_00, "2026-03-02"),
+            pay("p-2", 250_00, "2026-04-02", exercice=2025),
+        ),
+    ),
+    Life(
+        "delai-de-soixante-jours",
+        (
+            *SOUND,
+            BUDGET,
+            ("2026-01", msgspec.structs.replace(VOTE[1], exercice=2024)),
+            ("2026-01-05", msgspec.structs.replace(VOTE[1], purpose="avance")),
+            VOTE,
+        ),
+    ),
+    Life(
+        "rejet-non-remplace",
+        (
+            *PAYING,
+            pay("p-0", 1_00, "2026-02-01", "acompte"),
+            FIRST,
+            pay("p-2", 5_000_00, "2026-02-10", "solde"),
+            sent_back("p-1"),
+            sent_back("p-2"),
+            pay("p-3", 10_000_00, "2026-02-20", "acompte"),
+        ),
+    ),
+    Life(
+        "fait-conteste",
+        (
+            *PAYING,
+            pay("p-0", 1_00, "2026-02-01", "acompte"),
+            FIRST,
+            sent_back("p-0"),
+            ("2026-02-19", facts.FactContested(entry=99, by="mjc", reason="inconnu")),
+            ("2026-02-20", facts.FactContested(entry=len(PAYING) + 1, by="mjc", reason="rien reçu")),
+            ("2026-02-21", facts.FactContested(entry=len(PAYING) + 2, by="mjc", reason="rien reçu")),
+        ),
+    ),
+    Life("incoherence", (*SOUND, contradicted(), SETTLED, ANOTHER)),
+    Life("total-inexact", (*SOUND, contradicted(), ADDED)),
+    Life(
+        "renvoi-rompu",
+        (*SOUND, clause("13", terms.Amending(by_avenant=True, bipartite_for=("7.4",))), notice(article="99")),
     ),
 )
