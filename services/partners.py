@@ -265,10 +265,13 @@ async def rotate(office: Office, institution: str, to: Path) -> bool:
             with _new_credentials(fresh) as key:
                 changed = msgspec.structs.replace(partner, key=key, rotated_at=datetime.now(UTC))
                 await _change(office.folder, [*others, changed], office.ledger_seed)
-            seconds = await _take_effect(office)
-            await _seen(office, institution, fresh, seconds=seconds, is_new=False)
-            if has_old:
-                await _shut_out(office, institution, to, seconds=seconds)
+            try:
+                seconds = await _take_effect(office)
+                await _seen(office, institution, fresh, seconds=seconds, is_new=False)
+                if has_old:
+                    await _shut_out(office, institution, to, seconds=seconds)
+            finally:
+                # Seen or not, these are the ones that the register names.
                 fresh.replace(to)
     return has_old
 

@@ -89,7 +89,7 @@ async def two(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Two]:
 
 
 async def test_each_reads_its_own_feed_by_number(two: Two) -> None:
-    assert await asyncio.gather(two.a.read(3), two.b.read(2)) == [[1, 2, 3], [1, 2]]
+    assert tuple(await asyncio.gather(two.a.read(3), two.b.read(2))) == ([1, 2, 3], [1, 2])
 
 
 async def test_the_registrar_hears_who_asks(two: Two) -> None:
