@@ -600,6 +600,85 @@ def test_a_period_from_the_signature_begins_with_the_last_one() -> None:
     assert told.because == ("le début de la convention n’est pas connu : ses exercices ne peuvent être dits",)
 
 
+def test_thirty_exercices_are_not_cut() -> None:
+    term = clause(FixedPeriod(D("2026-01-01"), D("2055-12-31")), "10")
+    told = calendar(PLAN, on=IN_MAY, opening=(*SIGNED[:3], *SIGNED[4:], term))
+    assert (len(told.exercices), told.because) == (30, ())
+
+
+def test_a_convention_that_says_of_no_payment_has_no_calendar() -> None:
+    lines = (BEFORE, voted(1_00), paid("un", 1_00, "2026-02-02"))
+    assert calendar(*lines, clause(NoPeriod(), "7"), on=IN_MAY) == Calendar()
+    # The avenant that says it makes one, from its own day on.
+    adds = avenant(
+        1, "2026-05-01", facts.Prorogation(D("2030-12-31")), facts.ClauseChanged("7.1", "v", plan())
+    )
+    assert len(of_year(calendar(*lines, adds, on=IN_MAY))) == 3
+    told = calendar(*lines, adds, on="2026-04-30")
+    assert (told.instalments, told.because) == (
+        (),
+        (f"1,00{NBSP}€ versés pour l’exercice 2026, qui n’a pas d’échéancier ici",),
+    )
+
+
+def test_where_no_term_is_known_only_a_dated_vote_of_the_plan_s_own_subsidy_tells_an_exercice() -> None:
+    endless = (*SIGNED[:3], *SIGNED[4:], clause(NoPeriod(), "10"))
+    for vote in (
+        voted(1_00, on="XXXX"),
+        ("2026-03-20", msgspec.structs.replace(voted(1_00)[1], purpose="investissement")),
+        ("2026-03-20", msgspec.structs.replace(voted(1_00)[1], beneficiary="ville")),
+        ("2026-03-20", msgspec.structs.replace(voted(1_00)[1], payer="mjc")),
+    ):
+        assert calendar(PLAN, vote, on=IN_MAY, opening=endless).instalments == ()
+
+
+def test_of_two_plans_the_later_one_holds() -> None:
+    once = plan(Instalment("unique", "versement unique", Due(each_year=EachYear(6))))
+    for lines in (
+        (PLAN, clause(once, "7.3")),
+        (clause(once, "7.0", on="2025-12-12"), PLAN),
+        (PLAN, avenant(1, "2026-01-05", facts.ClauseChanged("7.3", "versement", once))),
+    ):
+        assert [line.key for line in of_year(calendar(BEFORE, *lines, on=IN_MAY))] == ["unique"]
+    # One that names its exercice stands whatever comes later.
+    of_2026 = clause(plan(Instalment("x", "x", Due(each_year=EachYear(6))), exercices=(2026,)), "7.2")
+    told = calendar(BEFORE, of_2026, clause(once, "7.3", on="2025-12-12"), on=IN_MAY)
+    assert [(line.exercice, line.key) for line in told.instalments[:2]] == [(2026, "x"), (2027, "unique")]
+
+
+@pytest.mark.parametrize(
+    "avenant_on, on, keys",
+    [
+        ("2026-12-31", "2028-01-10", ["unique"]),
+        ("2027-01-01", "2028-01-10", ["a1", "a2", "solde"]),
+        ("XXXX", "2028-01-10", ["unique"]),
+        # Until the exercice is over, its lines are those of the text of the day.
+        ("2026-12-31", "2026-12-31", ["unique"]),
+    ],
+)
+def test_an_exercice_is_read_from_the_text_of_its_last_day(avenant_on: str, on: str, keys: list[str]) -> None:
+    once = plan(Instalment("unique", "versement unique", Due(each_year=EachYear(6))))
+    change = avenant(1, avenant_on, facts.ClauseChanged("7.1", "versement", once))
+    assert [line.key for line in of_year(calendar(BEFORE, PLAN, change, on=on))] == keys
+
+
+def test_the_instrument_s_own_plan_is_of_every_exercice_whenever_it_was_stated() -> None:
+    late = clause(plan(), on="2027-03-01")
+    change = avenant(1, "2027-05-01", facts.ClauseChanged("12", "locaux"))
+    assert len(of_year(calendar(BEFORE, late, change, on="2028-01-10"))) == 3
+
+
+def test_a_signature_of_an_avenant_or_one_to_come_moves_no_delay_from_the_signature() -> None:
+    due = Due(delay=Delay(2, "month", "signature", starts_at="signed"))
+    x = clause(plan(Instalment("x", "x", due, fixed_cents=1)))
+    later = signed("mjc", "president", "2026-04-01", 1)
+    assert the(calendar(x, later, on=IN_MAY), "x").due_on == date(2026, 2, 18)
+    # The last signature, whichever was recorded last.
+    opening = (*UNSIGNED, signed("mjc", "president", "2025-12-18"), signed("ville", "maire", "2025-12-15"))
+    assert the(calendar(x, on=IN_MAY, opening=opening), "x").due_on == date(2026, 2, 18)
+    assert the(calendar(x, on="2025-12-17"), "x").due_on is None
+
+
 def test_who_joins_later_is_not_waited_for() -> None:
     """The délai runs from the signature of those who were parties from the first day."""
     due = Due(delay=Delay(2, "month", "signature", starts_at="signed"))
@@ -732,6 +811,7 @@ def test_a_day_that_is_not_known_is_not_guessed(
         ("2026-02-20", [named("a1", 81_000_00, "2026-02-10")], "paid"),
         ("2026-02-09", [named("a1", 81_000_00, "2026-02-10")], "due"),
         ("2026-01-20", [named("a1", 81_000_00, "2026-01-10")], "paid"),
+        ("2026-01-20", [named("a1", 1_00, "2026-01-10")], "paid-in-part"),
         ("2026-02-20", [named("a1", 81_000_01, "2026-02-10")], "overpaid"),
     ],
 )
@@ -917,6 +997,40 @@ def test_a_payment_of_which_a_day_is_missing_is_not_counted_and_said(lines: list
     told = calendar(BEFORE, PLAN, *lines, on=IN_MAY)
     assert the(told, "a1").paid_cents == 0
     assert the(told, "a1").notes == (f"versement de 81{THIN}000,00{NBSP}€ non compté : {why}",)
+
+
+def test_everything_that_is_not_counted_is_said_where_it_was_paid() -> None:
+    lines = (paid("un", 1_00, "XXXX"), paid("deux", 2_00, "XXXX"), paid("trois", 3_00, "XXXX", 2027))
+    back = ("XXXX", facts.PaymentRejected(payer="ville", payment="un", reason="RIB"))
+    told = calendar(BEFORE, PLAN, *lines, back, on=IN_MAY)
+    why = "sa date n’est pas connue"
+    assert the(told, "a1").notes == (
+        f"versement de 1,00{NBSP}€ non compté : {why}",
+        f"versement de 2,00{NBSP}€ non compté : {why}",
+    )
+    assert the(told, "a1", 2027).notes == (f"versement de 3,00{NBSP}€ non compté : {why}",)
+    assert the(told, "a2").notes == the(told, "a1", 2028).notes == ()
+
+
+def test_a_payment_that_came_back_is_that_of_its_payer() -> None:
+    caf = ("2025-12-11", facts.PartyListed(institution="caf"))
+    other = InstalmentPlan("caf", "mjc", fixed(c=5_00))
+    of_caf = facts.PaymentMade(payer="caf", beneficiary="mjc", key="un", exercice=2026, amount_cents=5_00)
+    back = ("2026-02-12", facts.PaymentRejected(payer="ville", payment="un", reason="RIB"))
+    lines = (
+        caf,
+        PLAN,
+        clause(other, "7.4"),
+        paid("un", 81_000_00, "2026-02-02"),
+        ("2026-02-02", of_caf),
+        back,
+    )
+    told = calendar(BEFORE, *lines, on=IN_MAY)
+    assert (the(told, "a1").paid_cents, the(told, "c").paid_cents) == (0, 5_00)
+    assert [(one.payer, one.paid_cents) for one in told.exercices if one.exercice == 2026] == [
+        ("caf", 5_00),
+        ("ville", 0),
+    ]
 
 
 def test_what_is_paid_for_a_year_without_lines_is_not_passed_over() -> None:
@@ -1183,6 +1297,14 @@ UNSIGNED = (OPENED, VILLE, MJC, TERM)
 def test_nothing_is_paid_before_the_parties_have_signed() -> None:
     line = the(calendar(BEFORE, PLAN, on=IN_MAY, opening=UNSIGNED), "a2")
     assert line.blocked_by == (Block("signature", "signature de la convention", "10", ("ville", "mjc")),)
+    # Nobody waits for who left, or for who joined since.
+    left = (
+        ("2025-12-11", facts.PartyListed(institution="caf")),
+        ("2026-02-01", facts.PartyWithdrew(party="caf")),
+    )
+    joined = ("2026-02-01", facts.PartyJoined(institution="agglo"))
+    line = the(calendar(BEFORE, PLAN, *left, joined, on=IN_MAY, opening=UNSIGNED), "a2")
+    assert [block.unblocked_by for block in line.blocked_by] == [("ville", "mjc")]
     half = (*UNSIGNED, signed("ville", "maire", "2025-12-15"))
     [block] = the(calendar(BEFORE, PLAN, on=IN_MAY, opening=half), "a2").blocked_by
     assert (block.what, block.unblocked_by) == ("signature de la convention", ("mjc",))
@@ -1379,6 +1501,24 @@ def test_what_has_no_day_is_stopped_from_the_year_after_the_end() -> None:
         (2028, "stopped"),
         (2029, "stopped"),
     ]
+
+
+@pytest.mark.parametrize(
+    "due, on, ended_on, state",
+    [
+        # A month is stopped where it opens on the end or after it, a day where it is the end or after it.
+        (Due(each_year=EachYear(7)), "2026-07-20", "2026-07-01", "stopped"),
+        (Due(each_year=EachYear(7)), "2026-07-20", "2026-07-02", "due"),
+        (Due(each_year=EachYear(7, 15)), "2026-07-20", "2026-07-15", "stopped"),
+        (Due(each_year=EachYear(7, 15)), "2026-07-20", "2026-07-16", "overdue"),
+        # What has no day is of the first of its year.
+        (Due(words="sans délai"), "2026-07-20", "2026-01-01", "stopped"),
+        (Due(words="sans délai"), "2026-07-20", "2026-01-02", "without-date"),
+    ],
+)
+def test_a_part_is_stopped_where_it_opens_after_the_end(due: Due, on: str, ended_on: str, state: str) -> None:
+    lines = (clause(plan(Instalment("x", "x", due, fixed_cents=1))), (ended_on, facts.InstrumentClosed()))
+    assert the(calendar(*lines, on=on), "x").state == state
 
 
 def test_of_two_ends_the_first_is_told() -> None:
@@ -1653,6 +1793,38 @@ def test_an_advance_set_off_counts_for_the_subsidy_and_is_paid_once() -> None:
     assert (first.paid_cents, first.set_off_cents, first.remaining_cents) == (0, 72_900_00, 8_100_00)
     summed = the_sum(told)
     assert (summed.paid_cents, summed.set_off_cents) == (0, 72_900_00)
+
+
+def test_an_advance_may_be_set_off_in_several_times_and_years() -> None:
+    lines = (ADVANCE, PLAN, BEFORE, asks("2025-10-01"), paid("avance", 72_900_00, "2026-01-15"))
+    offs = [
+        (on, facts.AdvanceSetOff(payer="ville", payment="avance", exercice=year, amount_cents=cents))
+        for on, year, cents in (
+            ("2026-03-25", 2026, 40_000_00),
+            ("2026-04-25", 2026, 20_000_00),
+            ("2026-05-01", 2027, 12_900_00),
+            ("XXXX", 2026, 1_00),
+        )
+    ]
+    told = calendar(*lines, voted(243_000_00), *offs, on=IN_MAY, beside=[objectives(*SIGNED_CPO)])
+    assert (the(told, "avance").paid_cents, the(told, "avance").set_off_cents) == (72_900_00, 72_900_00)
+    assert [line.set_off_cents for line in of_year(told) if line.kind == "instalment"] == [60_000_00, 0, 0]
+    assert the(told, "a1").payments == (len(SIGNED) + 7, len(SIGNED) + 8)
+    assert (the_sum(told).set_off_cents, the_sum(told, 2027).set_off_cents) == (60_000_00, 12_900_00)
+
+
+def test_a_condition_within_the_article_of_an_advance_or_a_lump_sum_is_of_it_alone() -> None:
+    term = Condition(of="payments", requires="deliberation", holder="ville", words="délibération")
+    lines = (BEFORE, PLAN, ADVANCE, clause(FLAT, "III"), asks("2025-10-01"))
+    told = calendar(*lines, clause(term, "3, al. 2"), clause(term, "III, al. 2"), on="2026-01-20")
+    assert [
+        (line.kind, [words for words in line.conditions if words.startswith("délib")])
+        for line in (the(told, "a1"), the(told, "avance"), the(told, "forfait"))
+    ] == [
+        ("instalment", []),
+        ("advance", [f"délibération (art.{NBSP}3, al. 2)"]),
+        ("lump-sum", ["délibération (III, al. 2)"]),
+    ]
 
 
 # -- lump sums
