@@ -1034,10 +1034,11 @@ def _tell_difference(one: snapshots.Differs) -> None:
 # -- serve
 
 
-@app.command(epilog="Example: registre serve nats registrar relay projector")
+@app.command(epilog="Example: registre serve nats registrar relay feeder projector")
 def serve(
     service: Annotated[
-        list[str], typer.Argument(metavar="SERVICE", help="Any of: nats, registrar, relay, projector.")
+        list[str],
+        typer.Argument(metavar="SERVICE", help="Any of: nats, registrar, relay, feeder, projector."),
     ],
     data: Annotated[
         Path,

@@ -34,12 +34,16 @@ class Read(msgspec.Struct, frozen=True):
     body: bytes
 
 
-def expected(ledger: Ledger) -> list[Read]:
-    """What the log makes FEED: the rule is tests/domain's affair, what becomes of it is told here."""
+def expected(ledger: Ledger, *, to: int | None = None) -> list[Read]:
+    """
+    What the log, up to the position *to*, makes FEED.
+
+    The rule is tests/domain's affair, what becomes of it is told here.
+    """
     audience = Audience()
     numbers: Counter[str] = Counter()
     found: list[Read] = []
-    for message in ledger.messages:
+    for message in ledger.messages[:to]:
         for given in audience.deliveries(envelope.decode(message.body)):
             numbers[given.institution] += 1
             headers = {
@@ -117,8 +121,8 @@ async def entries_of(bus: Client) -> int:
 async def fed(bus: Client, entries: int) -> None:
     """Wait until FEED has *entries*."""
     async with asyncio.timeout(READ_SECONDS_MAX):
-        while await entries_of(bus) < entries:  # each turn asks a server
-            await asyncio.sleep(0)
+        while await entries_of(bus) < entries:
+            await asyncio.sleep(0.02)
 
 
 async def read(bus: Client) -> list[Read]:

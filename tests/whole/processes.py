@@ -15,12 +15,12 @@ from contracts.queries import EventsQuery
 from services import questions, runtime
 
 ORIGIN = "registre.test"
-SERVICES = ("registrar", "relay", "projector")
+SERVICES = ("registrar", "relay", "feeder", "projector")
 READY_SECONDS_MAX = 20
 
 
 class Set:
-    """A registrar, a relay and a projector on one folder and one server."""
+    """A registrar, a relay, a feeder and a projector on one folder and one server."""
 
     def __init__(self, folder: Path, nats_url: str) -> None:
         self.folder = folder

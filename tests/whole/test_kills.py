@@ -18,6 +18,7 @@ from eventstore import sqlite
 from eventstore.store import Recorded
 from services import asking, questions
 from tests.conftest import NatsServer
+from tests.feeder import feeds
 from tests.whole import processes
 
 KILLS = 20
@@ -106,6 +107,7 @@ async def test_twenty_kills_of_the_whole_set_lose_nothing_and_double_nothing(
         _nothing_lost_nothing_doubled(clerks, stored)
         await _ledger_is_the_store(bus, stored)
         await _projector_saw_the_store(bus, stored)
+        await _both_parties_were_fed(bus, stored)
         assert set((await services.stop()).values()) == {0}, services.logs()
 
 
@@ -167,3 +169,14 @@ async def _projector_saw_the_store(bus: Client, stored: list[Recorded]) -> None:
             break
         query = msgspec.structs.replace(query, after=page.last_position)
     assert seen == [event.body for event in stored]
+
+
+async def _both_parties_were_fed(bus: Client, stored: list[Recorded]) -> None:
+    """Both are parties to every convention here: each event is in the feed of each, once."""
+    await feeds.fed(bus, 2 * len(stored))
+    found = await feeds.read(bus)
+    feeds.assert_promises(found)
+    for party in ("ville", "mjc"):
+        bodies = [entry.body for entry in found if entry.subject == f"feed.{party}.convention"]
+        assert sorted(bodies) == sorted(event.body for event in stored)
+    assert len(found) == 2 * len(stored)
