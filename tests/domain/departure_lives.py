@@ -20,6 +20,7 @@ from tests.domain.departure_cases import (
     PLEDGED,
     PROJECT,
     SHORT,
+    SHORT_PLAN,
     STOPPED,
     insured,
 )
@@ -848,5 +849,40 @@ LIVES: tuple[Life, ...] = (
     Life(
         "renvoi-rompu",
         (*SOUND, clause("13", terms.Amending(by_avenant=True, bipartite_for=("7.4",))), notice(article="99")),
+    ),
+    Life("vote-non-verse", (OPENED, *PARTIES, BUDGET, VOTE), on="2027-01-01"),
+    Life(
+        "acomptes-discordants",
+        (
+            *SOUND,
+            SHORT_PLAN,
+            ("XXXX", voted(30_000_00, exercice=2025)[1]),
+            ("2026-01-20", voted(10_000_00)[1]),
+            ("2027-01-20", voted(20_000_00, exercice=2027)[1]),
+        ),
+        on="2027-02-01",
+    ),
+    Life(
+        "comptes-annuels-requis",
+        (
+            *SOUND,
+            ("2026-01-20", voted(153_000_00)[1]),
+            ("2027-01-20", voted(153_000_01, exercice=2027)[1]),
+        ),
+        on="2027-02-01",
+    ),
+    Life(
+        "donnees-essentielles-en-retard",
+        (
+            *SOUND,
+            ("2026-01-05", voted(1_000_00)[1]),
+            ("2026-01-20", msgspec.structs.replace(voted(24_000_00)[1], payer="ccas")),
+            ("2026-05-15", voted(30_000_00, exercice=2027)[1]),
+        ),
+    ),
+    Life(
+        "compte-rendu-financier",
+        (*SOUND, obligation(), PROJECT, document("2027-03-01", "bilan", 2026)),
+        on="2027-07-01",
     ),
 )

@@ -40,6 +40,8 @@ from tests.domain.departure_cases import (
     PROJECT,
     RIDER,
     SECOND,
+    SHORT_PLAN,
+    SMALL,
     SUCCEEDING,
     refused,
 )
@@ -662,6 +664,46 @@ def test_the_threshold_itself_is_not_above_it(cents: tuple[int, ...], over: bool
     assert ("convention-requise" in codes_of(*UNSIGNED, *lines)) == over
 
 
+def test_what_is_older_than_twelve_months_is_left_out_one_by_one() -> None:
+    """500 + 500 in January 2025 are out on 1 June 2026, 12 000 + 11 000,01 of its twelve months are not."""
+    days = (
+        ("2025-01-10", 500_00),
+        ("2025-01-11", 500_00),
+        ("2025-06-02", 12_000_00),
+        ("2026-06-01", 11_000_01),
+    )
+    lines = [(day, voted(cents, exercice=2020 + place)[1]) for place, (day, cents) in enumerate(days)]
+    [finding] = standing(found(*UNSIGNED, *lines), "convention-requise")
+    assert finding.positions == (len(UNSIGNED) + 3, len(UNSIGNED) + 4)
+
+
+@pytest.mark.parametrize(
+    "code, lines, on",
+    [
+        ("vote-non-verse", (*PAYING, FIRST, pay("p-2", 9_999_99, "2026-08-20", "solde")), "2027-01-01"),
+        ("titre-impaye", (*PAYING, FIRST, titre(1_000_00), returned(999_99)), TODAY),
+        ("trop-percu-sans-titre", (*PAYING, FIRST, overpaid(1_000_00), titre(999_99)), TODAY),
+        ("fin-non-soldee", (*PAYING, FIRST, pay("p-2", 9_999_99, "2026-08-20", "solde")), "2030-02-01"),
+        (
+            "fin-non-soldee",
+            (
+                *PAYING,
+                FIRST,
+                pay("p-2", 10_000_00, "2026-08-20", "solde"),
+                overpaid(1_000_00),
+                returned(999_99),
+            ),
+            "2030-02-01",
+        ),
+        ("acomptes-discordants", (*SOUND, SHORT_PLAN, BUDGET, ("2026-01-20", voted(10_000_01)[1])), TODAY),
+        ("mandats-au-dela-de-l-engagement", (*PAYING, SMALL, ORDERED), TODAY),
+    ],
+)
+def test_one_cent_is_told(code: str, lines: tuple[Line, ...], on: str) -> None:
+    [finding] = standing(found(*lines, on=on), code)
+    assert euros(1) in finding.says or code == "mandats-au-dela-de-l-engagement"
+
+
 def changed(cents: int, on: str, exercice: int = 2026) -> Line:
     return on, facts.SubsidyChanged(
         payer="ville", beneficiary="mjc", exercice=exercice, amount_cents=cents, reason="budget"
@@ -750,6 +792,15 @@ def test_thresholds_are_for_persons_of_private_law_and_money_of_authorities() ->
     assert "convention-requise" not in codes_of(*UNSIGNED, BUDGET, BIG, around=public)
     assert "convention-requise" not in codes_of(*UNSIGNED, BUDGET, BIG, around=private)
     assert "convention-requise" not in codes_of(*UNSIGNED, BUDGET, BIG, around=())
+
+
+def test_essential_data_are_awaited_from_the_day_the_threshold_is_passed() -> None:
+    """1 000 in January and 30 000 on 15 May: nothing was to be published before, of either."""
+    lines = (*SOUND, ("2026-01-05", voted(1_000_00)[1]), ("2026-05-15", voted(30_000_00, exercice=2027)[1]))
+    assert "donnees-essentielles-en-retard" not in codes_of(*lines, on="2026-08-15")
+    told = standing(found(*lines, on="2026-08-16"), "donnees-essentielles-en-retard")
+    assert [one.about for one in told] == ["2026", "2027"]
+    assert all("au plus tard le 15 août 2026" in one.says for one in told)
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ def convention_required(view: View) -> Iterator[Raised]:
     if not view.unsigned:
         return
     for (payer, beneficiary), awards in view.awards.items():
-        over = [award for award in _above(awards, CONVENTION_CENTS) if award.position is not None]
+        over = [award for award, _ in _above(awards, CONVENTION_CENTS) if award.position is not None]
         if over:
             total = sum(award.cents for award in awards if award.account[2] == over[0].account[2])
             yield Raised(
@@ -188,13 +188,13 @@ def essential_data_late(view: View) -> Iterator[Raised]:
     published: dict[tuple[str, int], Held] = {}
     for held, fact in view.told(facts.EssentialDataPublished):
         published.setdefault((fact.by, fact.exercice), held)
-    first: dict[Account, Award] = {}
+    first: dict[Account, tuple[int, date]] = {}
     for awards in view.awards.values():
-        for award in _above(awards, CONVENTION_CENTS):
+        for award, passed_on in _above(awards, CONVENTION_CENTS):
             if award.position is not None:
-                first.setdefault(award.account, award)
-    for (payer, beneficiary, exercice), award in first.items():
-        anchor = max(view.signed_on, award.day)
+                first.setdefault(award.account, (award.position, passed_on))
+    for (payer, beneficiary, exercice), (position, passed_on) in first.items():
+        anchor = max(view.signed_on, passed_on)
         limit = time_limits.counted(THREE_MONTHS, PartialDate.of(anchor))
         if isinstance(limit, time_limits.NotComputable) or limit.last_day >= view.on:
             continue
@@ -212,7 +212,7 @@ def essential_data_late(view: View) -> Iterator[Raised]:
             f"Les données essentielles de la subvention {exercice} {view.n.of(payer)} "
             f"{view.n.to(beneficiary)} devaient être publiées au plus tard {on_day(limit.last_day)} ; elles "
             f"{state}.",
-            tuple(place for place in (award.position, found.position if found else None) if place),
+            (position, *((found.position,) if found else ())),
             about=str(exercice),
             severity="minor" if found else None,
         )
@@ -299,9 +299,13 @@ def _voted(view: View, vote: facts.SubsidyVoted) -> str:
     )
 
 
-def _above(awards: Sequence[Award], threshold: int) -> list[Award]:
-    """Those of *awards*, by day, that some twelve months hold with others for more than *threshold*."""
-    over: list[Award] = []
+def _above(awards: Sequence[Award], threshold: int) -> list[tuple[Award, date]]:
+    """
+    Those of *awards*, by day, that some twelve months hold with others for more than *threshold*.
+
+    Each with the day on which that was passed.
+    """
+    over: list[tuple[Award, date]] = []
     first = marked = total = 0
     for place, award in enumerate(awards):
         total += award.cents
@@ -310,6 +314,6 @@ def _above(awards: Sequence[Award], threshold: int) -> list[Award]:
             total -= awards[first].cents
             first += 1
         if total > threshold:
-            over += awards[max(first, marked) : place + 1]
+            over += [(one, award.day) for one in awards[max(first, marked) : place + 1]]
             marked = place + 1
     return over
