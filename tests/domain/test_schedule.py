@@ -1317,6 +1317,40 @@ def test_nothing_is_paid_before_the_parties_have_signed() -> None:
     assert the(calendar(BEFORE, PLAN, on=IN_MAY), "a2").blocked_by == ()
 
 
+def test_where_no_clause_says_how_long_it_lasts_the_plan_itself_waits_for_the_signatures() -> None:
+    told = calendar(BEFORE, clause(plan(exercices=(2026,))), on=IN_MAY, opening=(OPENED, VILLE, MJC))
+    assert the(told, "a2").blocked_by == (
+        Block("signature", "signature de la convention", "7.1", ("ville", "mjc")),
+    )
+
+
+def test_what_nobody_opened_is_no_mere_promise() -> None:
+    line = the(calendar(BEFORE, PLAN, on=IN_MAY, opening=(VILLE, MJC, TERM)), "a2")
+    assert (line.binding, line.state, line.notes) == (True, "due", ())
+
+
+@pytest.mark.parametrize(
+    "requires, holder, concerned",
+    [
+        ("deliberation", "ville", True),
+        ("deliberation", "mjc", True),
+        ("deliberation", "caf", False),
+        ("instrument", "mjc", True),
+        ("instrument", "caf", False),
+        ("documents", "mjc", True),
+        ("documents", "ville", False),
+        ("agrement", "mjc", True),
+        ("agrement", "ville", False),
+    ],
+)
+def test_a_condition_concerns_who_pays_and_who_is_paid_and_a_paper_who_is_paid(
+    requires: Any, holder: str, *, concerned: bool
+) -> None:
+    term = Condition(of="payments", requires=requires, holder=holder, words="condition")
+    line = the(calendar(BEFORE, PLAN, clause(term, "4"), on=IN_MAY), "a2")
+    assert line.conditions == ((f"condition (art.{NBSP}4)",) if concerned else ())
+
+
 def test_what_is_signed_is_paid_once_it_is_in_force() -> None:
     assert the(calendar(BEFORE, PLAN, on="2025-12-20"), "a1").blocked_by == (
         Block("entry-into-force", "entrée en vigueur de la convention le 1er janvier 2026", "10", ()),
