@@ -23,7 +23,7 @@ class World:
         self.folder, self.url, self.seed, self.bus = folder, url, seed, bus
         self.handed_over = folder.parent
         self.told: list[str] = []
-        self._numbers: dict[str, int] = {}
+        self.numbers: dict[str, int] = {}
 
     @property
     def office(self) -> partners.Office:
@@ -44,7 +44,7 @@ class World:
     async def publish(self, institution: str, messages: int = 1) -> None:
         """What the feeder does: the next *messages* for *institution*, numbered."""
         for _ in range(messages):
-            number = self._numbers[institution] = self._numbers.get(institution, 0) + 1
+            number = self.numbers[institution] = self.numbers.get(institution, 0) + 1
             await self.bus.jetstream().publish(
                 f"feed.{institution}.convention",
                 f'{{"to":"{institution}","number":{number}}}'.encode(),
