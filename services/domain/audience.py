@@ -29,6 +29,7 @@ leaving comes before or after a joining is told by their own days, as everywhere
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 import msgspec
@@ -151,16 +152,17 @@ class Audience:
             concerned = self._concerned(held, told.positions, entry)
             missed = self._moved(held, entry)
         told.positions.append(at)
-        settling = told.stopped.keys() & concerned
-        for institution in settling:
-            told.stopped[institution].later.append(at)
-        receiving = told.reasons.keys() | settling
+        receiving: AbstractSet[str] = told.reasons.keys()
+        if told.stopped and (settling := told.stopped.keys() & concerned):
+            for institution in settling:
+                told.stopped[institution].later.append(at)
+            receiving |= settling
+        if not missed:
+            return [Delivery(institution, at, stream) for institution in sorted(receiving)]
         given: list[Delivery] = []
         for institution in sorted(receiving | missed.keys()):
-            given += (
-                Delivery(institution, position, of, at)
-                for position, of in sorted(missed.get(institution, ()))
-            )
+            before = sorted(missed.get(institution, ()))
+            given += (Delivery(institution, position, earlier, at) for position, earlier in before)
             if institution in receiving:
                 given.append(Delivery(institution, at, stream))
         return given
@@ -199,6 +201,8 @@ class Audience:
     def _moved(self, held: _Convention, entry: Entry) -> dict[str, list[tuple[int, str]]]:
         """What *entry* changes in who follows what: whom it lets see what, (position, stream) each."""
         fact, at = entry.fact, entry.position
+        if type(fact) not in _TELLING:
+            return {}
         if isinstance(fact, CANCELLING):
             moved = [told.pop(fact.entry, None) is not None for told in (held.moves, held.clauses)]
             if not any(moved):
@@ -247,6 +251,9 @@ _MOVING: Final = (
     facts.DenunciationTookEffect,
     facts.AvenantConcluded,
 )
+
+
+_TELLING: Final = frozenset({*_MOVING, facts.ClauseStated, *CANCELLING})
 
 
 def _conditions(fact: Event) -> dict[str, _Concerned]:

@@ -706,8 +706,9 @@ def institutions_in(part: object) -> frozenset[str]:
 
 @cache
 def _fields(kind: type) -> tuple[tuple[str, bool], ...]:
-    """The fields of a struct, and whether each holds slugs of institutions."""
-    return tuple((field.name, _is_slug(field.type)) for field in msgspec.structs.fields(kind))
+    """The fields of a struct that hold slugs of institutions, or parts that may; and which of the two."""
+    fields = ((field.name, field.type) for field in msgspec.structs.fields(kind))
+    return tuple((name, _is_slug(hint)) for name, hint in fields if _is_slug(hint) or _has_parts(hint))
 
 
 def _is_slug(hint: object) -> bool:
@@ -715,6 +716,12 @@ def _is_slug(hint: object) -> bool:
         if isinstance(meta, msgspec.Meta) and "role" in (meta.extra or {}):
             return True
     return any(map(_is_slug, get_args(hint)))
+
+
+def _has_parts(hint: object) -> bool:
+    return (isinstance(hint, type) and issubclass(hint, msgspec.Struct)) or any(
+        map(_has_parts, get_args(hint))
+    )
 
 
 def _names_in(term: AnyTerm) -> dict[str, str]:
