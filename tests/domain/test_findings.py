@@ -25,6 +25,7 @@ from services.domain.french import euros, typeset
 from services.domain.streams import State
 from tests.domain.departure_cases import (
     ACTE,
+    ADVANCE,
     BACK,
     BIG,
     CASES,
@@ -40,6 +41,7 @@ from tests.domain.departure_cases import (
     PROJECT,
     RIDER,
     SECOND,
+    SHORT,
     SHORT_PLAN,
     SMALL,
     SUCCEEDING,
@@ -560,6 +562,17 @@ def test_what_covers_a_day_is_what_a_search_one_by_one_finds(data: st.DataObject
 
 def codes_of(*lines: Line, on: str = TODAY, around: tuple[State, ...] = AROUND) -> set[str]:
     return {one.code for one in found(*lines, on=on, around=around)}
+
+
+FLAT_TERM = terms.LumpSum(payer="ville", per="centre", amount_cents=500_00, from_exercice=2026)
+FLAT = clause("9", FLAT_TERM)
+FLAT_LATER = clause("9.1", msgspec.structs.replace(FLAT_TERM, from_exercice=2028))
+TO_CCAS = clause("7.9", msgspec.structs.replace(PLAN_TERM, beneficiary="ccas"))
+OF_2026 = clause("7.1", msgspec.structs.replace(PLAN_TERM, exercices=(2026,)))
+AGAIN_IN_FEBRUARY = (
+    pay("p-2", 10_000_00, "2026-02", "acompte"),
+    pay("p-3", 1_00, "2026-02-05", "acompte"),
+)
 
 
 def test_a_payment_of_an_exercice_before_the_convention_needs_no_signature_of_it() -> None:
@@ -1241,6 +1254,105 @@ def test_a_signature_that_says_its_ground_needs_no_other_proof() -> None:
     assert "pouvoir-non-etabli" in codes_of(*DRAFT, unstated)
     assert "pouvoir-non-etabli" in codes_of(*DRAFT, *undated(unstated))
     assert "pouvoir-non-etabli" not in codes_of(*DRAFT, (unstated[0], stated))
+
+
+@pytest.mark.parametrize(
+    "code, lines",
+    [
+        # What was given back on a day that nobody knows may be what was paid twice.
+        ("paiement-en-double", (*PAYING, FIRST, SECOND, ("XXXX", returned(10_000_00)[1]))),
+        # A document that payments do not depend on holds none of them up.
+        ("paiement-document-manquant", (*PAYING, obligation(due=Due(on=D("2026-01-31"))), FIRST)),
+        # A mandat that is not named is none that is unknown; and where none is recorded, none is missed.
+        ("mandat-inconnu", (*PAYING, ORDERED, FIRST)),
+        ("mandat-inconnu", (*PAYING, pay("p-1", 10_000_00, "2026-02-10", "acompte", mandat="8"))),
+        # A party by its role, or by a plan; anybody, where an advance or a flat sum names nobody.
+        ("paiement-hors-beneficiaire", (*SOUND, pay("p-1", 500_00, "2026-03-02"))),
+        (
+            "paiement-hors-beneficiaire",
+            (*SOUND, TO_CCAS, pay("p-1", 500_00, "2026-03-02", beneficiary="ccas")),
+        ),
+        (
+            "paiement-hors-beneficiaire",
+            (*SOUND, ADVANCE, FLAT, pay("p-1", 500_00, "2026-03-02", beneficiary="ccas")),
+        ),
+        # The exercices that a plan names, any with an advance, those from a flat sum's first.
+        ("paiement-sans-fondement", (*SOUND, ADVANCE, pay("p-1", 500_00, "2026-03-02"))),
+        ("paiement-sans-fondement", (*SOUND, OF_2026, pay("p-1", 500_00, "2026-03-02"))),
+        ("paiement-sans-fondement", (*SOUND, FLAT, FLAT_LATER, pay("p-1", 500_00, "2026-03-02"))),
+        # Made again by another name, in a month that may be after it came back, or for an instalment.
+        ("rejet-non-remplace", (*PAYING, FIRST, BACK, *AGAIN_IN_FEBRUARY)),
+        (
+            "rejet-non-remplace",
+            (*PAYING, pay("p-1", 1_00, "2026-02-10"), BACK, pay("p-2", 1_00, "2026-02-13", "solde")),
+        ),
+    ],
+)
+def test_a_payment_that_may_be_right_is_not_found_at_fault(code: str, lines: tuple[Line, ...]) -> None:
+    assert code not in codes_of(*lines)
+
+
+def test_an_advance_is_not_awaited_before_its_exercice_is_over() -> None:
+    paid = pay("a-1", 6_000_00, "2027-01-15", exercice=2027)
+    asked: Line = (
+        "2026-12-01",
+        facts.SubsidyRequested(
+            beneficiary="mjc", payer="ville", exercice=2027, purpose="avance", amount_cents=6_000_00
+        ),
+    )
+    lines = (*SOUND, ADVANCE, BUDGET, VOTE, asked, paid)
+    assert "avance-non-imputee" not in codes_of(*lines, on="2027-12-31")
+    assert "avance-non-imputee" in codes_of(*lines, on="2028-01-01")
+
+
+def test_a_flat_sum_may_be_paid_after_the_term_and_not_after_a_resiliation() -> None:
+    vote = voted(500_00, exercice=2029, on="2029-01-20")
+    late = pay("p-1", 500_00, "2030-03-02", exercice=2029)
+    assert "paiement-apres-fin" not in codes_of(*SOUND, FLAT, vote, late, on="2030-06-01")
+    expired: Line = ("2029-12-31", facts.InstrumentExpired())
+    assert "paiement-apres-fin" not in codes_of(*SOUND, FLAT, vote, expired, late, on="2030-06-01")
+    cut_short = (*SOUND, FLAT, voted(500_00), notice(), terminated("2026-04-20"))
+    assert "paiement-apres-fin" in codes_of(*cut_short, pay("p-1", 500_00, "2026-05-02"))
+
+
+@pytest.mark.parametrize(
+    "depends, period, found_at_fault",
+    [
+        ("payments", ("2023-01-01", "2026-02-09"), True),
+        # Who may join, and who is paid, are two things.
+        ("membership", ("2023-01-01", "2026-02-09"), False),
+        # Whether it had begun by 10 February is not known.
+        ("payments", ("2026", "2029-12-31"), False),
+        # None was ever granted: that is told of the convention, not of each payment.
+        ("payments", None, False),
+    ],
+)
+def test_a_payment_without_agrement_is_one_on_a_day_that_a_granted_one_does_not_cover(
+    depends: Any, period: tuple[str, str] | None, found_at_fault: bool
+) -> None:
+    on = clause("3", terms.Condition(of=depends, requires="agrement", holder="mjc", words="agrément"))
+    around = (VILLE, MJC, agrement(*(() if period is None else (granted(*period, "2022-12-01"),))))
+    assert ("paiement-sans-agrement" in codes_of(*PAYING, on, FIRST, around=around)) == found_at_fault
+
+
+def test_payments_alike_are_told_once_and_waived_by_the_day_of_the_last() -> None:
+    same = [
+        pay(f"p-{place}", 10_000_00, on, "acompte", mandat="7")
+        for place, on in enumerate(("2026-02-10", "2026-02-11", "2026-02-12"))
+    ]
+    lines = (*PAYING, pay("p-9", 1_00, "2026-02-01", "solde"), *same)
+    [finding] = standing(found(*lines), "paiement-en-double")
+    assert finding.positions == tuple(range(len(PAYING) + 2, len(PAYING) + 5))
+    for until, waived in (("2026-02-11", False), ("2026-02-12", True)):
+        told = found(*lines, derogation("7.1", "ville", until))
+        assert (standing(told, "paiement-en-double") == []) == waived
+
+
+def test_two_conditions_on_one_agrement_are_one_fault_of_a_payment() -> None:
+    needed = terms.Condition(of="partnership", requires="agrement", holder="mjc", words="agrément")
+    again = (clause("3", needed), clause("4", needed))
+    told = found(*PAYING, *again, FIRST, around=(VILLE, MJC, SHORT))
+    assert [one.article for one in standing(told, "paiement-sans-agrement")] == ["3"]
 
 
 def test_a_payment_made_again_on_the_day_it_came_back_replaces_it() -> None:

@@ -69,11 +69,11 @@ def paid_late(view: View) -> Iterator[Raised]:
 def instalment_overdue(view: View) -> Iterator[Raised]:
     """An instalment whose last day has passed, held back by nothing, and not paid."""
     for line in view.calendar.instalments:
-        if line.state == "overdue" and line.due_on:
-            left = f" : reste {euros(line.remaining_cents)}" if line.remaining_cents else ""
+        if line.state == "overdue" and line.due_on and line.remaining_cents:
             yield Raised(
                 f"Non versé au {_bare(line.due_on)} {view.n.to(line.beneficiary)} par "
-                f"{view.n.the(line.payer)}, exercice {line.exercice}, {line.label}{left}.",
+                f"{view.n.the(line.payer)}, exercice {line.exercice}, {line.label} : "
+                f"reste {euros(line.remaining_cents)}.",
                 (line.position, *line.payments),
                 line.article,
                 line.key,
@@ -95,9 +95,9 @@ def paid_twice(view: View) -> Iterator[Raised]:
         first = group[0][1]
         places = tuple(held.position for held, _ in group)
         account = view.accounts.get(_account(first))
-        settled = account.returned_cents + account.overpaid_cents if account else 0
-        again = sum(paid.amount_cents for _, paid in group[1:])
-        if len(group) < 2 or settled >= again or places in told or _account(first) in view.uncertain:
+        if len(group) < 2 or account is None or places in told:
+            continue
+        if account.returned_cents + account.overpaid_cents >= sum(paid.amount_cents for _, paid in group[1:]):
             continue
         told.add(places)
         line = view.line_of.get(places[0])
@@ -175,9 +175,7 @@ def paid_with_document_missing(view: View) -> Iterator[Raised]:
 def paid_without_agrement(view: View) -> Iterator[Raised]:
     """A payment on a day that no agrément of the beneficiary covers, where the partnership depends on it."""
     depending = {
-        clause.position
-        for clause, term in view.terms(Condition)
-        if term.requires == "agrement" and term.of in ("partnership", "payments")
+        clause.position for clause, term in view.terms(Condition) if term.of in ("partnership", "payments")
     }
     gaps = [
         (cover.holder, gap.first, gap.last, cover)
