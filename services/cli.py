@@ -1409,6 +1409,21 @@ async def _revoke_partner(office: partners.Office, institution: str, old: Path) 
     typer.echo(f"{institution} may connect no more: {how}.")
 
 
+@_partners.command("restore", epilog="Example: registre partners restore")
+def partners_restore(data: DataOfServer = None, nats: NatsUrl = NATS_URL_DEFAULT) -> None:
+    """
+    Make the consumers of all partners again, after the stream FEED was made anew.
+
+    Those that are there stay as they are; a new one begins at the first message. Credentials stay good.
+    """
+    _run(_restore_partners(_office_of(_server_folder(data, nats), WAIT_SECONDS, nats)))
+
+
+async def _restore_partners(office: partners.Office) -> None:
+    names = await partners.restore(office)
+    typer.echo(f"{_counted(len(names), 'partner')} with a consumer: {', '.join(names)}")
+
+
 def _office(
     institution: str, file: Path | None, data: Path | None, wait_seconds: float, url: str
 ) -> tuple[partners.Office, Path]:
@@ -1417,19 +1432,20 @@ def _office(
         feed_of(institution)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    folder = _server_folder(data, url)
+    return _office_of(_server_folder(data, url), wait_seconds, url), file or Path(f"{institution}.nk")
 
+
+def _office_of(folder: Path, wait_seconds: float, url: str) -> partners.Office:
     def connect(seed: Path) -> contextlib.AbstractAsyncContextManager[Client]:
         return _bus(url, seed)
 
-    office = partners.Office(
+    return partners.Office(
         folder=folder,
         ledger_seed=runtime.seed_of(os.environ) or folder / partners.LEDGER_SEED,
         connect=connect,
         tell=_say,
         wait_seconds_max=wait_seconds,
     )
-    return office, file or Path(f"{institution}.nk")
 
 
 def _server_folder(data: Path | None, url: str) -> Path:

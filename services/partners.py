@@ -300,6 +300,16 @@ async def revoke(office: Office, institution: str, old: Path) -> bool:
     return has_old
 
 
+async def restore(office: Office) -> list[str]:
+    """Give every partner its consumer where FEED was made anew, from the beginning: their names."""
+    with _locked(office.folder):
+        names = [it.institution for it in _active(register(office.folder))]
+        for institution in names:
+            async with _provided(office, institution):
+                pass
+    return names
+
+
 def _active(partners: Iterable[Partner]) -> list[Partner]:
     return [it for it in partners if it.revoked_at is None]
 

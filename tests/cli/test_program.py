@@ -22,13 +22,17 @@ ENDING_S_MAX = 15.0
 COMMANDS = typer.main.get_group(app).commands
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+PARTNERS = COMMANDS["partners"].commands  # type: ignore[attr-defined]  # a group is a command
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, *(f"partners {name}" for name in PARTNERS)])
 def test_the_help_of_each_command_has_an_example_and_describes_every_option(name: str) -> None:
-    result = CliRunner().invoke(app, [name, "--help"])
+    result = CliRunner().invoke(app, [*name.split(), "--help"])
+    command = PARTNERS[name.partition(" ")[2]] if " " in name else COMMANDS[name]
     assert result.exit_code == 0
     assert f"Example: registre {name}" in result.stdout
-    assert COMMANDS[name].help
-    for parameter in COMMANDS[name].params:
+    assert command.help
+    for parameter in command.params:
         if isinstance(parameter, TyperOption):
             assert parameter.help, parameter.name
 

@@ -120,6 +120,24 @@ async def test_who_comes_back_begins_at_the_beginning(world: World) -> None:
     assert entry.revoked_at is None
 
 
+async def test_a_feed_that_was_made_anew_is_read_from_its_beginning(world: World) -> None:
+    for institution in (A, B):
+        await world.add(institution)
+        await world.publish(institution, 2)
+    async with world.partner(A) as one, world.partner(B) as other:
+        assert await one.read(2) == [1, 2]
+        js = world.bus.jetstream()
+        await js.delete_stream(subjects.FEED)
+        await js.add_stream(StreamConfig(name=subjects.FEED, subjects=["feed.>"]))
+        world.numbers.clear()
+        for _ in range(2):
+            assert await partners.restore(world.office) == [B, A]
+            await world.publish(A)
+        await world.publish(B)
+        assert await one.read(2) == [1, 2]
+        assert await other.read(1) == [1]
+
+
 async def test_it_is_read_again_from_any_number(world: World) -> None:
     """The n-th message of an institution stands at sequence n or later: that is where to begin."""
     await world.add(A)
