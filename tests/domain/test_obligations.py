@@ -84,22 +84,28 @@ def reasons(line: ObligationLine | MeetingsLine) -> list[str | None]:
     return [plain(reason) for reason in line.because]
 
 
-def refused(on: str, exercice: int | None = 2026) -> Line:
+def refused(
+    on: str, exercice: int | None = 2026, by: str = "ville", document: str = "rapport-activite"
+) -> Line:
     return on, facts.DocumentRefused(
-        by="ville", sent_by="mjc", document="rapport-activite", reason="non signé", exercice=exercice
+        by=by, sent_by="mjc", document=document, reason="non signé", exercice=exercice
     )
 
 
-def dispensed(on: str, exercice: int | None = 2026, by: str = "ville") -> Line:
+def dispensed(
+    on: str, exercice: int | None = 2026, by: str = "ville", document: str = "rapport-activite"
+) -> Line:
     return on, facts.DocumentDispensed(
-        by=by, debtor="mjc", document="rapport-activite", reason="sans objet", exercice=exercice
+        by=by, debtor="mjc", document=document, reason="sans objet", exercice=exercice
     )
 
 
-def derogation(on: str, article: str = "6.3", until: str | None = None, by: str = "ville") -> Line:
+def derogation(
+    on: str, article: str = "6.3", until: str | None = None, by: str = "ville", to: str = "mjc"
+) -> Line:
     return on, facts.DerogationGranted(
         by=by,
-        to="mjc",
+        to=to,
         article=article,
         decided_by="la Maire",
         reason="assemblée reportée",
@@ -474,11 +480,52 @@ def declared_met(on: str) -> Line:
             3,
         ),
         ("refused, nobody knows when", (IN_TIME, refused("XXXX")), "2027-08-01", "undetermined", None),
+        ("refused by who may not", (IN_TIME, refused("2027-06-20", by="ccas")), "2027-08-01", "met", None),
+        ("refused of another exercice", (IN_TIME, refused("2027-06-20", 2025)), "2027-08-01", "met", None),
+        ("refused before it came", (refused("2027-05-20"), IN_TIME), "2027-08-01", "met", None),
+        (
+            "another document refused",
+            (IN_TIME, refused("2027-06-20", document="bilan")),
+            "2027-08-01",
+            "met",
+            None,
+        ),
+        (
+            "another document refused, and this one too",
+            (IN_TIME, refused("2027-06-19", document="bilan"), refused("2027-06-20")),
+            "2027-08-01",
+            "overdue",
+            None,
+        ),
+        (
+            "refused before it came, and after",
+            (refused("2027-05-20"), IN_TIME, refused("2027-06-20")),
+            "2027-08-01",
+            "overdue",
+            None,
+        ),
         ("dispensed", (dispensed("2027-07-01"),), "2027-08-01", "waived", None),
         ("dispensed, asked before", (dispensed("2027-07-20"),), "2027-07-18", "overdue", None),
         ("dispensed of another exercice", (dispensed("2027-07-01", 2025),), "2027-08-01", "overdue", None),
         ("dispensed by who may not", (dispensed("2027-07-01", by="mjc"),), "2027-08-01", "overdue", None),
         ("dispensed on an unknown day", (dispensed("XXXX"),), "2027-08-01", "undetermined", None),
+        (
+            "dispensed with another document",
+            (dispensed("2027-07-01", document="bilan"),),
+            "2027-08-01",
+            "overdue",
+            None,
+        ),
+        ("put off, then dispensed", (PUT_OFF, dispensed("2027-07-12")), "2027-08-01", "waived", None),
+        ("dispensed, then put off", (dispensed("2027-07-05"), PUT_OFF), "2027-08-01", "overdue", None),
+        (
+            "put off, nobody knows until when",
+            (derogation("2027-07-10", until="XXXX"),),
+            "2027-08-01",
+            "waived",
+            None,
+        ),
+        ("a derogation to another", (derogation("2027-07-10", to="ccas"),), "2027-08-01", "overdue", None),
         (
             "dispensed, and in time all the same",
             (dispensed("2027-07-01"), received("2027-07-02")),
@@ -514,6 +561,13 @@ def declared_met(on: str) -> Line:
         ("put off in another article", (derogation("2027-07-10", "6.4"),), "2027-08-01", "overdue", None),
         ("a derogation by who may not", (derogation("2027-07-10", by="mjc"),), "2027-08-01", "overdue", None),
         ("the debtor's word for it", (declared_met("2027-07-01"),), "2027-08-01", "met", None),
+        (
+            "the debtor's word for it, and the document after",
+            (received("2027-07-20"), declared_met("2027-07-10")),
+            "2027-08-01",
+            "met",
+            None,
+        ),
     ],
 )
 def test_an_occurrence_is_in_the_state_that_the_facts_of_the_day_give_it(
@@ -570,6 +624,14 @@ def test_a_line_tells_all_that_its_clause_says_and_all_that_became_of_it() -> No
         document="rapport-activite",
         gates_payments=True,
     )
+
+
+def test_a_refusal_is_of_what_was_handed_in_last_before_it() -> None:
+    told = [received("2027-06-01"), received("2027-06-10"), refused("2027-06-20"), received("2027-06-30")]
+    line = of_exercice(owed(REPORT, *told, on="2027-08-01"), 2026)
+    assert (line.state, line.met_on) == ("met", PartialDate("2027-06-01"))
+    line = of_exercice(owed(REPORT, *told, refused("2027-06-21"), on="2027-08-01"), 2026)
+    assert (line.state, line.met_on) == ("met", PartialDate("2027-06-30"))
 
 
 def test_one_derogation_is_for_one_exercice() -> None:
@@ -633,9 +695,10 @@ def test_what_is_owed_once_has_one_line(due: Due | None, on: str, expected: tupl
     term = msgspec.structs.replace(REPORT, recurrence="once", due=due)
     [line] = owed(term, on=on)
     assert (line.state, line.due_on, line.due_words) == expected
-    [met] = owed(term, received("2026-02-10", exercice=None), on="2026-12-31")
-    assert met.met_on == PartialDate("2026-02-10")
-    assert met.state == "met"
+    for exercice in (None, 2025):
+        [met] = owed(term, received("2026-02-10", exercice=exercice), on="2026-12-31")
+        assert met.met_on == PartialDate("2026-02-10")
+        assert met.state == "met"
 
 
 BY_VILLE, BY_MJC = signed("ville", "maire", "2025-12-15"), signed("mjc", "president", "2025-12-18")
@@ -759,6 +822,34 @@ def test_a_request_of_an_exercice_is_answered_by_the_document_of_that_exercice()
     assert {line.exercice: line.state for line in lines} == {2024: "due", 2025: "met"}
 
 
+def test_requests_of_one_day_stand_by_exercice() -> None:
+    told = [asked("2026-03-01", 2025), asked("2026-03-01", 2024)]
+    assert [line.exercice for line in owed(ASKED, *told, on="2026-03-02")] == [2024, 2025]
+
+
+def test_who_is_dispensed_once_is_dispensed_with_the_first_request_still_unanswered() -> None:
+    waiver = dispensed("2026-05-02", None, document="documents-utiles")
+    answer = received("2026-03-10", "documents-utiles", None)
+    told = [asked("2026-03-01"), asked("2026-04-01"), asked("2026-04-20")]
+
+    def states(*more: Line) -> list[str]:
+        return [line.state for line in owed(ASKED, *told, *more, on="2026-06-01")]
+
+    assert states(waiver) == ["waived", "overdue", "overdue"]
+    assert states(answer, waiver) == ["met", "waived", "overdue"]
+    assert states(waiver, dispensed("2026-05-03", None, document="documents-utiles")) == [
+        "waived",
+        "waived",
+        "overdue",
+    ]
+    # The first was still unanswered then: what comes late for it owes nothing any more.
+    assert states(waiver, received("2026-05-20", "documents-utiles", None)) == [
+        "waived",
+        "overdue",
+        "overdue",
+    ]
+
+
 CHANGES = Obligation(
     key="changements",
     debtor="mjc",
@@ -786,6 +877,9 @@ def test_a_change_in_the_debtors_own_stream_is_to_be_told_of() -> None:
         ("changement survenu le 1er septembre 2026", "met", "sans délai"),
         ("changement survenu le 15 mai 2027", "without-date", "sans délai"),
     ]
+    to_nobody_named = ("2026-09-03", facts.ChangeNotified(party="mjc", to=(), what="bureau"))
+    [line, _] = owed(CHANGES, to_nobody_named, on="2027-06-01", beside=[own])
+    assert (line.state, line.met_on) == ("met", PartialDate("2026-09-03"))
     [standing] = owed(CHANGES, on="2026-06-01", beside=[own])
     assert (standing.state, standing.occasion) == ("without-date", None)
 
@@ -895,6 +989,18 @@ def committed(party: str) -> facts.RepublicanCommitmentNoted:
     return facts.RepublicanCommitmentNoted(party=party, manner="souscrit")
 
 
+def told_of_change(party: str, *to: str) -> facts.ChangeNotified:
+    return facts.ChangeNotified(party=party, to=to, what="bureau")
+
+
+def minutes_by(by: str, body: str = "comite") -> facts.MinutesSent:
+    return facts.MinutesSent(body=body, by=by, to=("ville",), meeting_on=PartialDate("2026-07-20"))
+
+
+def observed_by(by: str, body: str = "comite") -> facts.ObservationsReceived:
+    return facts.ObservationsReceived(body=body, by=by, meeting_on=PartialDate("2026-07-20"))
+
+
 # what shows it, a fact that does, facts that do not
 PROVEN: tuple[tuple[str, facts.Event, tuple[facts.Event, ...]], ...] = (
     ("subsidy-request", request("fonctionnement"), (request("projet"), request("investissement"))),
@@ -908,6 +1014,21 @@ PROVEN: tuple[tuple[str, facts.Event, tuple[facts.Event, ...]], ...] = (
     ("aid-valued", valued_by("mjc", "ville"), (valued_by("ville", "mjc"), valued_by("mjc", "ccas"))),
     ("meeting-convened", called_by("mjc"), (called_by("ville"), called_by("mjc", "autre"))),
     ("republican-commitment", committed("mjc"), (committed("ville"),)),
+    (
+        "change-notified",
+        told_of_change("mjc", "ccas", "ville"),
+        (told_of_change("ville", "ville"), told_of_change("ccas"), told_of_change("mjc", "ccas")),
+    ),
+    (
+        "minutes-sent",
+        minutes_by("mjc"),
+        (minutes_by("ville"), minutes_by("mjc", "autre"), observed_by("mjc")),
+    ),
+    (
+        "observations",
+        observed_by("mjc"),
+        (observed_by("ville"), observed_by("mjc", "autre"), minutes_by("mjc")),
+    ),
 )
 
 
@@ -929,6 +1050,19 @@ def test_an_obligation_is_met_by_the_facts_that_its_term_names(
     assert (line.state, line.met_on) == ("met", PartialDate("2026-08-01"))
     told = [("2026-08-01", other) for other in others]
     assert of_exercice(owed(term, *told, on="2026-09-01"), 2027).state == "overdue"
+
+
+def test_an_invitation_is_of_the_year_it_invites_to() -> None:
+    term = msgspec.structs.replace(
+        FICHE, due=Due(words="chaque année"), debtor="ville", creditors=("mjc",), met_by="meeting-convened"
+    )
+
+    def met_of(*told: Line) -> list[int | None]:
+        return [line.exercice for line in owed(term, *told, on="2027-06-01") if line.state == "met"]
+
+    assert met_of(called("2026-12-20", "2027-01-15")) == [2027]
+    # To no known day: of the year in which it was sent.
+    assert met_of(called("2026-12-20", "XXXX")) == [2026]
 
 
 def test_a_right_that_was_let_go_by_is_owed_no_more() -> None:
@@ -1083,6 +1217,123 @@ def test_from_the_first_of_january_a_year_is_a_civil_year() -> None:
     assert (first.label, first.article, first.position) == ("Rencontre", "8", len(OPEN) + 1)
     assert (first.at_most, first.initiative, first.participants) == (2, "la Ville", ("ville", "mjc"))
     assert first.rules == ()
+
+
+def test_a_body_that_meets_on_demand_has_one_line_with_all_its_meetings() -> None:
+    free = Meetings(body="libre", label="Rencontre", at_least_per_year=0, participants=("ville", "mjc"))
+    held = (
+        met("2026-05-02", "libre"),
+        met("2027-05-02", "libre"),
+        met("2027-05-02", "libre"),
+        met("2027-05-03"),
+    )
+    assert meetings(clause(free, "8"), *held, on="2027-06-01") == (
+        MeetingsLine(
+            body="libre",
+            label="Rencontre",
+            article="8",
+            position=len(OPEN) + 1,
+            year=None,
+            at_least=0,
+            at_most=None,
+            held_on=(PartialDate("2026-05-02"), PartialDate("2027-05-02")),
+            held=(len(OPEN) + 2, len(OPEN) + 3),
+            state="on-demand",
+            participants=("ville", "mjc"),
+        ),
+    )
+
+
+def test_a_body_that_meets_at_most_so_often_does_not_meet_on_demand() -> None:
+    seldom = Meetings(body="libre", label="Rencontre", at_least_per_year=0, at_most_per_year=1)
+    held = (met("2026-05-02", "libre"), met("2027-05-02", "libre"), met("2027-05-03", "libre"))
+    lines = meetings(clause(seldom, "8"), *held, on="2027-06-01")
+    assert [(line.year, line.state) for line in lines] == [
+        (2026, "met"),
+        (2027, "too-many"),
+        (2028, "met"),
+        (2029, "met"),
+    ]
+
+
+def test_a_line_of_a_body_tells_all_that_its_clause_says_and_how_its_years_are_counted() -> None:
+    term: Line = (
+        "2025-12-11",
+        facts.ClauseStated("10", "durée", FixedPeriod(PartialDate("2026-03-15"), PartialDate("2028-09-14"))),
+    )
+    free = Meetings(
+        body="libre",
+        label="Rencontre",
+        at_least_per_year=1,
+        at_most_per_year=2,
+        initiative="la Ville",
+        participants=("ville", "mjc"),
+    )
+    # Two whole years from day to day; the half year that is left asks for nothing.
+    first, second = meetings(
+        clause(free, "8"), met("2027-03-14", "libre"), on="2027-03-15", opening=(OPENED, VILLE, MJC, term)
+    )
+    assert first == MeetingsLine(
+        body="libre",
+        label="Rencontre",
+        article="8",
+        position=5,
+        year=2026,
+        at_least=1,
+        at_most=2,
+        held_on=(PartialDate("2027-03-14"),),
+        held=(6,),
+        state="met",
+        initiative="la Ville",
+        participants=("ville", "mjc"),
+        opens_on=date(2026, 3, 15),
+        due_on=date(2027, 3, 14),
+        rules=(FROM_THE_START,),
+    )
+    assert second == msgspec.structs.replace(
+        first,
+        year=2027,
+        held_on=(),
+        held=(),
+        state="due",
+        opens_on=date(2027, 3, 15),
+        due_on=date(2028, 3, 14),
+    )
+
+
+def test_where_the_start_is_not_known_a_body_has_one_line_that_says_why() -> None:
+    endless: Line = ("2025-12-11", facts.ClauseStated(article="10", about="durée", term=NoPeriod()))
+    opening = (OPENED, VILLE, MJC, endless)
+    [line] = meetings(clause(COMMITTEE, "8"), met("2026-05-02"), on="2026-06-01", opening=opening)
+    assert (line.year, line.state, line.opens_on, line.due_on) == (None, "undetermined", None, None)
+    assert (line.held_on, line.held) == ((PartialDate("2026-05-02"),), (6,))
+    assert reasons(line) == ["pas encore calculable : le début de l’instrument n’est pas connu"]
+
+
+def test_a_window_that_closes_on_the_first_or_the_last_day_is_in_the_instrument() -> None:
+    term: Line = (
+        "2025-12-11",
+        facts.ClauseStated("10", "durée", FixedPeriod(PartialDate("2026-06-30"), PartialDate("2028-06-30"))),
+    )
+    body = msgspec.structs.replace(COMMITTEE, window=(EachYear(6), EachYear(6, 30)))
+    lines = meetings(clause(body), on="2026-06-30", opening=(OPENED, VILLE, MJC, term))
+    assert [(line.year, line.opens_on, line.due_on, line.state) for line in lines] == [
+        (2026, date(2026, 6, 1), date(2026, 6, 30), "due"),
+        (2027, date(2027, 6, 1), date(2027, 6, 30), "to-come"),
+        (2028, date(2028, 6, 1), date(2028, 6, 30), "to-come"),
+    ]
+
+
+def test_without_an_end_years_from_the_start_are_listed_up_to_the_next() -> None:
+    endless: Line = ("2025-12-11", facts.ClauseStated(article="10", about="durée", term=NoPeriod()))
+    free = Meetings(body="libre", label="Rencontre", at_least_per_year=1)
+    began = ("2026-03-15", facts.EntryIntoForceNoted())
+    lines = meetings(clause(free), began, on="2027-06-01", opening=(OPENED, VILLE, MJC, endless))
+    assert [(line.year, line.due_on) for line in lines] == [
+        (2026, date(2027, 3, 14)),
+        (2027, date(2028, 3, 14)),
+        (2028, date(2029, 3, 14)),
+    ]
 
 
 def test_without_an_end_the_years_are_listed_up_to_the_next() -> None:
@@ -1374,11 +1625,30 @@ def test_what_fell_due_before_an_avenant_is_judged_by_the_text_of_its_day() -> N
     assert as_before == duties(clause(REPORT), clause(COMMITTEE, "8"), on="2027-07-31")
 
 
+def test_what_has_no_day_is_owed_under_the_text_of_the_day_alone() -> None:
+    words = msgspec.structs.replace(REPORT, due=Due(words="chaque année"))
+    changed = avenant(
+        1,
+        "2027-08-01",
+        facts.ClauseChanged(
+            "6.3", "une règle", msgspec.structs.replace(words, due=Due(words="au printemps"))
+        ),
+    )
+    for on, said in (("2027-07-31", ("", "chaque année")), ("2027-08-01", ("1", "au printemps"))):
+        lines = owed(words, changed, on=on)
+        assert [line.exercice for line in lines] == [2026, 2027, 2028, 2029]
+        assert {(line.avenant, line.due_words) for line in lines} == {said}
+
+
 def test_an_avenant_of_an_unknown_day_leaves_what_it_asks_undetermined() -> None:
     changed = avenant(1, "XXXX", facts.ClauseChanged("6.3", "une règle", REPORT))
     lines = owed(REPORT, changed, on="2027-12-01")
     assert {line.state for line in lines} == {"undetermined"}
     assert lines[0].because == ("l’avenant 1 qui l’énonce n’est pas daté",)
+    twice = msgspec.structs.replace(COMMITTEE, at_least_per_year=2)
+    changed = avenant(1, "XXXX", facts.ClauseChanged("8", "une règle", twice))
+    found = meetings(clause(COMMITTEE, "8"), changed, met("2026-11-02"), met("2026-11-03"), on="2027-01-01")
+    assert {(line.at_least, line.state) for line in found} == {(2, "undetermined")}
 
 
 def test_where_the_start_is_not_known_the_line_says_why() -> None:

@@ -323,13 +323,22 @@ def _matched(owed: Sequence[_Owed], acts: Sequence[Act], waivers: Sequence[Act])
         fitting = [place for place, one in enumerate(owed) if _fits(waiver, one)]
         if not waiver.sure:
             perhaps.update(fitting)
-        elif (at := _nearest(waiver, owed, fitting, fitting)) is not None:
+        elif (at := _nearest(waiver, owed, fitting, _unanswered(waiver, fitting, met, waived))) is not None:
             waived[at] = waiver
     return [
         _Outcome(
             met.get(at), waived.get(at), refused[at].refused_at if at in refused else None, at in perhaps
         )
         for at in range(len(owed))
+    ]
+
+
+def _unanswered(waiver: Act, fitting: list[int], met: dict[int, Act], waived: dict[int, Act]) -> list[int]:
+    """Those of *fitting* that nobody had met or dispensed with when the waiver was given."""
+    return [
+        place
+        for place in fitting
+        if place not in waived and not (place in met and met[place].when.before(waiver.when))
     ]
 
 
@@ -345,7 +354,7 @@ def _nearest(act: Act, owed: Sequence[_Owed], fitting: list[int], open_ones: lis
     # One event after another: the first that nobody has answered.
     if owed[fitting[0]].since is not None:
         return open_ones[0] if open_ones else None
-    return min(fitting, key=lambda place: (_distance(act, owed[place]), place))
+    return min(fitting, key=lambda place: _distance(act, owed[place]))
 
 
 def _distance(act: Act, owed: _Owed) -> int:
