@@ -1289,7 +1289,17 @@ def test_a_resiliation_and_its_taking_effect_are_one_line(effect: str, noted: st
     took: Line = noted, facts.ResiliationTookEffect()
     lines = (*UNHEEDED, decided("2027-03-05"), pronounced("2027-03-10", effect), took)
     [end] = ends_of(*IN_FORCE, *lines, on="2027-06-01", kind="resiliation")
-    assert (end.on, end.payments_stop_on, end.positions) == (D(on), D(on), (16, 17))
+    assert (end.on, end.reached, end.payments_stop_on, end.positions) == (D(on), True, D(on), (16, 17))
+
+
+def test_what_took_effect_is_what_was_pronounced_last() -> None:
+    took: Line = "2027-04-20", facts.ResiliationTookEffect()
+    twice = (pronounced("2027-03-10", "2027-05-01"), pronounced("2027-03-11", "2027-06-01"))
+    told = ends_of(*IN_FORCE, *UNHEEDED, *twice, took, on="2027-04-20", kind="resiliation")
+    assert [(end.on.text, end.reached, end.positions) for end in told] == [
+        ("2027-04-20", True, (16, 17)),
+        ("2027-05-01", False, (15,)),
+    ]
 
 
 def test_a_resiliation_noted_and_never_pronounced_is_told() -> None:
