@@ -162,7 +162,9 @@ def test_imports_and_openings_keep_to_the_house(path: PurePosixPath) -> None:
     assert house_faults(path, (ROOT / path).read_text(encoding="utf-8")) == []
 
 
-@pytest.mark.parametrize("path", [*sources("services/domain"), PurePosixPath("services/accounts.py")], ids=str)
+@pytest.mark.parametrize(
+    "path", [*sources("services/domain"), PurePosixPath("services/accounts.py")], ids=str
+)
 def test_the_rules_of_the_domain_and_of_accounts_are_pure(path: PurePosixPath) -> None:
     assert purity_faults(path, (ROOT / path).read_text(encoding="utf-8")) == []
 
