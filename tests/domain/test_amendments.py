@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 
 from contracts import events as facts
 from contracts.dates import PartialDate
-from contracts.terms import Amending, AnyTerm, Due, FixedPeriod, Instalment, InstalmentPlan, NoPeriod
+from contracts.terms import (
+    Amending,
+    AnyTerm,
+    Due,
+    FixedPeriod,
+    Instalment,
+    InstalmentPlan,
+    NoPassingOn,
+    NoPeriod,
+)
 from services.domain import amendments, known, text
 from services.domain.amendments import Amendment
 from services.domain.known import Known
@@ -280,6 +289,16 @@ def test_each_avenant_is_told_against_the_text_before_it() -> None:
         [f"art.{NBSP}12, repris sans changement{NBSP}: «{NBSP}locaux{NBSP}»"],
         [f"art.{NBSP}5{NBSP}: «{NBSP}tout autrement{NBSP}» devient «{NBSP}un jour{NBSP}»"],
     ]
+    assert [
+        [(difference.article, len(difference.before)) for difference in one.differences] for one in told
+    ] == [
+        [("5", 2)],
+        [("5", 1)],
+        [("10", 1), ("12", 0)],
+        [("12", 1)],
+        [("5", 1)],
+    ]
+    assert told[2].differences[1].before == ()
     first = told[0].differences[0]
     assert [line.about for line in first.before] == ["argent", "calendrier"]
     assert [(line.about, line.avenant, line.position) for line in first.after] == [("autrement", "1", 6)]
@@ -390,6 +409,19 @@ def test_a_subsidy_is_told_against_what_was_voted_or_set_before_it() -> None:
     assert [one[0][1] for one in effects(*life)[3:]] == [f"70,00{NBSP}€", None, f"90,00{NBSP}€"]
 
 
+def test_an_avenant_on_one_year_leaves_what_was_voted_of_another() -> None:
+    life = (
+        *SIGNED,
+        voted(100_00, on="2026-03-20"),
+        sets(1, "2026-04-01", 90_00, exercice=2027),
+        sets(2, "2026-05-01", 80_00),
+    )
+    assert [one[0][1:3] for one in effects(*life)] == [
+        (None, f"90,00{NBSP}€"),
+        (f"100,00{NBSP}€", f"80,00{NBSP}€"),
+    ]
+
+
 def test_a_subsidy_is_set_once_all_have_signed() -> None:
     life = (*SIGNED, voted(100_00, on="2026-03-20"), sets(1, "2026-04-01", 80_00))
     one = signed("ville", "maire", "2026-04-01", 1)
@@ -408,6 +440,15 @@ def test_it_calls_institutions_by_the_names_they_bear() -> None:
     state = after(*SIGNED, sets(1, "2026-03-01", 50_00))
     (one,) = amendments.of(known.of(state, date(2026, 6, 1), [city]))  # type: ignore[arg-type]
     assert one.effects[0].says.startswith("subvention de la Ville de Besançon à mjc")
+    forbids = [
+        clause("5", "reversement", NoPassingOn("mjc")),
+        changed(1, "2026-03-01", "5", "reversement", NoPassingOn("ville")),
+    ]
+    (one,) = amendments.of(known.of(after(*SIGNED, *forbids), date(2026, 6, 1), [city]))  # type: ignore[arg-type]
+    assert one.differences[0].says == (
+        f"art.{NBSP}5{NBSP}: «{NBSP}Reversement de la subvention à un tiers interdit à mjc{NBSP}» devient "
+        f"«{NBSP}Reversement de la subvention à un tiers interdit à la Ville de Besançon{NBSP}»"
+    )
 
 
 # -- between some of the parties

@@ -1503,18 +1503,25 @@ def test_a_party_that_has_left_is_paid_no_more(end: facts.Event, what: str) -> N
 
 
 @pytest.mark.parametrize(
-    "term, end",
+    "term, end, article",
     [
         # Only a résiliation interrupts, only where the clause says so, and only between those it names.
-        (ReturnOfSums("mjc", "ville", unused=True, undue=True, payments_stop=True), facts.InstrumentClosed()),
-        (ReturnOfSums("mjc", "ville", unused=True, undue=True), ENDED[1]),
-        (ReturnOfSums("ville", "mjc", unused=True, undue=True, payments_stop=True), ENDED[1]),
+        (
+            ReturnOfSums("mjc", "ville", unused=True, undue=True, payments_stop=True),
+            facts.InstrumentClosed(),
+            "",
+        ),
+        (ReturnOfSums("mjc", "ville", unused=True, undue=True), ENDED[1], "11.2"),
+        (ReturnOfSums("ville", "mjc", unused=True, undue=True, payments_stop=True), ENDED[1], "11.2"),
     ],
 )
-def test_nothing_else_interrupts_what_was_due_before_the_end(term: ReturnOfSums, end: facts.Event) -> None:
+def test_nothing_else_interrupts_what_was_due_before_the_end(
+    term: ReturnOfSums, end: facts.Event, article: str
+) -> None:
     lines = (BEFORE, PLAN, clause(term, "11"), voted(243_000_00), ("2026-07-01", end))
     told = calendar(*lines, on="2026-08-10")
     assert [line.state for line in of_year(told)] == ["overdue", "overdue", "stopped"]
+    assert [block.article for block in the(told, "solde").blocked_by] == [article]
 
 
 def test_a_resiliation_that_took_effect_interrupts_by_the_article_that_says_so() -> None:
@@ -1573,6 +1580,9 @@ def test_the_leaving_of_another_party_stops_nothing(end: facts.Event) -> None:
     caf = ("2025-12-11", facts.PartyListed(institution="caf"))
     told = calendar(BEFORE, PLAN, caf, voted(243_000_00), ("2026-07-01", end), on="2026-08-10")
     assert the(told, "solde").state == "due"
+    then = ("2026-07-02", facts.PartyWithdrew(party="mjc"))
+    told = calendar(BEFORE, PLAN, caf, voted(243_000_00), ("2026-07-01", end), then, on="2026-08-10")
+    assert the(told, "solde").state == "stopped"
 
 
 # -- advances
