@@ -32,6 +32,7 @@ from tests.domain.departures import (
     DENUNCIATION,
     DRAFT,
     EXECUTOIRE,
+    EXIT,
     FAULT,
     FIRST,
     MJC,
@@ -170,6 +171,10 @@ ADDED: Line = (
         severity="minor",
     ),
 )
+OPEN_CURE = clause(
+    "11.1", msgspec.structs.replace(FAULT, cure=Delay(count=15, unit="day", anchor="mise en demeure"))
+)
+RECEIVED: Line = ("2026-03-05", facts.NoticeReceived(key="med"))
 SOUND_BUT_COMMITTED = tuple(line for line in SOUND if line is not COMMITTED)
 ENTITIES = msgspec.structs.replace(
     FAULT, cure=Delay(count=0, unit="day", anchor="envoi"), opens_on_loss_of_agrement=True
@@ -884,5 +889,20 @@ LIVES: tuple[Life, ...] = (
         "compte-rendu-financier",
         (*SOUND, obligation(), PROJECT, document("2027-03-01", "bilan", 2026)),
         on="2027-07-01",
+    ),
+    Life("fait-non-confirme", (OPENED, *PARTIES, TERM, EXECUTOIRE[0], BUDGET)),
+    Life("mise-en-demeure-echue", (OPENED, *PARTIES, TERM, OPEN_CURE, notice(), RECEIVED)),
+    Life(
+        "resiliation-non-deliberee",
+        (*SOUND, ("2026-03-01", facts.InstrumentExpired()), notice(), terminated("2026-04-20")),
+    ),
+    Life(
+        "annexe-attendue",
+        (*SOUND, ("2025-12-01", facts.AnnexPending(name="projet", source=facts.Source("convention", "13")))),
+    ),
+    Life(
+        "fin-non-soldee",
+        (OPENED, *PARTIES, EXIT, BUDGET, VOTE, ("2027-03-01", facts.InstrumentExpired())),
+        on="2027-06-01",
     ),
 )

@@ -55,6 +55,7 @@ from tests.domain.departures import (
     BUDGET,
     COMMITTED,
     DECIDES_EXIT,
+    DENUNCIATION,
     DRAFT,
     EXECUTOIRE,
     EXIT,
@@ -74,6 +75,7 @@ from tests.domain.departures import (
     SETTLED,
     SIGNATURES,
     SOUND,
+    TERM,
     TODAY,
     UNSIGNED,
     VILLE,
@@ -85,6 +87,7 @@ from tests.domain.departures import (
     claim_adding,
     clause,
     contradicted,
+    denounced,
     derogation,
     document,
     found,
@@ -564,6 +567,7 @@ def codes_of(*lines: Line, on: str = TODAY, around: tuple[State, ...] = AROUND) 
     return {one.code for one in found(*lines, on=on, around=around)}
 
 
+FOR_THE_CCAS: Line = ("2026-01-20", msgspec.structs.replace(PROJECT[1], beneficiary="ccas"))
 FLAT_TERM = terms.LumpSum(payer="ville", per="centre", amount_cents=500_00, from_exercice=2026)
 FLAT = clause("9", FLAT_TERM)
 FLAT_LATER = clause("9.1", msgspec.structs.replace(FLAT_TERM, from_exercice=2028))
@@ -1193,6 +1197,170 @@ def test_a_predecessor_that_was_terminated_overlaps_no_more() -> None:
             stream="convention/avant",
         )
         assert ("chevauchement" in codes_of(*SUCCEEDING, around=(*AROUND, before))) == overlaps
+
+
+OF_2023 = clause("10", terms.FixedPeriod(D("2023-01-01"), D("2026-03-31")), on="2023-01-01")
+PRONOUNCED: Line = (
+    "2025-10-01",
+    facts.ResiliationPronounced(
+        by=("ville",), article="11.1", ground="accord", takes_effect_on=D("2025-12-31")
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    "before, overlaps",
+    [
+        ((OF_2023,), True),
+        ((OF_2023, ("2025-12-31", facts.InstrumentExpired())), False),
+        ((OF_2023, ("2025-12-31", facts.InstrumentClosed())), False),
+        ((OF_2023, PRONOUNCED, ("2025-12-31", facts.ResiliationTookEffect())), False),
+        # That it came into force, or that another was to follow, ended nothing.
+        ((OF_2023, ("2023-02-01", facts.EntryIntoForceNoted())), True),
+        ((OF_2023, ("2025-10-01", facts.RenewalDecided(successor="mjc-fictive"))), True),
+        # Noted in February, it had ended with its term in December all the same.
+        (
+            (
+                clause("10", terms.FixedPeriod(D("2023-01-01"), D("2025-12-31")), on="2023-01-01"),
+                ("2026-02-01", facts.InstrumentExpired()),
+            ),
+            False,
+        ),
+        # How long it lasts is not known.
+        ((), False),
+    ],
+)
+def test_the_one_before_ends_with_its_term_or_before_it(before: tuple[Line, ...], overlaps: bool) -> None:
+    predecessor = given(opened("2023-01-01"), *PARTIES, EXIT, *before, stream="convention/avant")
+    codes = codes_of(*SUCCEEDING, around=(*AROUND, predecessor))
+    assert ("chevauchement" in codes) == overlaps
+    undated_start = (opened(succeeds="avant"), *PARTIES, EXIT)
+    assert "chevauchement" not in codes_of(*undated_start, around=(*AROUND, predecessor))
+
+
+@pytest.mark.parametrize(
+    "named, there",
+    [
+        ("11.1", True),
+        ("11", True),
+        ("11.1, al. 2", True),
+        ("11.1, al. 2, 3°", True),
+        ("7.4.1, al. 1", True),
+        ("7.4", True),
+        ("7", True),
+        ("11.2", False),
+        ("1", False),
+        ("7.4.2", False),
+    ],
+)
+def test_a_reference_to_a_part_of_an_article_or_to_what_holds_it_is_whole(named: str, there: bool) -> None:
+    terms_of_it = (TERM, EXIT, clause("7.4.1, al. 1, 2°", terms.NoPassingOn(beneficiary="mjc")))
+    lines = (OPENED, *PARTIES, *terms_of_it, derogation(named, "mjc"))
+    assert ("renvoi-rompu" not in codes_of(*lines)) == there
+
+
+@pytest.mark.parametrize(
+    "code, lines, on",
+    [
+        # Said to be missing, it is not awaited any more.
+        (
+            "piece-annoncee",
+            (
+                *SOUND,
+                ("2026-01-05", facts.PieceAnnounced(key="b", what="bordereau")),
+                ("2026-01-06", facts.PieceMissing(key="b", what="bordereau")),
+            ),
+            TODAY,
+        ),
+        # Nothing stated yet, or a promise: nothing that the text leaves out.
+        ("sortie-non-prevue", (OPENED, *PARTIES), TODAY),
+        ("sortie-non-prevue", (TERM,), TODAY),
+        ("sortie-non-prevue", (opened(force="promesse"), *PARTIES, TERM), TODAY),
+        ("sortie-non-prevue", (*SOUND, DENUNCIATION), TODAY),
+        ("part-non-utilisee", (opened(force="promesse"), *PARTIES, TERM, PLAN), TODAY),
+        ("part-non-utilisee", (TERM, PLAN), TODAY),
+        (
+            "duree-inconnue",
+            (OPENED, *PARTIES, clause("5", terms.PeriodOf("la COG", D("2026-01-01"), D("2027-12-31")))),
+            TODAY,
+        ),
+        ("suite-a-prevoir", (*SOUND, notice(), terminated("2026-04-20")), "2029-06-30"),
+        ("suite-a-prevoir", (OPENED, *PARTIES), TODAY),
+        # Who left before it is not told of a dénonciation.
+        (
+            "denonciation-incomplete",
+            (
+                *SOUND,
+                party("ccas", "partenaire"),
+                ("2026-01-10", facts.PartyWithdrew(party="ccas")),
+                DENUNCIATION,
+                denounced("2026-05-02"),
+            ),
+            TODAY,
+        ),
+        # Of what is to come, nothing is told: neither the end of a publication nor that it was too early.
+        ("publication-trop-courte", (*SOUND, published("d-1", "2026-05-10", until=D("2026-06-15"))), TODAY),
+        # An account of its use is owed by persons of private law.
+        ("compte-rendu-financier", (*SOUND, BUDGET, FOR_THE_CCAS), "2027-07-01"),
+    ],
+)
+def test_what_the_text_or_the_law_does_not_want_is_not_missed(
+    code: str, lines: tuple[Line, ...], on: str
+) -> None:
+    assert code not in codes_of(*lines, on=on)
+
+
+@pytest.mark.parametrize(
+    "plans",
+    [(PLAN,), (ADVANCE,), (FLAT,), (PLAN, ADVANCE), (PLAN, FLAT), (ADVANCE, FLAT), (BUDGET, VOTE)],
+)
+def test_whatever_it_pays_by_a_convention_that_pays_says_what_becomes_of_the_rest(
+    plans: tuple[Line, ...],
+) -> None:
+    assert {"part-non-utilisee", "reversement-non-traite"} <= codes_of(OPENED, *PARTIES, TERM, *plans)
+    assert {"part-non-utilisee", "reversement-non-traite"}.isdisjoint(codes_of(OPENED, *PARTIES, TERM))
+
+
+def test_what_an_avenant_of_another_convention_set_counts_once_it_is_signed() -> None:
+    one = avenant(1, "2026-02-01", facts.SubsidySet("ville", "mjc", 2026, 4_000_00))
+    half = signed("ville", "maire", "2026-02-01", 1)
+    other = (opened("2025-09-01"), *PARTIES, one)
+    for lines, counts in (
+        ((), True),
+        ((half,), False),
+        ((half, signed("mjc", "president", "2026-02-02", 1)), True),
+    ):
+        beside = given(*other, *lines, stream="convention/autre")
+        codes = codes_of(*UNSIGNED, BUDGET, VOTE, around=(*AROUND, beside))
+        assert ("convention-requise" in codes) == counts
+
+
+@pytest.mark.parametrize(
+    "told_of_it, unidentified",
+    [
+        ((("XXXX", facts.InstitutionRegistered(name="Grand Besançon", kind="epci")),), True),
+        (
+            (
+                ("XXXX", facts.InstitutionRegistered(name="Grand Besançon", kind="epci")),
+                ("2026-07-05", facts.IdentifierRecorded(scheme="siren", value="242500361")),
+            ),
+            True,
+        ),
+        (
+            (
+                ("XXXX", facts.InstitutionRegistered(name="Grand Besançon", kind="epci")),
+                ("XXXX", facts.IdentifierRecorded(scheme="siren", value="242500361")),
+            ),
+            False,
+        ),
+        # Of one that is not entered yet, nothing is said.
+        ((("2026-01-05", facts.AliasRecorded(alias="GBM")),), False),
+    ],
+)
+def test_who_has_no_identifier_by_the_day_is_told(told_of_it: tuple[Line, ...], unidentified: bool) -> None:
+    around = (*AROUND, given(*told_of_it, stream="institution/gbm"))
+    codes = codes_of(*SOUND, party("gbm", "partenaire"), around=around)
+    assert ("partie-non-identifiee" in codes) == unidentified
 
 
 def test_what_a_titre_claims_is_still_to_be_settled_at_the_end() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from contracts import events as facts
 from contracts.terms import Denunciation
-from services.domain.exits.notices import clause_of
+from services.domain.exits.notices import NoticeCourse, clause_of
 from services.domain.findings.view import Raised, View, a_day, on_day
 from services.domain.french import article_in_words, list_in_words
 
@@ -30,9 +30,9 @@ def notice_run_out(view: View) -> Iterator[Raised]:
 
 def terminated_too_soon(view: View) -> Iterator[Raised]:
     """A résiliation pronounced before the time given by its mise en demeure was over."""
-    notices = {notice.key: notice for notice in view.exits.notices}
+    notices: dict[str | None, NoticeCourse] = {notice.key: notice for notice in view.exits.notices}
     for held, end in view.come(facts.ResiliationPronounced):
-        notice = notices.get(end.notice or "")
+        notice = notices.get(end.notice)
         if notice is None or notice.ends_on is None:
             continue
         if held.effective_on.after(notice.ends_on) is False:
@@ -58,9 +58,8 @@ def terminated_without_notice(view: View) -> Iterator[Raised]:
                 f"l’{article_in_words(end.article)}, sans la mise en demeure qu’il demande.",
                 (clause.position, held.position),
                 clause.article,
-                "",
-                end.by[0],
-                held.effective_on.day,
+                who=end.by[0],
+                on=held.effective_on.day,
             )
 
 
@@ -85,17 +84,16 @@ def terminated_without_deliberation(view: View) -> Iterator[Raised]:
 def denounced_too_late(view: View) -> Iterator[Raised]:
     """A dénonciation served after the last day for the anniversary it names."""
     for line in view.exits.denunciations:
-        if line.in_time is False and line.position is not None:
-            served = f" {on_day(line.served_on)}" if line.served_on else ""
-            limit = f", après le {a_day(line.notice_by)}, dernier jour" if line.notice_by else ""
+        if line.in_time is False and line.served_on and line.notice_by and line.position:
             yield Raised(
-                f"Dénonciation {view.n.of(line.by)} notifiée {view.n.to(line.to)}{served}{limit} pour "
-                f"l’anniversaire du {a_day(line.anniversary)}.",
+                f"Dénonciation {view.n.of(line.by)} notifiée {view.n.to(line.to)} {on_day(line.served_on)}, "
+                f"après le {a_day(line.notice_by)}, dernier jour pour l’anniversaire du "
+                f"{a_day(line.anniversary)}.",
                 (line.position,),
                 line.article,
                 line.by,
                 line.by,
-                line.served_on.day if line.served_on else None,
+                line.served_on.day,
             )
 
 

@@ -94,11 +94,11 @@ def reference_broken(view: View) -> Iterator[Raised]:
 
 def start_overlaps(view: View) -> Iterator[Raised]:
     """A convention that begins before the one it succeeds has ended."""
-    opened = view.life.opened
-    before = view.known.conventions.get(opened.succeeds) if opened and opened.succeeds else None
+    succeeds = view.life.opened.succeeds if view.life.opened else None
     start = view.life.starts_on()
-    if before is None or start is None or opened is None:
+    if succeeds is None or succeeds not in view.known.conventions or start is None:
         return
+    before = view.known.conventions[succeeds]
     ends = [
         ending.on
         for ending in before.life.endings
@@ -112,7 +112,7 @@ def start_overlaps(view: View) -> Iterator[Raised]:
             f"« {before.life.title} », court jusqu’au {a_day(end)}.",
             _span_positions(view),
             _span_article(view),
-            opened.succeeds or "",
+            succeeds,
         )
 
 
