@@ -234,10 +234,9 @@ def _takes_in(held: _Convention, one: Held, at: int) -> bool:
     """Keep what *one* says of parties and of conditions; whether it says anything of them."""
     fact = one.fact
     if isinstance(fact, _MOVING):
-        bare = convention.lived(Life(""), one)
-        joins = tuple(msgspec.structs.replace(join, signatories=(), written_as=None) for join in bare.joins)
-        if joins or bare.leaves:
-            held.moves[at] = (joins, bare.leaves)
+        told = convention.lived(Life(""), one)
+        if told.joins or told.leaves:
+            held.moves[at] = (told.joins, told.leaves)
     if holders := _conditions(fact):
         replaces = isinstance(fact, facts.AvenantConcluded)
         held.clauses[at] = _Clauses(one.effective_on, replaces, holders)
@@ -279,8 +278,8 @@ def _holder(term: AnyTerm | None) -> str | None:
 
 def _parties(held: _Convention) -> _Concerned:
     """Those of whom no leaving is told since they came."""
-    joins = tuple(join for joins, _ in held.moves.values() for join in joins)
-    life = Life("", joins=joins, leaves=tuple(leave for _, leaves in held.moves.values() for leave in leaves))
+    life = Life("", leaves=tuple(leave for _, leaves in held.moves.values() for leave in leaves))
+    joins = (join for joins, _ in held.moves.values() for join in joins)
     return frozenset(join.institution for join in joins if life.until(join) is None)
 
 

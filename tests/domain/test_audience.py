@@ -158,6 +158,36 @@ def test_a_clause_that_an_avenant_takes_out_is_depended_on_no_more_and_one_of_an
     assert feed_of("foyer", deliveries) == [7]
 
 
+def test_an_article_may_name_several_holders_and_avenants_of_one_day_stand_in_their_order() -> None:
+    both = [facts.ClauseChanged(article="3", about=one, term=condition(one)) for one in ("centre", "foyer")]
+    deliveries = fed(
+        *OPEN,
+        clause("3", condition("relais")),
+        clause("3", condition("ludotheque")),
+        amended(1, "2026-03-01", *both),
+        granted("relais"),
+        granted("centre"),  # 8
+        granted("foyer"),
+        amended(2, "2026-03-01", facts.ClauseChanged(article="3", about="objet")),
+        granted("centre"),
+        cancelled(10),
+        cancelled(6),
+        granted("ludotheque"),  # 14
+        granted("relais"),
+    )
+    assert feed_of("ville", deliveries)[2:] == [3, 4, 5, 6, 8, 9, 10, (11, 12), 12, (7, 13), 13, 14, 15]
+
+
+def test_an_avenant_that_is_cancelled_takes_back_whom_it_let_in_and_what_it_made_a_condition() -> None:
+    changed = facts.ClauseChanged(article="3", about="objet", term=condition("centre"))
+    deliveries = fed(
+        *OPEN, amended(1, "2026-03-01", facts.Admission("ccas"), changed), cancelled(4), mentioned(),
+        granted("centre"),
+    )  # fmt: skip
+    assert feed_of("ccas", deliveries) == [(1, 4), (2, 4), (3, 4), 4, 5]
+    assert feed_of("ville", deliveries)[2:] == [3, 4, 5, 6]
+
+
 def test_an_avenant_that_arrives_before_the_text_it_changes_is_read_after_it() -> None:
     removed = facts.ClauseChanged(article="3", about="objet", term=NoPeriod())
     deliveries = fed(
@@ -207,6 +237,7 @@ def test_who_has_left_keeps_what_it_has_and_receives_its_own_settlement() -> Non
         (facts.DisputeClosed(key="l-1", outcome="agreement"), True),
         (facts.DisputeOpened(key="l-2", by="ville", about="autre"), False),
         (facts.DisputeClosed(key="l-2", outcome="agreement"), False),
+        (facts.PaymentRejected(payer="ccas", payment="of-another-day", reason="RIB"), True),
     ]  # fmt: skip
     steps: list[Step] = [*OPEN, ADMITTED, left("ccas", "2026-05-01")]
     first = len(steps) + 1
@@ -215,6 +246,7 @@ def test_who_has_left_keeps_what_it_has_and_receives_its_own_settlement() -> Non
     # Words on those entries: each goes to whom the entry concerned.
     words: list[tuple[Event, bool]] = [
         (facts.FactConfirmed(entry=first, by="mjc"), False),
+        (facts.FactContested(entry=first, by="ccas", reason="non"), True),
         (facts.FactContested(entry=first + 1, by="ville", reason="non"), True),
         (facts.EntryReplaced(entry=first + 6, reason="montant"), True),
         (facts.EntryCancelled(entry=first + 5, reason="erreur"), False),
