@@ -73,6 +73,11 @@ class Feed:
         fresh.replace(self.place)
 
 
+async def told(error: Exception) -> None:
+    """A connection that is lost comes back by itself; one line says why it was."""
+    print(error, file=sys.stderr)
+
+
 async def main() -> None:
     """Connect, and follow."""
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -83,7 +88,8 @@ async def main() -> None:
     asked.add_argument("--from", dest="first", type=int, metavar="NUMBER", help="begin at this number")
     asked.add_argument("--once", action="store_true", help="end when there is no more")
     of = asked.parse_args()
-    bus = await nats.connect(of.server, nkeys_seed=of.seed or f"{of.institution}.nk")
+    seed = of.seed or f"{of.institution}.nk"
+    bus = await nats.connect(of.server, nkeys_seed=seed, error_cb=told, max_reconnect_attempts=-1)
     feed = Feed(bus, of.institution, of.place or Path(f"{of.institution}.place"))
     if of.first is not None:
         # Number n stands at sequence n or later: the stream has the messages of the others too.

@@ -39,6 +39,7 @@ const seed = readFileSync(values.seed ?? `${institution}.nk`, "utf8").trim();
 const bus = await connect({
   servers: values.server,
   authenticator: nkeyAuthenticator(new TextEncoder().encode(seed)),
+  maxReconnectAttempts: -1,
 });
 
 // Have everything after `sequence` of the stream delivered, whether it was before or not.
