@@ -63,6 +63,9 @@ _SPOKEN_OF: Final = frozenset({"payment", "notice", "dispute", "suspension"})
 
 _ABOUT_AN_ENTRY: Final = (*CANCELLING, facts.FactConfirmed, facts.FactContested)
 
+_UNLIVED: Final = Life("")
+"""A convention's life of which nothing is told: of a fact, it says what that one adds."""
+
 _Concerned = frozenset[str]
 _NOBODY: Final[_Concerned] = frozenset()
 
@@ -234,7 +237,7 @@ def _takes_in(held: _Convention, one: Held, at: int) -> bool:
     """Keep what *one* says of parties and of conditions; whether it says anything of them."""
     fact = one.fact
     if isinstance(fact, _MOVING):
-        told = convention.lived(Life(""), one)
+        told = convention.lived(_UNLIVED, one)
         if told.joins or told.leaves:
             held.moves[at] = (told.joins, told.leaves)
     if holders := _conditions(fact):
@@ -278,7 +281,8 @@ def _holder(term: AnyTerm | None) -> str | None:
 
 def _parties(held: _Convention) -> _Concerned:
     """Those of whom no leaving is told since they came."""
-    life = Life("", leaves=tuple(leave for _, leaves in held.moves.values() for leave in leaves))
+    leaves = tuple(leave for _, leaves in held.moves.values() for leave in leaves)
+    life = msgspec.structs.replace(_UNLIVED, leaves=leaves)
     joins = (join for joins, _ in held.moves.values() for join in joins)
     return frozenset(join.institution for join in joins if life.until(join) is None)
 
