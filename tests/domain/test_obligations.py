@@ -22,6 +22,7 @@ from contracts.terms import (
     Meetings,
     NoPeriod,
     Obligation,
+    PeriodFrom,
 )
 from services.domain import known, obligations, streams, time_limits
 from services.domain.obligations import Duties, ObligationLine
@@ -1621,8 +1622,105 @@ def test_what_fell_due_before_an_avenant_is_judged_by_the_text_of_its_day() -> N
         (2028, 2),
         (2029, 2),
     ]
+    in_the_month = ("2027-08", *changed[1:])
+    dated_less = duties(clause(REPORT), clause(COMMITTEE, "8"), in_the_month, on="2027-12-01")
+    assert [(line.exercice, line.due_on, line.avenant) for line in dated_less.obligations] == [
+        (line.exercice, line.due_on, line.avenant) for line in found.obligations
+    ]
     as_before = duties(clause(REPORT), clause(COMMITTEE, "8"), changed, on="2027-07-31")
     assert as_before == duties(clause(REPORT), clause(COMMITTEE, "8"), on="2027-07-31")
+
+
+def test_what_falls_due_the_day_an_avenant_comes_falls_under_it() -> None:
+    other = msgspec.structs.replace(REPORT, what="rapport, en deux exemplaires")
+    changed = avenant(1, "2027-07-15", facts.ClauseChanged("6.3", "une règle", other))
+    lines = owed(REPORT, changed, on="2027-07-15")
+    assert [(line.exercice, line.avenant) for line in lines] == [
+        (2025, ""),
+        (2026, "1"),
+        (2027, "1"),
+        (2028, "1"),
+        (2029, "1"),
+    ]
+
+
+def test_an_article_rewritten_twice_is_owed_under_each_text_in_its_time_and_its_neighbour_under_one() -> None:
+    def text(words: str, **more: Any) -> Obligation:
+        return msgspec.structs.replace(REPORT, what=words, **more)
+
+    told = (
+        clause(text("premier", key="a"), "6.3"),
+        clause(text("autre", key="b"), "6.4"),
+        avenant(1, "2027-02-01", facts.ClauseChanged("6.4", "une règle", text("autre, changé", key="b"))),
+        avenant(2, "2027-07-15", facts.ClauseChanged("6.3", "une règle", text("deuxième", key="a"))),
+        avenant(3, "2027-07-16", facts.ClauseChanged("6.3", "une règle", text("troisième", key="a"))),
+    )
+    found = duties(*told, on="2028-01-01").obligations
+    assert [(line.what, line.exercice) for line in found if line.key == "a"] == [
+        ("premier", 2025),
+        ("deuxième", 2026),
+        ("troisième", 2027),
+        ("troisième", 2028),
+        ("troisième", 2029),
+    ]
+    assert [(line.what, line.exercice) for line in found if line.key == "b"] == [
+        ("autre", 2025),
+        ("autre, changé", 2026),
+        ("autre, changé", 2027),
+        ("autre, changé", 2028),
+        ("autre, changé", 2029),
+    ]
+
+
+def test_the_text_of_the_instrument_is_its_text_from_the_first_day_whenever_it_was_noted() -> None:
+    once = msgspec.structs.replace(REPORT, recurrence="once", due=Due(on=PartialDate("2026-03-31")))
+    noted: Line = ("2026-06-01", facts.ClauseStated(article="6.3", about="une règle", term=once))
+    [line] = duties(noted, on="2026-07-01").obligations
+    assert (line.due_on, line.state) == (date(2026, 3, 31), "overdue")
+
+
+@pytest.mark.parametrize(
+    "end", [facts.ResiliationTookEffect(), facts.InstrumentExpired(), facts.InstrumentClosed()]
+)
+def test_what_is_noted_as_over_is_over_the_day_after(end: facts.Event) -> None:
+    noted: Line = ("2027-06-30", end)
+    assert owed(INSURED, noted, on="2027-06-30") != []
+    assert owed(INSURED, noted, on="2027-07-01") == []
+    assert owed(INSURED, ("2027-06-30", facts.DenunciationTookEffect(by="mjc")), on="2027-07-01") != []
+
+
+ENDLESS: Line = ("2025-12-11", facts.ClauseStated(article="10", about="durée", term=NoPeriod()))
+
+
+def test_only_what_begins_an_instrument_tells_when_it_began() -> None:
+    began, over = ("2026-03-15", facts.EntryIntoForceNoted()), ("2026-02-01", facts.InstrumentClosed())
+    for lines, on, states in (
+        ((began,), "2026-03-14", {"undetermined"}),
+        ((began,), "2026-03-15", {"to-come"}),
+        ((over,), "2026-03-15", {"undetermined"}),
+    ):
+        told = owed(REPORT, *lines, on=on, opening=(OPENED, VILLE, MJC, ENDLESS))
+        assert {line.state for line in told} == states
+
+
+def test_a_duration_from_the_entry_into_force_begins_with_it_and_not_with_the_signature() -> None:
+    period: Line = ("2025-12-11", facts.ClauseStated("10", "durée", PeriodFrom("entry-into-force", 24)))
+    free = Meetings(body="libre", label="Rencontre", at_least_per_year=1)
+    began = ("2026-03-15", facts.EntryIntoForceNoted())
+    lines = meetings(
+        clause(free), BY_VILLE, BY_MJC, began, on="2026-06-01", opening=(OPENED, VILLE, MJC, period)
+    )
+    assert [(line.opens_on, line.due_on) for line in lines] == [
+        (date(2026, 3, 15), date(2027, 3, 14)),
+        (date(2027, 3, 15), date(2028, 3, 14)),
+    ]
+
+
+def test_what_runs_from_the_signature_needs_no_first_day() -> None:
+    delay = Delay(count=1, unit="month", anchor="la signature", starts_at="signed")
+    term = msgspec.structs.replace(REPORT, recurrence="once", due=Due(delay=delay))
+    [line] = owed(term, BY_VILLE, BY_MJC, on="2026-01-02", opening=(OPENED, VILLE, MJC, ENDLESS))
+    assert (line.state, line.due_on) == ("to-come", date(2026, 1, 18))
 
 
 def test_what_has_no_day_is_owed_under_the_text_of_the_day_alone() -> None:

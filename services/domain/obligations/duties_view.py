@@ -97,15 +97,16 @@ def _lasting(known: Known) -> Lasting:
 
 def stated(known: Known) -> Iterator[Stated]:
     """Every clause with a rule of the day's text, and those that were its text before an avenant."""
-    rewritten = [
-        held.effective_on.day
+    # Of an avenant dated to the month, the eve of that month is the last day sure to be under the old text.
+    rewritten = {
+        held.effective_on.first
         for held, fact in known.come(facts.AvenantConcluded)
-        if held.effective_on.day and any(isinstance(change, facts.ClauseChanged) for change in fact.changes)
-    ]
+        if any(isinstance(change, facts.ClauseChanged) for change in fact.changes)
+    }
     now = {_name(line): line for line in known.clauses if isinstance(line.term, Obligation | Meetings)}
     until: dict[tuple[int, str, str], date] = {}
     before: dict[tuple[int, str, str], ClauseLine] = {}
-    for day in sorted(set(rewritten), reverse=True):
+    for day in sorted((day for day in rewritten if day is not None), reverse=True):
         for line in text.of(known.live, known.state.life, day - timedelta(days=1)).in_force:
             if isinstance(line.term, Obligation | Meetings) and _name(line) not in now:
                 before[_name(line)] = line
