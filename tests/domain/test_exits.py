@@ -439,6 +439,8 @@ def test_who_has_left_may_not_leave_and_who_joined_may() -> None:
     assert way(after, "denonciation").who == ("ville", "mjc", "caf")
     assert way(after, "resiliation-entites").who == ("ville",)
     assert way(after, "resiliation-entites").rules == ()
+    perhaps = of(*IN_FORCE, ("XXXX", facts.PartyWithdrew(party="ccas")), on="2026-06-01")
+    assert way(perhaps, "denonciation").who == ("ville", "mjc", "ccas")
 
 
 @pytest.mark.parametrize(
@@ -642,12 +644,14 @@ def test_an_assembly_has_authorised_what_it_said_last(
 
 
 def test_of_a_party_whose_kind_is_not_recorded_nobody_knows_whether_it_must_deliberate() -> None:
-    told = way(of(*IN_FORCE, on="2026-06-01", beside=KINDS[:1]), "resiliation-faute")
-    assert [(one.institution, one.required) for one in told.authorised_by] == [
-        ("ville", True),
-        ("mjc", None),
-        ("ccas", None),
-    ]
+    # Of the mjc nothing is recorded; of the ccas a name, and not what it is.
+    named = given(("2026-01-05", facts.NameChanged(name="CCAS de la ville")), stream="institution/ccas")
+    told = way(of(*IN_FORCE, on="2026-06-01", beside=(KINDS[0], named)), "resiliation-faute")
+    assert told.authorised_by == (
+        VILLE_UNASKED,
+        Deliberated("mjc", None, "no", None, ""),
+        Deliberated("ccas", None, "no", None, ""),
+    )
 
 
 def test_the_state_and_the_caf_deliberate_by_no_local_assembly() -> None:
@@ -831,6 +835,10 @@ def test_what_is_not_right_with_a_mise_en_demeure_is_said() -> None:
     )
     assert too_soon.opens_right is not None
     assert the_notice(notice("2026-11-30"), unheeded("2027-03-01"), on="2027-03-15").because == ()
+    in_the_month = the_notice(notice("2026-11-15"), unheeded("2027-02"), on="2027-03-15")
+    assert (in_the_month.ends_on, in_the_month.because) == (date(2027, 2, 15), ())
+    uncounted = the_notice(notice("2026-07-01", "11.2"), unheeded("2026-09-01"), on="2026-09-02")
+    assert (uncounted.state, uncounted.ends_on, len(uncounted.because)) == ("unheeded", None, 1)
     stranger = the_notice(notice("2026-11-30", "11.2", by="mjc", to="ville"), on="2027-04-01")
     assert f"l’art.{NBSP}11.2, al. 1 n’ouvre rien à son auteur" in stranger.because
     nowhere = the_notice(notice("2026-11-30", "4.1"), on="2027-04-01")
@@ -849,6 +857,21 @@ def test_a_mise_en_demeure_runs_under_the_text_of_the_day_it_was_sent() -> None:
     old, new = (notice("2026-11-30"), notice("2027-01-31", key="n-2"))
     told = of(*IN_FORCE, change, old, new, on="2027-02-01").notices
     assert [one.ends_on for one in told] == [date(2027, 2, 28), date(2027, 7, 31)]
+
+
+def test_a_mise_en_demeure_is_read_by_the_articles_that_stood_the_day_it_was_sent() -> None:
+    binds = ("ville", "ccas", "mjc")
+    added = avenant(1, "2027-01-15", facts.ClauseChanged("12", "une règle", FAULT), binds=binds)
+    gone = avenant(2, "2027-01-15", facts.ClauseChanged("11.1", "une règle", None), binds=binds)
+    of_none = f"art.{NBSP}12 n’attache ni délai ni résiliation à une mise en demeure"
+    early = the_notice(notice("2026-11-30", "12"), added, on="2027-02-01")
+    assert (early.ends_on, early.because) == (None, (of_none,))
+    assert the_notice(notice("2027-01-31", "12"), added, on="2027-02-01").ends_on == date(2027, 4, 30)
+    assert the_notice(notice("2026-11-30"), gone, on="2027-02-01").ends_on == date(2027, 2, 28)
+    assert the_notice(notice("2027-01-31"), gone, on="2027-02-01").ends_on is None
+    # Sent nobody knows when: by the text of the day of the statement.
+    blank = the_notice(notice("XXXX", "12"), added, on="2027-02-01")
+    assert of_none not in blank.because
 
 
 @pytest.mark.parametrize(
@@ -980,6 +1003,22 @@ def test_a_denunciation_in_time_is_expected_to_take_effect_and_then_has() -> Non
     assert (done.reached, done.article, done.positions) == (True, "6", (15,))
     assert {line.took_effect for line in of(*lines, on="2026-12-31").denunciations} == {False}
     assert {line.took_effect for line in of(*lines, on="2027-01-01").denunciations} == {True}
+
+
+def test_the_term_stands_after_a_departure_that_leaves_two_and_not_after_a_closing() -> None:
+    gone = of(*IN_FORCE, *TO_ALL, left("2027-01-01"), on="2027-06-01").ends
+    assert [end.kind for end in gone] == ["denonciation", "expiry"]
+    closed: Line = "2027-03-01", facts.InstrumentClosed()
+    assert [end.kind for end in of(*IN_FORCE, closed, on="2027-02-28").ends] == ["expiry"]
+    assert [end.kind for end in of(*IN_FORCE, closed, on="2027-03-01").ends] == ["closing"]
+
+
+def test_where_a_party_may_leave_at_any_time_who_told_all_in_time_leaves_on_the_day_it_named() -> None:
+    at_any_time = msgspec.structs.replace(LEAVING, at_anniversary=False, to_all_others=False)
+    lines = (*SIGNED, CCAS, signed("ccas", "vp", "2025-12-16"), clause(at_any_time, "6"))
+    for day, expected in (("2026-06-15", [D("2026-09-15")]), ("2026-06-16", [])):
+        told = ends_of(*lines, served(day, "ville", "2026-09-15"), on="2026-07-01", kind="denonciation")
+        assert [end.on for end in told] == expected
 
 
 def test_a_departure_is_expected_only_of_who_told_all_in_time_for_a_true_anniversary() -> None:
@@ -1360,6 +1399,13 @@ def test_a_term_that_no_day_is_known_of_says_why(
     assert [(end.on.text, end.says, end.article) for end in told] == ([(on, says, "10")] if on else [])
 
 
+def test_a_term_that_nothing_states_is_reached_where_that_is_noted() -> None:
+    expired: Line = "2027-06-30", facts.InstrumentExpired()
+    assert ends_of(OPENED, VILLE, MJC, expired, on="2027-07-01", kind="expiry") == [
+        EndLine("expiry", D("2027-06-30"), True, None, (), "terme atteint, selon un constat", (4,))
+    ]
+
+
 def test_a_term_noted_as_reached_is_reached() -> None:
     early: Line = "2029-06-30", facts.InstrumentExpired()
     [end] = ends_of(*IN_FORCE, early, on="2029-07-01", kind="expiry")
@@ -1388,6 +1434,19 @@ def test_each_prorogation_tells_the_old_end_and_the_new() -> None:
     ]
     [term] = ends_of(*lines, on="2029-06-01", kind="expiry")
     assert (term.on, term.article) == (D("2030-06-30"), "avenant 2")
+
+
+def test_prorogations_stand_in_the_order_of_their_days_whichever_was_recorded_first() -> None:
+    lines = (
+        *IN_FORCE,
+        avenant(2, "2029-03-01", facts.Prorogation(D("2031-06-30"))),
+        avenant(1, "2028-03-01", facts.Prorogation(D("2030-12-31"))),
+    )
+    told = ends_of(*lines, on="2029-06-01", kind="prorogation")
+    assert [(end.article, end.old_end, end.new_end, end.positions) for end in told] == [
+        ("avenant 1", D("2029-12-31"), D("2030-12-31"), (14,)),
+        ("avenant 2", D("2030-12-31"), D("2031-06-30"), (13,)),
+    ]
 
 
 def test_a_prorogation_that_not_all_have_signed_moves_nothing_yet() -> None:
@@ -1533,6 +1592,11 @@ OWED: list[tuple[str, tuple[Line, ...], list[Row]]] = [
         "asked for and never found",
         (ordered("2027-01-10", 1000, "undue"),),
         [(2026, "undue", 0, 1000, 0, 1000, 0, 1000, 0)],
+    ),
+    (
+        "asked for by two titres",
+        (ordered("2027-01-10", 300), ordered("2027-02-10", 200, number="T2")),
+        [(2026, "unused", 0, 500, 0, 500, 0, 500, 0)],
     ),
     (
         "asked for less than was found: the larger is owed, and they are not added",
@@ -1756,6 +1820,18 @@ COMPUTED: list[tuple[str, tuple[Line, ...], str, list[Row]]] = [
         [],
     ),
     (
+        "paid after the end, rejected, and paid again in two parts",
+        (
+            *STOPPED,
+            paid("p", 900, "2027-04-01"),
+            rejected("2027-04-03", "p"),
+            paid("q", 500, "2027-04-05"),
+            paid("r", 400, "2027-04-06"),
+        ),
+        "2027-06-01",
+        [(2026, "undue", 0, 0, 900, 900, 0, 900, 0)],
+    ),
+    (
         "paid beyond the vote",
         (*STOPPED, paid("p", 700, "2026-05-01"), paid("q", 450, "2026-08-01")),
         "2027-06-01",
@@ -1805,6 +1881,22 @@ def test_what_is_undue_at_the_end_is_computed(
     what: str, lines: tuple[Line, ...], on: str, expected: list[Row]
 ) -> None:
     assert rows(owed(*lines, on=on)) == expected, what
+
+
+def test_each_payment_after_the_end_is_cited() -> None:
+    [line] = owed(*STOPPED, paid("p", 500, "2027-04-01"), paid("q", 400, "2027-04-02"), on="2027-06-01")
+    assert (line.computed_cents, line.positions) == (900, (18, 19))
+
+
+def test_a_resiliation_stops_the_payments_of_those_whose_clause_says_so_and_of_no_other() -> None:
+    goes_on = msgspec.structs.replace(RETURN, payer="ccas", payments_stop=False)
+    by_ccas: Line = (
+        "2027-04-01",
+        facts.PaymentMade(payer="ccas", beneficiary="mjc", key="c", exercice=2026, amount_cents=300),
+    )
+    lines = (*IN_FORCE, clause(goes_on, "11, al. 2"), *STOPPED, by_ccas, paid("p", 900, "2027-04-01"))
+    told = of(*lines, on="2027-06-01").restitutions
+    assert [(line.payer, line.computed_cents) for line in told] == [("ville", 900)]
 
 
 def test_without_a_clause_nothing_is_computed() -> None:

@@ -259,7 +259,7 @@ def _prorogations(known: Known) -> list[EndLine]:
     spans = sorted(life.spans, key=lambda one: (one.avenant is not None, one.said_on.sort_key, one.position))
     binds = {fact.number: fact.binds for _, fact in known.told(AvenantConcluded)}
     return [
-        _prorogation(known, span, tuple(spans[:place]), binds.get(span.avenant, ()))
+        _prorogation(known, span, tuple(spans[:place]), binds[span.avenant])
         for place, span in enumerate(spans)
         if span.avenant is not None
     ]
@@ -305,14 +305,14 @@ def _expiry(known: Known, others: list[EndLine]) -> list[EndLine]:
     positions = ((span.position,) if span else ()) + tuple(held.position for held, _ in noted)
     if end is None:
         return _undated_expiry(known, span, noted, positions)
+    assert span is not None
     if any(_ended_before(line, end) for line in others):
         return []
     noted_on = [held.effective_on for held, _ in noted if held.effective_on.reached(known.on)]
     reached = True if noted_on else end.before(known.on)
     says = f"terme : {french.date_in_words(end)} inclus"
     says += f", atteint selon un constat ({french.date_in_words(noted_on[0])})" if noted_on else ""
-    article = span.article if span else None
-    return [EndLine("expiry", end, reached, article, (), french.typeset(says), positions)]
+    return [EndLine("expiry", end, reached, span.article, (), french.typeset(says), positions)]
 
 
 def _undated_expiry(
@@ -363,6 +363,6 @@ def _closings(known: Known) -> list[EndLine]:
 
 
 def first_stop(lines: tuple[EndLine, ...], on: date) -> EndLine | None:
-    """The first résiliation in effect by the day that interrupts the payments."""
+    """The first résiliation in effect by the day that interrupts the payments, of *lines* by their day."""
     stops = (line for line in lines if line.payments_stop_on is not None and line.on.reached(on))
-    return min(stops, key=lambda line: line.on.sort_key, default=None)
+    return next(stops, None)

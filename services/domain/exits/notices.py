@@ -88,9 +88,9 @@ def _notice(known: Known, held: Held, sent: NoticeSent) -> NoticeCourse:
     over = _over(known, found, days, limit)
     words = _words(known, sent.key)
     state, doubts = _state(known, held, words, over=over)
-    said = words[-1] if words and state in ("satisfied", "unheeded") else None
-    if state == "unheeded" and said and limit.last_day and said.effective_on.after(limit.last_day) is False:
-        when, end = french.day_in_words(said.effective_on), day_in_words(limit.last_day)
+    said_on = words[-1].effective_on if words else None
+    if state == "unheeded" and said_on and limit.last_day and said_on.after(limit.last_day) is False:
+        when, end = french.day_in_words(said_on), day_in_words(limit.last_day)
         doubts = (*doubts, f"dite sans effet {when}, avant la fin du délai ({end})")
     may = found is not None and sent.by in exit_ways.entitled(found[1], known, held.effective_on)
     if found is not None and not may:
