@@ -83,6 +83,17 @@ class NoFeed(PartnersError):
         )
 
 
+class NoConsumer(PartnersError):
+    """The server does not do with the consumer of an institution what the change needs."""
+
+    def __init__(self, institution: str, *, said: str) -> None:
+        super().__init__(
+            f"the server says of the consumer of {institution} in {subjects.FEED}: {said}; ask again later"
+        )
+        self.institution = institution
+        self.said = said
+
+
 class FileThere(PartnersError):
     """There is a file where the credentials were to go: nothing was changed."""
 
@@ -255,7 +266,7 @@ async def rotate(office: Office, institution: str, to: Path) -> bool:
     """
     with _locked(office.folder):
         partners = register(office.folder)
-        partner = _named(partners, institution)
+        partner = _named(_active(partners), institution)
         others = [it for it in partners if it is not partner]
         has_old = _holds(to, partner)
         if to.exists() and not has_old:
@@ -280,9 +291,9 @@ async def revoke(office: Office, institution: str, old: Path) -> bool:
     """
     Let *institution* connect no more; its open connections end, and its place in the feed is forgotten.
 
-    Where the file at *old* has its credentials, True says that they were tried and refused; else
-    the server's word that it has read its configuration is what we have. Raises NotTried where there is
-    neither, and what add raises.
+    May be asked again, where it was interrupted. Where the file at *old* has its credentials, True
+    says that they were tried and refused; else the server's word that it has read its configuration
+    is what we have. Raises NotTried where there is neither, and what add raises.
     """
     with _locked(office.folder):
         partners = register(office.folder)
@@ -290,10 +301,14 @@ async def revoke(office: Office, institution: str, old: Path) -> bool:
         others = [it for it in partners if it is not partner]
         has_old = _holds(old, partner)
         async with office.connect(office.ledger_seed) as bus:
-            gone = msgspec.structs.replace(partner, revoked_at=datetime.now(UTC))
+            gone = msgspec.structs.replace(partner, revoked_at=partner.revoked_at or datetime.now(UTC))
             await _change(office.folder, [*others, gone], office.ledger_seed)
-            with contextlib.suppress(NotFoundError):
+            try:
                 await bus.jetstream(timeout=ANSWER_SECONDS_MAX).delete_consumer(subjects.FEED, institution)
+            except NotFoundError:
+                pass  # so be it
+            except NatsError as error:
+                raise NoConsumer(institution, said=str(error)) from error
             seconds = await _take_effect(office, is_awaited=has_old)
             if has_old:
                 await _shut_out(office, institution, old, seconds=seconds)
@@ -315,10 +330,10 @@ def _active(partners: Iterable[Partner]) -> list[Partner]:
 
 
 def _named(partners: Iterable[Partner], institution: str) -> Partner:
-    active = {it.institution: it for it in _active(partners)}
-    if institution not in active:
-        raise NotAPartner(institution, known=active)
-    return active[institution]
+    by_name = {it.institution: it for it in partners}
+    if institution not in by_name:
+        raise NotAPartner(institution, known=[it.institution for it in _active(by_name.values())])
+    return by_name[institution]
 
 
 def _holds(seed: Path, partner: Partner) -> bool:
@@ -359,6 +374,8 @@ async def _provided(office: Office, institution: str) -> AsyncIterator[None]:
             await bus.jetstream(timeout=ANSWER_SECONDS_MAX).add_consumer(subjects.FEED, consumer)
         except NotFoundError:
             raise NoFeed from None
+        except NatsError as error:
+            raise NoConsumer(institution, said=str(error)) from error
         yield
 
 

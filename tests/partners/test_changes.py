@@ -79,6 +79,23 @@ async def test_a_reader_misses_nothing_while_others_come_change_and_go(world: Wo
     assert numbers == list(range(1, published + 1))
 
 
+async def test_a_revocation_that_was_interrupted_is_asked_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.add(B)
+    config = world.folder / embedded_nats.CONFIG
+    whole = config.read_text()
+    config.write_text(f"{whole}\nsomebody's mistake {{")
+    with pytest.raises(embedded_nats.ConfigRefused):
+        await revoked(world)
+    [first] = partners.register(world.folder)
+    config.write_text(whole)
+    async with world.partner(B) as partner:
+        assert await revoked(world) is True
+        await ends(partner)
+    assert partners.register(world.folder) == (first,)
+
+
 @pytest.mark.parametrize("change", [rotated, revoked])
 async def test_the_old_credentials_end_at_once_with_their_connections(world: World, change: Change) -> None:
     await world.add(A)
@@ -188,6 +205,18 @@ async def test_without_a_feed_nobody_is_added(world: World) -> None:
         await world.add(A)
     assert files(world) == before
     assert not world.seed_of(A).exists()
+
+
+async def test_what_the_server_says_of_a_consumer_is_told(world: World) -> None:
+    js = world.bus.jetstream()
+    await js.delete_stream(subjects.FEED)
+    await js.add_stream(StreamConfig(name=subjects.FEED, subjects=["feed.>"], max_consumers=1))
+    await world.add(A)
+    before = files(world)
+    with pytest.raises(partners.NoConsumer, match=f"consumer of {B} in FEED: .*maximum consumers limit"):
+        await world.add(B)
+    assert files(world) == before
+    assert not world.seed_of(B).exists()
 
 
 async def test_a_register_that_cannot_be_read_is_left_as_it_is(world: World) -> None:
