@@ -534,6 +534,18 @@ def test_the_base_may_have_been_voted_under_the_convention_before() -> None:
     assert amounts_of(told) == [81_000_00, 81_000_00, None]
 
 
+def test_of_two_figures_the_later_stands_and_of_one_day_the_one_recorded_last() -> None:
+    whole = clause(plan(Instalment("tout", "versement", Due(each_year=EachYear(6)))))
+    for votes, cents in (
+        ((voted(100_00, on="2026-03-20"), changed(80_00, "2026-04-02")), 80_00),
+        ((changed(80_00, "2026-04-02"), voted(100_00, on="2026-03-20")), 80_00),
+        ((voted(100_00, on="2026-03-20"), changed(80_00, "2026-03-20")), 80_00),
+        ((changed(80_00, "2026-03-20"), voted(100_00, on="2026-03-20")), 100_00),
+    ):
+        told = calendar(whole, *votes, on=IN_MAY)
+        assert (the_sum(told).voted_cents, amounts_of(told)) == (cents, [cents])
+
+
 def test_a_plan_pays_the_subsidy_of_its_purpose() -> None:
     whole = Instalment("tout", "versement", Due(each_year=EachYear(6)))
     works = (

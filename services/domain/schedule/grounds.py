@@ -100,14 +100,15 @@ def voted_in(state: convention.State, on: date) -> dict[Subsidy, Base]:
     and said to be there.
     """
     said = [
-        (held.effective_on, held.position, subsidy, cents)
+        (held.effective_on, subsidy, cents)
         for held in state.book.live()
         if type(held.fact) in _VOTING
         for subsidy, cents in _figures(held, state.life, on)
     ]
     told: dict[Subsidy, list[Figure]] = {}
     undated: set[Subsidy] = set()
-    for when, _, subsidy, cents in sorted(said, key=lambda one: (one[0].sort_key, one[1])):
+    # Of one day, the last recorded comes last: the sort is stable.
+    for when, subsidy, cents in sorted(said, key=lambda one: one[0].sort_key):
         reached = when.reached(on)
         if reached:
             told.setdefault(subsidy, []).append(Figure(when, cents))
