@@ -304,12 +304,10 @@ async def revoke(office: Office, institution: str, old: Path) -> bool:
             gone = msgspec.structs.replace(partner, revoked_at=partner.revoked_at or datetime.now(UTC))
             await _change(office.folder, [*others, gone], office.ledger_seed)
             try:
-                await bus.jetstream(timeout=ANSWER_SECONDS_MAX).delete_consumer(subjects.FEED, institution)
-            except NotFoundError:
-                pass  # so be it
-            except NatsError as error:
-                raise NoConsumer(institution, said=str(error)) from error
-            seconds = await _take_effect(office, is_awaited=has_old)
+                seconds = await _take_effect(office, is_awaited=has_old)
+            finally:
+                # Without it there is nothing to read, also where the server does not know of the rest yet.
+                await _forget(bus, institution)
             if has_old:
                 await _shut_out(office, institution, old, seconds=seconds)
     return has_old
@@ -377,6 +375,16 @@ async def _provided(office: Office, institution: str) -> AsyncIterator[None]:
         except NatsError as error:
             raise NoConsumer(institution, said=str(error)) from error
         yield
+
+
+async def _forget(bus: Client, institution: str) -> None:
+    """Remove the consumer of *institution*, and with it how far it has read."""
+    try:
+        await bus.jetstream(timeout=ANSWER_SECONDS_MAX).delete_consumer(subjects.FEED, institution)
+    except NotFoundError:
+        pass  # so be it
+    except NatsError as error:
+        raise NoConsumer(institution, said=str(error)) from error
 
 
 async def _take_effect(office: Office, *, is_awaited: bool = True) -> float:

@@ -46,7 +46,7 @@ class Feed:
         missed = 0
         while True:
             try:
-                messages = await consumer.fetch(100, timeout=1 if once else 30)
+                messages = await consumer.fetch(100, timeout=1 if once else 5)
             except TimeoutError:
                 if once:
                     return

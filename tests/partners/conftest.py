@@ -96,10 +96,10 @@ class Partner:
 
 
 @contextlib.asynccontextmanager
-async def world_in(folder: Path) -> AsyncIterator[World]:
+async def world_in(folder: Path, *, port: int = 0) -> AsyncIterator[World]:
     seed = await partners.prepare(folder)
     async with (
-        embedded_nats.running(folder, port=0) as server,
+        embedded_nats.running(folder, port=port) as server,
         runtime.connected(server.url, "ledger", seed=seed) as bus,
     ):
         for name in (subjects.LEDGER, subjects.FEED):

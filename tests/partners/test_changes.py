@@ -88,6 +88,8 @@ async def test_a_revocation_that_was_interrupted_is_asked_again(
     config.write_text(f"{whole}\nsomebody's mistake {{")
     with pytest.raises(embedded_nats.ConfigRefused):
         await revoked(world)
+    with pytest.raises(NotFoundError):
+        await world.bus.jetstream().consumer_info(subjects.FEED, B)
     [first] = partners.register(world.folder)
     config.write_text(whole)
     async with world.partner(B) as partner:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from contracts import subjects
-from tests.partners.conftest import A, B, World
+from tests.partners.conftest import A, B, World, world_in
 
 EXAMPLES = Path(__file__).parents[2] / "deploy" / "examples"
 INSTALL_SECONDS_MAX = 60
@@ -147,3 +147,24 @@ async def test_a_gap_is_told_and_not_passed_over(subscriber: Subscriber) -> None
     assert process.returncode == 1
     assert out.decode().splitlines() == bodies(1, 2)
     assert b"after number 2 comes 4: a gap" in err
+
+
+async def test_it_outlives_a_restart_of_the_server(program: list[str], tmp_path: Path) -> None:
+    async with world_in(tmp_path / "nats") as world:
+        await world.add(A)
+        await world.publish(A, 2)
+        process = await Subscriber(program, world).started()
+        assert await printed(process, 2) == bodies(1, 2)
+    async with world_in(tmp_path / "nats", port=int(world.url.rpartition(":")[2])) as again:
+        again.numbers[A] = 2
+        await again.publish(A, 2)
+        assert await printed(process, 2) == bodies(3, 4)
+        process.kill()
+        await process.wait()
+
+
+async def printed(process: asyncio.subprocess.Process, lines: int) -> list[str]:
+    """The next *lines* that a subscriber prints."""
+    assert process.stdout is not None
+    async with asyncio.timeout(ENDS_SECONDS_MAX):
+        return [(await process.stdout.readline()).decode().strip() for _ in range(lines)]

@@ -56,7 +56,7 @@ async function follow() {
   for (;;) {
     let came = 0;
     let late = false;
-    for await (const message of await consumer.fetch({ max_messages: 100, expires: values.once ? 1000 : 30000 })) {
+    for await (const message of await consumer.fetch({ max_messages: 100, expires: values.once ? 1000 : 5000 })) {
       came += 1;
       const number = Number(message.headers.get("Registre-Number"));
       if (late) continue;
