@@ -828,6 +828,19 @@ def test_requests_of_one_day_stand_by_exercice() -> None:
     assert [line.exercice for line in owed(ASKED, *told, on="2026-03-02")] == [2024, 2025]
 
 
+def test_two_documents_answer_two_requests() -> None:
+    told = [asked("2026-03-01"), asked("2026-03-02")]
+    answers = [
+        received("2026-03-10", "documents-utiles", None),
+        received("2026-03-11", "documents-utiles", None),
+    ]
+    lines = owed(ASKED, *told, *answers, on="2026-04-01")
+    assert [(line.state, line.met_on) for line in lines] == [
+        ("met", PartialDate("2026-03-10")),
+        ("met", PartialDate("2026-03-11")),
+    ]
+
+
 def test_who_is_dispensed_once_is_dispensed_with_the_first_request_still_unanswered() -> None:
     waiver = dispensed("2026-05-02", None, document="documents-utiles")
     answer = received("2026-03-10", "documents-utiles", None)
