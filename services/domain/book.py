@@ -91,7 +91,6 @@ class Word(msgspec.Struct, frozen=True):
 
     by: str
     says: Literal["confirmed", "contested"]
-    position: int
 
 
 class Book(msgspec.Struct, frozen=True):
@@ -154,7 +153,7 @@ def enter(book: Book, held: Held) -> Book:
         case EntryCancelled() | EntryReplaced():
             return msgspec.structs.replace(now, cancelled={**now.cancelled, fact.entry: position})
         case FactConfirmed() | FactContested():
-            word = Word(fact.by, "confirmed" if isinstance(fact, FactConfirmed) else "contested", position)
+            word = Word(fact.by, "confirmed" if isinstance(fact, FactConfirmed) else "contested")
             # The last word of an institution is the one that stands.
             earlier = tuple(one for one in now.words.get(fact.entry, ()) if one.by != fact.by)
             return msgspec.structs.replace(now, words={**now.words, fact.entry: (*earlier, word)})
