@@ -652,6 +652,11 @@ def test_of_two_plans_the_later_one_holds() -> None:
         (PLAN, avenant(1, "2026-01-05", facts.ClauseChanged("7.3", "versement", once))),
     ):
         assert [line.key for line in of_year(calendar(BEFORE, *lines, on=IN_MAY))] == ["unique"]
+    # Of two in one avenant, that of the first article.
+    both = avenant(
+        1, "2026-01-05", facts.ClauseChanged("7.4", "v", plan()), facts.ClauseChanged("7.3", "v", once)
+    )
+    assert [line.key for line in of_year(calendar(BEFORE, both, on=IN_MAY))] == ["unique"]
     # One that names its exercice stands whatever comes later.
     of_2026 = clause(plan(Instalment("x", "x", Due(each_year=EachYear(6))), exercices=(2026,)), "7.2")
     told = calendar(BEFORE, of_2026, clause(once, "7.3", on="2025-12-12"), on=IN_MAY)
@@ -672,6 +677,19 @@ def test_an_exercice_is_read_from_the_text_of_its_last_day(avenant_on: str, on: 
     once = plan(Instalment("unique", "versement unique", Due(each_year=EachYear(6))))
     change = avenant(1, avenant_on, facts.ClauseChanged("7.1", "versement", once))
     assert [line.key for line in of_year(calendar(BEFORE, PLAN, change, on=on))] == keys
+
+
+def test_an_exercice_is_read_without_what_waits_for_a_signature() -> None:
+    """Of two avenants, the first signed by one of two; the second, after the exercice, by nobody told."""
+    once = plan(Instalment("unique", "versement unique", Due(each_year=EachYear(6))))
+    first = avenant(1, "2026-05-01", facts.ClauseChanged("7.1", "versement", once))
+    second = avenant(2, "2027-03-01", facts.ClauseChanged("7.1", "versement", once))
+    half = signed("ville", "maire", "2026-05-01", 1)
+    told = calendar(BEFORE, PLAN, first, half, second, on="2028-01-10")
+    assert [len(of_year(told, year)) for year in (2026, 2027)] == [3, 1]
+    whole = signed("mjc", "president", "2026-05-02", 1)
+    told = calendar(BEFORE, PLAN, first, half, whole, second, on="2028-01-10")
+    assert [len(of_year(told, year)) for year in (2026, 2027)] == [1, 1]
 
 
 def test_the_instrument_s_own_plan_is_of_every_exercice_whenever_it_was_stated() -> None:
@@ -1849,6 +1867,15 @@ def test_an_advance_set_off_counts_for_the_subsidy_and_is_paid_once() -> None:
     assert (first.paid_cents, first.set_off_cents, first.remaining_cents) == (0, 72_900_00, 8_100_00)
     summed = the_sum(told)
     assert (summed.paid_cents, summed.set_off_cents) == (0, 72_900_00)
+
+
+def test_what_was_set_off_is_no_payment_where_no_clause_makes_it_an_advance() -> None:
+    off = facts.AdvanceSetOff(payer="ville", payment="avance", exercice=2026, amount_cents=20_000_00)
+    lines = (BEFORE, PLAN, paid("avance", 20_000_00, "2026-01-15"), ("2026-03-25", off))
+    first = the(calendar(*lines, on=IN_MAY), "a1")
+    assert (first.paid_cents, first.set_off_cents, first.remaining_cents) == (0, 20_000_00, 61_000_00)
+    first = the(calendar(*lines, on="2026-03-24"), "a1")
+    assert (first.paid_cents, first.set_off_cents, first.remaining_cents) == (20_000_00, 0, 61_000_00)
 
 
 def test_an_advance_may_be_set_off_in_several_times_and_years() -> None:
