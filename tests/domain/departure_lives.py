@@ -905,4 +905,17 @@ LIVES: tuple[Life, ...] = (
         (OPENED, *PARTIES, EXIT, BUDGET, VOTE, ("2027-03-01", facts.InstrumentExpired())),
         on="2027-06-01",
     ),
+    Life(
+        "obligation-non-tenue",
+        (
+            *SOUND,
+            obligation("site", document=None),
+            ("2026-05", facts.ObligationMet(obligation="site", debtor="mjc")),
+        ),
+    ),
+    Life(
+        "agrement-interrompu",
+        (*SOUND, NEEDS_AGREMENT),
+        around=(VILLE, MJC, agrement(granted("2026-01", "2026-05-31", "2025-12-01"))),
+    ),
 )

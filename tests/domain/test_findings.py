@@ -33,6 +33,7 @@ from tests.domain.departure_cases import (
     CONTEST,
     DENIED,
     ELSEWHERE,
+    FIXED,
     IDS,
     INTERESTED,
     ORDERED,
@@ -1458,6 +1459,57 @@ def test_a_signature_that_says_its_ground_needs_no_other_proof() -> None:
 )
 def test_a_payment_that_may_be_right_is_not_found_at_fault(code: str, lines: tuple[Line, ...]) -> None:
     assert code not in codes_of(*lines)
+
+
+@pytest.mark.parametrize(
+    "end, ended",
+    [
+        (("2026-03-01", facts.InstrumentClosed()), True),
+        (("2026-03-01", facts.InstrumentExpired()), True),
+        (("2026-03-10", facts.InstrumentExpired()), False),
+        (("2026-03-01", facts.EntryIntoForceNoted()), False),
+    ],
+)
+def test_a_payment_after_the_day_it_was_closed_or_noted_as_over_is_after_the_end(
+    end: Line, ended: bool
+) -> None:
+    paid = pay("p-1", 10_000_00, "2026-03-10")
+    assert ("paiement-apres-fin" in codes_of(*SOUND, BUDGET, VOTE, end, paid)) == ended
+
+
+def test_a_party_with_no_signatory_named_is_bound_by_one_signature() -> None:
+    anybody = (OPENED, PARTIES[0], party("mjc", "beneficiaire"), PLAN, SIGNATURES[0], BUDGET, VOTE)
+    late = signed("mjc", "qui préside", "2026-02-11")
+    [early] = standing(found(*anybody, FIRST, late), "paiement-avant-signature")
+    assert "avant la dernière signature (le 11 février 2026)" in early.says
+    assert "paiement-avant-signature" not in codes_of(
+        *anybody, FIRST, signed("mjc", "qui préside", "2026-02-10")
+    )
+
+
+def test_an_avenant_that_waits_for_a_signature_needs_no_vote_yet() -> None:
+    half = signed("ville", "maire", "2026-05-01", 1)
+    assert "attribution-non-deliberee" in codes_of(*SOUND, FIXED)
+    assert "attribution-non-deliberee" not in codes_of(*SOUND, FIXED, half)
+
+
+def test_a_document_that_came_in_a_month_may_have_come_after_the_refusal() -> None:
+    came = (document("2026-03", exercice=2025), document("2026-03-10", exercice=2025))
+    assert "document-refuse" not in codes_of(*SOUND, *came, refused("2026-03-20"))
+
+
+@pytest.mark.parametrize(
+    "periods",
+    [
+        # None granted; one whose first day is not known; one that ends after the day asked about.
+        (),
+        (granted("2026-01", "2029-12-31", "2025-12-01"),),
+        (granted("2025-01-01", "2026-06-01", "2024-12-01"),),
+    ],
+)
+def test_days_that_may_be_covered_are_no_gap(periods: tuple[Line, ...]) -> None:
+    around = (VILLE, MJC, agrement(*periods))
+    assert "agrement-interrompu" not in codes_of(*SOUND, NEEDS_AGREMENT, on="2026-06-01", around=around)
 
 
 def test_an_advance_is_not_awaited_before_its_exercice_is_over() -> None:

@@ -552,8 +552,9 @@ def _sirens(view: View) -> dict[str, str]:
     found: dict[str, str] = {}
     for slug, state in view.known.institutions.items():
         registered = state.registered
-        if registered is not None and (registered.siren or registered.siret):
-            found[slug] = registered.siren or (registered.siret or "")[:9]
+        entered = (registered.siren or registered.siret) if registered else None
+        if entered:
+            found[slug] = entered[:9]
         for held in state.book.live():
             fact = held.fact
             known = held.effective_on.reached(view.on) is not False

@@ -161,7 +161,7 @@ def of(
         ),
         line_of={position: line for line in calendar.instalments for position in line.payments},
         members=members,
-        signed_on=_signed_on(life, members, known.on) if "no" not in answers else None,
+        signed_on=_signed_on(life, members, known.on),
         unsigned="no" in answers,
         ended_on=_ended_on(life, known.on),
         calendar=calendar,
