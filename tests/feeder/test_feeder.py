@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,13 +14,12 @@ from nats.js.api import StorageType
 from structlog.testing import capture_logs
 
 from contracts import events
-from services import history, runtime
+from services import history, ledger_pages, runtime
 from services.feeder import bodies, feeder, status
 from services.feeder.bodies import Bodies
 from services.feeder.feed import BATCH_BYTES_MAX, SINGLY_MAX, Feed, FeedDiffers
 from services.feeder.feeder import Feeder, Status
 from services.numbered_streams import (
-    Halted,
     Overtaken,
     PayloadTooSmall,
     StreamIncomplete,
@@ -170,8 +170,16 @@ async def test_large_events_go_in_batches_of_a_bounded_size(url: str, bus: Clien
         ledger.record("convention/a", ("2026-02-01", fact))
     assert len(ledger.messages[-1].body) * 120 > BATCH_BYTES_MAX
     await published(bus, ledger)
+    batches: Counter[str] = Counter()
+
+    async def hear(message: Any) -> None:
+        batches[message.headers.get("Nats-Batch-Id", "none")] += len(message.data)
+
+    await bus.subscribe("feed.>", cb=hear)
     async with feeding(url):
         await assert_fed(bus, ledger)
+    assert len(batches) > 2
+    assert max(batches.values()) <= BATCH_BYTES_MAX
 
 
 async def test_a_feed_that_is_lost_is_made_again_the_same(url: str, bus: Client) -> None:
@@ -336,21 +344,52 @@ async def test_a_message_of_somebody_else_halts_it_when_the_log_comes_to_its_pla
     assert halted.value.sequence == len(expected(ledger)) - 1
 
 
-async def test_another_entry_in_the_place_of_the_last_is_found_at_the_next_look(
-    url: str, bus: Client, monkeypatch: pytest.MonkeyPatch
+async def test_another_entry_in_the_place_of_the_last_is_found_at_reconnection(
+    nats_server: NatsServer, bus: Client
 ) -> None:
-    monkeypatch.setattr(feeder, "CHECK_SECONDS", 0.05)
+    """As many entries as before, so that the next one would be taken."""
     ledger = varied(10)
     await published(bus, ledger)
-    async with runtime.connected(url, "feeder") as own:
+    async with runtime.connected(nats_server.url, "feeder") as own:
         running = asyncio.create_task(Feeder(own, Feed(own), Bodies(own)).run(asyncio.Event()))
         *true, last = await assert_fed(bus, ledger)
         await bus.jetstream().delete_stream("FEED")
-        # The look that falls in between makes it anew: whoever is first, it differs or is the same.
         await created(bus)
         await put(bus, *true, msgspec.structs.replace(last, body=b"{}"))
-        with pytest.raises((FeedDiffers, Halted)):
+        await nats_server.stop()
+        await nats_server.start()
+        at = ledger.position
+        ledger.open_convention("new")
+        await ledgers.publish(bus, ledger, after=at)
+        with pytest.raises(FeedDiffers) as halted:
             await asyncio.wait_for(running, 20)
+    assert halted.value.sequence == len(true) + 1
+
+
+async def test_a_ledger_exchanged_for_another_of_its_length_halts_it(
+    url: str, bus: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_pages, "RETRY_SECONDS", 2.0)
+    ledger, other = Ledger(seed=1), Ledger(seed=2)
+    ledger.open_convention("a")
+    other.open_convention("a")
+    await published(bus, ledger)
+    async with runtime.connected(url, "feeder") as own:
+        running = asyncio.create_task(Feeder(own, Feed(own), Bodies(own)).run(asyncio.Event()))
+        await assert_fed(bus, ledger)
+        await bus.jetstream().delete_stream("LEDGER")
+        await published(bus, other)
+        with pytest.raises(history.DigestDiffers) as halted:
+            await asyncio.wait_for(running, 20)
+    assert halted.value.position == 3
+
+
+async def test_a_body_of_another_position_is_not_given(bus: Client) -> None:
+    ledger = varied(5)
+    await ledgers.create(bus)
+    await ledgers.publish(bus, ledger, after=1)
+    with pytest.raises(history.Misplaced, match="the event says position 3, where 2 comes next"):
+        await Bodies(bus).of([2])
 
 
 @pytest.mark.parametrize(
