@@ -627,6 +627,18 @@ def test_a_line_tells_all_that_its_clause_says_and_all_that_became_of_it() -> No
     )
 
 
+@pytest.mark.parametrize("waiver", [dispensed("2027-07-01"), derogation("2027-07-01")])
+def test_who_waived_and_where_is_told(waiver: Line) -> None:
+    line = of_exercice(owed(REPORT, waiver, on="2027-08-01"), 2026)
+    assert (line.state, line.waived_by, line.waived_at) == ("waived", "ville", len(OPEN) + 2)
+    assert (line.deferred_to, line.met_by) == (None, None)
+
+
+def test_the_word_of_the_debtor_is_cited() -> None:
+    line = of_exercice(owed(REPORT, declared_met("2027-07-01"), on="2027-08-01"), 2026)
+    assert (line.met_on, line.met_by) == (PartialDate("2027-07-01"), len(OPEN) + 2)
+
+
 def test_a_refusal_is_of_what_was_handed_in_last_before_it() -> None:
     told = [received("2027-06-01"), received("2027-06-10"), refused("2027-06-20"), received("2027-06-30")]
     line = of_exercice(owed(REPORT, *told, on="2027-08-01"), 2026)
@@ -1061,7 +1073,8 @@ def test_an_obligation_is_met_by_the_facts_that_its_term_names(
         met_by=met_by,
     )
     line = of_exercice(owed(term, ("2026-08-01", proof), on="2026-09-01"), 2027)
-    assert (line.state, line.met_on) == ("met", PartialDate("2026-08-01"))
+    proven_at = len(OPEN) + 2
+    assert (line.state, line.met_on, line.met_by) == ("met", PartialDate("2026-08-01"), proven_at)
     told = [("2026-08-01", other) for other in others]
     assert of_exercice(owed(term, *told, on="2026-09-01"), 2027).state == "overdue"
 
