@@ -51,6 +51,13 @@ class Feed:
                 if once:
                     return
                 continue
+            except nats.errors.Error as error:
+                # The server stops, or is away: the connection comes back by itself, unless it is closed.
+                if self.bus.is_closed:
+                    raise
+                await told(error)
+                await asyncio.sleep(1)
+                continue
             for message in messages:
                 number = int(message.headers["Registre-Number"])
                 if number > self.number + 1:

@@ -6,8 +6,9 @@
 // Prints each event, the ledger's own bytes, one a line; otherwise as ../subscriber.py, which says more.
 
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { setTimeout } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { connect, nkeyAuthenticator } from "nats";
+import { connect, NatsError, nkeyAuthenticator } from "nats";
 
 const PREFIX = "JS.LEDGER.API";
 
@@ -56,21 +57,29 @@ async function follow() {
   for (;;) {
     let came = 0;
     let late = false;
-    for await (const message of await consumer.fetch({ max_messages: 100, expires: values.once ? 1000 : 5000 })) {
-      came += 1;
-      const number = Number(message.headers.get("Registre-Number"));
-      if (late) continue;
-      if (number > done.number + 1) {
-        if (missed === number) throw new Error(`after number ${done.number} comes ${number}: a gap, tell the ledger`);
-        missed = number;
-        late = true;
-        continue;
+    try {
+      for await (const message of await consumer.fetch({ max_messages: 100, expires: values.once ? 1000 : 5000 })) {
+        came += 1;
+        const number = Number(message.headers.get("Registre-Number"));
+        if (late) continue;
+        if (number > done.number + 1) {
+          if (missed === number) throw new Error(`after number ${done.number} comes ${number}: a gap, tell the ledger`);
+          missed = number;
+          late = true;
+          continue;
+        }
+        if (number === done.number + 1) {
+          process.stdout.write(`${message.string()}\n`);
+          keep(number, message.seq); // Before the acknowledgement, so that nothing is lost in between.
+        }
+        message.ack();
       }
-      if (number === done.number + 1) {
-        process.stdout.write(`${message.string()}\n`);
-        keep(number, message.seq); // Before the acknowledgement, so that nothing is lost in between.
-      }
-      message.ack();
+    } catch (error) {
+      // The server stops, or is away: the connection comes back by itself, unless it is closed.
+      if (!(error instanceof NatsError) || bus.isClosed()) throw error;
+      console.error(error.message);
+      await setTimeout(1000);
+      continue;
     }
     // Perhaps only late: once more, from the last one that we have.
     if (late) await beginAfter(done.sequence);
