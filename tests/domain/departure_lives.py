@@ -918,4 +918,8 @@ LIVES: tuple[Life, ...] = (
         (*SOUND, NEEDS_AGREMENT),
         around=(VILLE, MJC, agrement(granted("2026-01", "2026-05-31", "2025-12-01"))),
     ),
+    Life(
+        "effet-avant-signature",
+        (OPENED, *PARTIES, EXIT, ("2025-12-10", facts.EntryIntoForceNoted()), *SIGNATURES),
+    ),
 )

@@ -1136,6 +1136,30 @@ def test_who_joins_may_need_an_agrement_by_a_condition_on_it_alone() -> None:
     assert "adhesion-sans-agrement" not in codes_of(*SOUND, needed, joined, around=(*AROUND, holder))
 
 
+@pytest.mark.parametrize(
+    "of, requires, holder, period, told",
+    [
+        ("membership", "agrement", "bregille", None, True),
+        # What the partnership depends on, or a deliberation, or another's agrément, keeps nobody out.
+        ("partnership", "agrement", "bregille", None, False),
+        ("membership", "deliberation", "bregille", None, False),
+        ("membership", "agrement", "autre", None, False),
+        ("membership", "agrement", "bregille", ("2026-03-01", "2029-12-31"), False),
+        ("membership", "agrement", "bregille", ("2026-03-02", "2029-12-31"), True),
+        # Whether it had begun by 1 March is not known.
+        ("membership", "agrement", "bregille", ("2026", "2029-12-31"), False),
+    ],
+)
+def test_who_joins_by_a_condition_on_its_agrement_holds_one_on_that_day(
+    of: Any, requires: Any, holder: str, period: tuple[str, str] | None, told: bool
+) -> None:
+    needed = clause("14", terms.Condition(of=of, requires=requires, holder=holder, words="agrément"))
+    periods = () if period is None else (granted(*period, "2026-01-01"),)
+    around = (*AROUND, agrement(*periods, holder="bregille"))
+    joined: Line = ("2026-03-01", facts.PartyJoined(institution="bregille"))
+    assert ("adhesion-sans-agrement" in codes_of(*SOUND, needed, joined, around=around)) == told
+
+
 def test_a_payment_is_rightly_made_to_whoever_asked_or_was_promised() -> None:
     ccas = party("ccas", "partenaire")
     to_ccas = pay("p-9", 500_00, "2026-03-10", beneficiary="ccas")
@@ -1278,6 +1302,7 @@ def test_a_reference_to_a_part_of_an_article_or_to_what_holds_it_is_whole(named:
         ("sortie-non-prevue", (TERM,), TODAY),
         ("sortie-non-prevue", (opened(force="promesse"), *PARTIES, TERM), TODAY),
         ("sortie-non-prevue", (*SOUND, DENUNCIATION), TODAY),
+        ("commencee-sans-signature", (opened(force="promesse"), *PARTIES, TERM), TODAY),
         ("part-non-utilisee", (opened(force="promesse"), *PARTIES, TERM, PLAN), TODAY),
         ("part-non-utilisee", (TERM, PLAN), TODAY),
         (

@@ -352,7 +352,7 @@ def quorum_of_signatures(view: View) -> Iterator[Raised]:
         return
     for member in view.members:
         signed = {one.signatory for one in signed_for(view.life, member, view.on)}
-        needed = member.quorum or len(member.signatories) or 1
+        needed = member.quorum or len(member.signatories)
         if signed and bound(view.life, member, view.on) == "no":
             yield Raised(
                 f"La convention court {from_in_words(start)} ; pour {view.n.the(member.institution)}, "
@@ -454,8 +454,8 @@ def admitted_without_agrement(view: View) -> Iterator[Raised]:
         if article is None or member.since is None or member.since.day is None:
             continue
         held = view.known.agrements.get(member.institution)
-        standing = agrement.standing(held.book, member.since.day) if held else "none"
-        if member.since.reached(view.on) and standing not in ("granted", "undetermined"):
+        covers = held and agrement.standing(held.book, member.since.day) in ("granted", "undetermined")
+        if member.since.reached(view.on) and not covers:
             yield Raised(
                 f"Adhésion {view.n.of(member.institution)} {on_day(member.since)}, sans agrément en cours "
                 "ce jour-là.",
