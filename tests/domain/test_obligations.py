@@ -1675,15 +1675,16 @@ def test_an_article_rewritten_twice_is_owed_under_each_text_in_its_time_and_its_
         return msgspec.structs.replace(REPORT, what=words, **more)
 
     told = (
-        clause(text("premier", key="a"), "6.3"),
+        clause(text("premier", key="a", due=Due(each_year=EachYear(2, 1, of_exercice=1))), "6.3"),
         clause(text("autre", key="b"), "6.4"),
-        avenant(1, "2027-02-01", facts.ClauseChanged("6.4", "une règle", text("autre, changé", key="b"))),
+        avenant(1, "2026-08-01", facts.ClauseChanged("6.4", "une règle", text("autre, changé", key="b"))),
         avenant(2, "2027-07-15", facts.ClauseChanged("6.3", "une règle", text("deuxième", key="a"))),
         avenant(3, "2027-07-16", facts.ClauseChanged("6.3", "une règle", text("troisième", key="a"))),
     )
     found = duties(*told, on="2028-01-01").obligations
     assert [(line.what, line.exercice) for line in found if line.key == "a"] == [
         ("premier", 2025),
+        ("premier", 2026),
         ("deuxième", 2026),
         ("troisième", 2027),
         ("troisième", 2028),
