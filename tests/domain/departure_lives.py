@@ -74,7 +74,7 @@ from tests.domain.departures import (
     terminated,
     titre,
 )
-from tests.domain.lives import Line, avenant, signed, voted
+from tests.domain.lives import Line, avenant, given, signed, voted
 
 
 class Life(NamedTuple):
@@ -921,5 +921,16 @@ LIVES: tuple[Life, ...] = (
     Life(
         "effet-avant-signature",
         (OPENED, *PARTIES, EXIT, ("2025-12-10", facts.EntryIntoForceNoted()), *SIGNATURES),
+    ),
+    Life(
+        "acte-discordant",
+        (*DRAFT, EXECUTOIRE[0], sent("d-1", "2025-12-05", acte=ACTE)),
+        around=(
+            given(
+                ("XXXX", facts.InstitutionRegistered(name="Ville de Besançon", kind="commune")),
+                ("2026-01-02", facts.IdentifierRecorded(scheme="siret", value="26250056400006")),
+                stream="institution/ville",
+            ),
+        ),
     ),
 )

@@ -751,6 +751,8 @@ def changed(cents: int, on: str, exercice: int = 2026) -> Line:
         ((VOTE, PROJECT), True),
         # Votes of two exercices are two: 20 000 + 20 000, within a month.
         ((VOTE, ("2026-02-20", voted(20_000_00, exercice=2027)[1])), True),
+        # What is voted tomorrow is not given yet.
+        ((VOTE, ("2026-06-02", voted(20_000_00, exercice=2027)[1])), False),
         # To another beneficiary is another award.
         ((VOTE, ("2026-02-20", msgspec.structs.replace(VOTE[1], beneficiary="amis"))), False),
     ],
@@ -1021,6 +1023,19 @@ def test_a_gap_that_lasts_is_graver_than_one_that_is_over_and_one_to_come_is_non
     assert (over.severity, "du 1er mars 2026 au 31 mars 2026" in over.says) == ("notable", True)
 
 
+def test_an_agrement_that_has_yet_to_begin_is_recorded_all_the_same() -> None:
+    later = (VILLE, MJC, agrement(granted("2026-09-01", "2029-12-31", "2026-05-01")))
+    assert "agrement-non-enregistre" not in codes_of(*SOUND, NEEDS_AGREMENT, around=later)
+
+
+def test_an_agrement_is_as_long_as_the_convention_until_an_avenant_that_all_have_signed_prolongs_it() -> None:
+    prolonged = avenant(1, "2026-03-01", facts.Prorogation(D("2030-12-31")))
+    ville, mjc = signed("ville", "maire", "2026-03-01", 1), signed("mjc", "president", "2026-05-01", 1)
+    lines = (*SOUND, NEEDS_AGREMENT, prolonged, ville, mjc)
+    assert "agrement-plus-court" not in codes_of(*lines, on="2026-04-30")
+    assert "agrement-plus-court" in codes_of(*lines, on="2026-05-01")
+
+
 def test_an_agrement_asked_for_is_none_yet() -> None:
     asked: Line = ("2026-01-10", facts.AgrementRequested(services=("AGC",), to="caf"))
     told = found(*SOUND, NEEDS_AGREMENT, around=(VILLE, MJC, agrement(asked)))
@@ -1118,7 +1133,15 @@ def test_a_siren_is_known_by_the_siret_too_and_the_last_recorded_one_counts() ->
     lines = (*DRAFT, EXECUTOIRE[0], sent("d-1", "2025-12-05", acte=ACTE))
     changed: Line = ("2026-01-02", facts.IdentifierRecorded(scheme="siren", value="262500564"))
     to_come: Line = ("2026-07-02", facts.IdentifierRecorded(scheme="siren", value="262500564"))
-    for identified, disagrees in (((siret,), False), ((siret, changed), True), ((siret, to_come), False)):
+    rna: Line = ("2026-01-02", facts.IdentifierRecorded(scheme="rna", value="W251000009"))
+    other_office: Line = ("2026-01-02", facts.IdentifierRecorded(scheme="siret", value="21250056500008"))
+    for identified, disagrees in (
+        ((siret,), False),
+        ((siret, changed), True),
+        ((siret, to_come), False),
+        ((siret, rna), False),
+        ((siret, other_office), False),
+    ):
         around = (given(*identified, stream="institution/ville"), MJC)
         assert ("acte-discordant" in codes_of(*lines, around=around)) == disagrees
 

@@ -74,24 +74,21 @@ def _awards(live: Iterable[Held], life: Life, on: date, *, own: bool) -> Iterato
     yield from found.values()
 
 
-def _figures(held: Held, life: Life, on: date) -> list[tuple[Account, str, int]]:
+def _figures(held: Held, life: Life, on: date) -> Iterator[tuple[Account, str, int]]:
     """What *held* gives: for whom, for which purpose, how many cents."""
     fact = held.fact
     match fact:
         case facts.SubsidyVoted() | facts.SubsidyChanged():
-            return [((fact.payer, fact.beneficiary, fact.exercice), fact.purpose, fact.amount_cents)]
+            yield (fact.payer, fact.beneficiary, fact.exercice), fact.purpose, fact.amount_cents
         case facts.AvenantConcluded():
             sums = [one for one in fact.changes if isinstance(one, facts.SubsidySet)]
             # An avenant that waits for a signature sets nothing yet.
-            if not sums or life.awaited(fact.number, on):
-                return []
-            return [
-                ((one.payer, one.beneficiary, one.exercice), "fonctionnement", one.amount_cents)
-                for one in sums
-            ]
+            if sums and not life.awaited(fact.number, on):
+                for one in sums:
+                    yield (one.payer, one.beneficiary, one.exercice), "fonctionnement", one.amount_cents
         case facts.AidInKindValued():
             # Aid in kind adds up: no later figure stands in place of an earlier one.
             account = (fact.giver, fact.beneficiary, fact.exercice)
-            return [(account, f"en nature, {held.position}", fact.value_cents)]
+            yield account, f"en nature, {held.position}", fact.value_cents
         case _:
-            return []
+            pass
