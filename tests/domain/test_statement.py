@@ -597,6 +597,30 @@ def last(months: int, anchor: Any = "last-signature") -> Line:
             "11",
         ),
         (
+            "an avenant that counts from the last signature",
+            (
+                *SIGNED,
+                avenant(
+                    1, "2026-05-01", facts.ClauseChanged("10", "durée", PeriodFrom("last-signature", 36))
+                ),
+            ),
+            "2026-01-01",
+            "2028-12-17",
+            "10",
+        ),
+        (
+            "an avenant that counts from the entry into force",
+            (
+                *SIGNED,
+                avenant(
+                    1, "2026-05-01", facts.ClauseChanged("10", "durée", PeriodFrom("entry-into-force", 36))
+                ),
+            ),
+            "2026-01-01",
+            "2028-12-31",
+            "10",
+        ),
+        (
             "an avenant on something else",
             (*SIGNED, avenant(1, "2026-05-01", facts.ClauseChanged("11", "locaux"))),
             "2026-01-01",
