@@ -861,11 +861,11 @@ LIVES: tuple[Life, ...] = (
         (
             *SOUND,
             SHORT_PLAN,
-            ("XXXX", voted(30_000_00, exercice=2025)[1]),
-            ("2026-01-20", voted(10_000_00)[1]),
-            ("2027-01-20", voted(20_000_00, exercice=2027)[1]),
+            ("XXXX", voted(30_000_00)[1]),
+            ("2027-01-20", voted(10_000_00, exercice=2027)[1]),
+            ("2028-01-20", voted(20_000_00, exercice=2028)[1]),
         ),
-        on="2027-02-01",
+        on="2028-02-01",
     ),
     Life(
         "comptes-annuels-requis",
@@ -894,7 +894,7 @@ LIVES: tuple[Life, ...] = (
     Life("mise-en-demeure-echue", (OPENED, *PARTIES, TERM, OPEN_CURE, notice(), RECEIVED)),
     Life(
         "resiliation-non-deliberee",
-        (*SOUND, ("2026-03-01", facts.InstrumentExpired()), notice(), terminated("2026-04-20")),
+        (*SOUND, ("2026-03-01", facts.InstrumentClosed()), notice(), terminated("2026-04-20")),
     ),
     Life(
         "annexe-attendue",

@@ -138,8 +138,7 @@ def test_a_life_raises_it(one: Case) -> None:
 @pytest.mark.parametrize("one", CASES, ids=IDS)
 def test_what_clears_it_clears_it(one: Case) -> None:
     around = one.around if one.cleared_around is None else one.cleared_around
-    told = standing(found(*one.cleared, on=one.cleared_on or one.on, around=around), one.code)
-    assert not any(typeset(one.says) in finding.says for finding in told), [one.says for one in told]
+    assert standing(found(*one.cleared, on=one.cleared_on or one.on, around=around), one.code) == []
 
 
 @pytest.mark.parametrize("one", CASES, ids=IDS)
@@ -1071,6 +1070,11 @@ def test_a_pledge_to_nobody_in_particular_is_answered_by_any_vote_of_the_year() 
     assert "promesse-sans-vote" not in codes_of(*SOUND, pledged, on="2025-12-31")
 
 
+def test_a_pledge_to_one_is_not_answered_by_a_vote_for_another() -> None:
+    for_the_ccas = ("2026-01-20", msgspec.structs.replace(VOTE[1], beneficiary="ccas"))
+    assert "promesse-sans-vote" in codes_of(*SOUND, PLEDGED, BUDGET, for_the_ccas)
+
+
 def test_a_vote_of_before_the_convention_is_not_paid_under_it() -> None:
     earlier = ("2025-03-20", voted(1, exercice=2025)[1])
     of_its_own = ("2026-03-20", voted(1, exercice=2026)[1])
@@ -1115,9 +1119,11 @@ def test_an_avenant_between_some_that_changes_no_article_is_told_without_one(cha
 def test_a_resiliation_on_an_article_without_a_cure_needs_no_mise_en_demeure() -> None:
     """Art. 11.2: there is nothing to put right in a ground of general interest."""
     at_once = msgspec.structs.replace(FAULT, cure=Delay(count=0, unit="day", anchor="envoi"))
-    lines = (*SOUND, clause("11.3", at_once))
+    in_a_day = msgspec.structs.replace(FAULT, cure=Delay(count=1, unit="day", anchor="envoi"))
+    lines = (*SOUND, clause("11.3", at_once), clause("11.4", in_a_day))
     assert "resiliation-sans-mise-en-demeure" not in codes_of(*lines, terminated("2026-04-20", None, "11.3"))
     assert "resiliation-sans-mise-en-demeure" in codes_of(*lines, terminated("2026-04-20", None, "11.1"))
+    assert "resiliation-sans-mise-en-demeure" in codes_of(*lines, terminated("2026-04-20", None, "11.4"))
 
 
 def test_two_identifiers_of_one_act_disagree() -> None:

@@ -126,7 +126,7 @@ def sums_differ(view: View) -> Iterator[Raised]:
             f"Exercice {one.exercice} : les acomptes et le solde font {euros(one.instalments_cents)}, pour "
             f"{euros(one.voted_cents)} votés ; écart de {euros(one.difference_cents)}.",
             tuple(dict.fromkeys(line.position for line in parts)),
-            parts[0].article if parts else None,
+            parts[0].article,
             str(one.exercice),
         )
 
