@@ -25,8 +25,9 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         pytest.skip("npm is not installed")
     folder = tmp_path_factory.mktemp("examples") / "node"
     shutil.copytree(EXAMPLES / "node", folder, ignore=shutil.ignore_patterns("node_modules"))
+    quickly = ["--fetch-retries=1", "--fetch-retry-mintimeout=500", "--fetch-timeout=20000"]
     installed = subprocess.run(
-        ["npm", "ci", "--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund"],
+        ["npm", "ci", "--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund", *quickly],
         cwd=folder,
         capture_output=True,
         text=True,
