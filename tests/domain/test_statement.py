@@ -411,6 +411,10 @@ def last(months: int, anchor: Any = "last-signature") -> Line:
     return clause(PeriodFrom(anchor=anchor, months=months))
 
 
+A_SIGNED = (*both("2026-02-01")[:1], signed("mjc", "a", "2026-02-01"))
+B_SIGNED = (signed("mjc", "b", "2026-02-02"),)
+
+
 @pytest.mark.parametrize(
     "claim, life, start, end, article",
     [
@@ -504,6 +508,15 @@ def last(months: int, anchor: Any = "last-signature") -> Line:
             None,
             "10",
         ),
+        *(
+            (claim, (OPENED, VILLE, party_, last(24), *signatures), None, end, "10")
+            for claim, party_, signatures, end in (
+                ("one of two lines is signed", listed("mjc", "a", "b"), A_SIGNED, None),
+                ("both lines are signed", listed("mjc", "a", "b"), (*A_SIGNED, *B_SIGNED), "2028-02-01"),
+                ("one of two lines is enough", listed("mjc", "a", "b", quorum=1), A_SIGNED, "2028-01-31"),
+                ("no line is prepared for it", listed("mjc"), A_SIGNED, "2028-01-31"),
+            )
+        ),
         (
             "a year from the entry into force",
             (OPENED, last(12, "entry-into-force"), ("2026-02-01", facts.EntryIntoForceNoted())),
@@ -526,6 +539,17 @@ def last(months: int, anchor: Any = "last-signature") -> Line:
                 OPENED,
                 clause(FixedPeriod(D("2026"), D("2029")), "3"),
                 clause(FixedPeriod(D("2025"), D("2028")), "4"),
+            ),
+            "2025",
+            "2029",
+            "4",
+        ),
+        (
+            "two clauses of the text: the furthest day, told last",
+            (
+                OPENED,
+                clause(FixedPeriod(D("2025"), D("2028")), "3"),
+                clause(FixedPeriod(D("2026"), D("2029")), "4"),
             ),
             "2025",
             "2029",
@@ -863,6 +887,19 @@ def test_a_party_is_one_since_the_first_day_that_is_told(coming: tuple[Line, ...
     for order in itertools.permutations(coming):
         [line] = of(OPENED, *order).parties
         assert str(line.since) == since
+
+
+def test_who_joined_twice_has_the_role_it_first_had() -> None:
+    first: Line = ("2026-04-01", facts.PartyJoined(institution="agglo", role="beneficiaire"))
+    then: Line = ("2026-05-01", facts.PartyJoined(institution="agglo", role="financeur"))
+    for order in ((first, then), (then, first)):
+        assert [line.role for line in of(OPENED, *order).parties] == ["beneficiaire"]
+
+
+def test_who_joins_by_an_avenant_is_bound_by_signing_it() -> None:
+    life = (*SIGNED, joined("agglo", "2026-03-01", "1"), avenant(1, "2026-03-01", binds=("ville", "agglo")))
+    assert party(of(*life), "agglo").bound == "no"
+    assert party(of(*life, signed("agglo", "presidente", "2026-02-01", 1)), "agglo").bound == "yes"
 
 
 def test_who_signs_two_papers_is_one_signatory() -> None:
