@@ -138,7 +138,6 @@ class Conclusion(msgspec.Struct, frozen=True):
     """An avenant was concluded: whom it binds."""
 
     number: str
-    on: PartialDate
     binds: tuple[str, ...]
 
 
@@ -170,7 +169,6 @@ class Life(msgspec.Struct, frozen=True):
     version: int = 0
     last_position: int = 0
     opened: InstrumentOpened | None = None
-    opened_on: PartialDate | None = None
     joins: tuple[Join, ...] = ()
     leaves: tuple[Leave, ...] = ()
     signed: tuple[Signed, ...] = ()
@@ -459,7 +457,7 @@ def lived(life: Life, held: Held) -> Life:
         return life
     match fact:
         case InstrumentOpened():
-            return msgspec.structs.replace(life, opened=fact, opened_on=on)
+            return msgspec.structs.replace(life, opened=fact)
         case facts.PartyListed():
             join = Join(fact.institution, fact.role, at, None, fact.signatories, fact.quorum, fact.written_as)
             return msgspec.structs.replace(life, joins=(*life.joins, join))
@@ -485,7 +483,7 @@ def lived(life: Life, held: Held) -> Life:
         case facts.ClauseStated():
             return _with_span(life, fact.term, lambda period: Span(on, at, fact.article, period))
         case AvenantConcluded():
-            concluded = Conclusion(fact.number, on, fact.binds)
+            concluded = Conclusion(fact.number, fact.binds)
             life = msgspec.structs.replace(life, concluded=(*life.concluded, concluded))
             return reduce(lambda now, change: _changed(now, change, held, fact.number), fact.changes, life)
         case facts.ResiliationPronounced():
