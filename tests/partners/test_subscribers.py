@@ -26,13 +26,16 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     folder = tmp_path_factory.mktemp("examples") / "node"
     shutil.copytree(EXAMPLES / "node", folder, ignore=shutil.ignore_patterns("node_modules"))
     quickly = ["--fetch-retries=1", "--fetch-retry-mintimeout=500", "--fetch-timeout=20000"]
-    installed = subprocess.run(
-        ["npm", "ci", "--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund", *quickly],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=INSTALL_SECONDS_MAX,
-    )
+    try:
+        installed = subprocess.run(
+            ["npm", "ci", "--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund", *quickly],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=INSTALL_SECONDS_MAX,
+        )
+    except subprocess.TimeoutExpired:
+        pytest.skip("npm reaches no registry")
     if installed.returncode and NO_NETWORK.search(installed.stderr):
         pytest.skip("npm reaches no registry")
     assert installed.returncode == 0, installed.stderr

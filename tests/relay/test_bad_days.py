@@ -179,7 +179,7 @@ async def test_sigterm_ends_it_in_time_with_the_batch_in_flight_finished(
     nats_server: NatsServer, path: Path, store: EventStore, bus: Client
 ) -> None:
     await Ledger(bus, ORIGIN).create()
-    await record(store, [Recording(5, size_bytes=2_000) for _ in range(1_200)])
+    await record(store, [Recording(5, size_bytes=2_000) for _ in range(4_000)])
     async with overhearing(bus) as overheard, process(nats_server, path) as relay:
         await overheard.reach(1_500)
         relay.send_signal(signal.SIGTERM)
