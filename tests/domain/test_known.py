@@ -99,6 +99,18 @@ def test_the_facts_of_a_kind_are_those_that_came_and_that_may_have() -> None:
     assert view.money == (MoneyLine("ville", "mjc", 2026, paid_cents=1, undetermined=1),)
 
 
+def test_an_institution_is_called_by_the_name_it_bears_on_the_day() -> None:
+    city = given(
+        ("1990", facts.InstitutionRegistered(name="Ville", kind="commune")),
+        ("2026-06-30", facts.NameChanged(name="Ville nouvelle")),
+        stream="institution/ville",
+    )
+    state = given(*SIGNED)
+    assert isinstance(state, convention.State)
+    for on, name in ((date(2026, 6, 29), "Ville"), (ON, "Ville nouvelle")):
+        assert known.names(known.of(state, on, [city]))["ville"] == name
+
+
 def test_the_order_in_which_the_others_are_handed_over_makes_no_difference() -> None:
     registered = facts.InstitutionRegistered(name="Ville", kind="commune")
     granted = facts.AgrementGranted(
