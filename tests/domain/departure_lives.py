@@ -933,4 +933,8 @@ LIVES: tuple[Life, ...] = (
             ),
         ),
     ),
+    Life(
+        "paiement-en-double",
+        (*SOUND, BUDGET, VOTE, pay("p-1", 500_00, "2026-02-10"), pay("p-2", 500_00, "2026-02-10")),
+    ),
 )

@@ -159,7 +159,7 @@ def paid_with_document_missing(view: View) -> Iterator[Raised]:
     asked = ((paid.beneficiary, day) for held, paid in view.payments if (day := held.effective_on.day))
     missing = covering(_documents_missing(view), asked)
     for held, paid in view.payments:
-        documents = missing.get((paid.beneficiary, held.effective_on.day or date.max), ())
+        documents = missing.get((paid.beneficiary, held.effective_on.day or date.max))
         if documents:
             what = some(f"{one.what} ({article_in_words(one.article)})" for one in documents)
             yield _of_payment(
