@@ -8,7 +8,7 @@ import pytest
 
 from contracts import events as facts
 from contracts.dates import PartialDate
-from contracts.terms import FixedPeriod, NoPeriod, PeriodFrom, PeriodOf
+from contracts.terms import Condition, FixedPeriod, NoPeriod, PeriodFrom, PeriodOf
 from services.domain import statement, streams
 from services.domain.money import MoneyLine
 from services.domain.statement import (
@@ -685,6 +685,17 @@ def test_a_convention_is_told_by_its_opening() -> None:
     unknown = of()
     assert (unknown.title, unknown.nature, unknown.force, unknown.position) == (CONVENTION, None, None, 0)
     assert (unknown.under, unknown.succeeds, unknown.renewed_by) == (None, None, None)
+
+
+def test_a_statement_looks_at_the_streams_it_leans_on() -> None:
+    wanted = Condition(of="partnership", requires="agrement", holder="mjc", words="agréée")
+    life = entries(*SIGNED, clause(wanted, "3"))
+    beside = {AGREMENT: entries(granted("2022-01-01", "2029-12-31"), stream=AGREMENT)}
+    for others, standing in ((beside, "granted"), ({}, "none")):
+        told = statement.of(life, stream=CONVENTION, on=date(2026, 6, 1), beside=others)
+        assert isinstance(told, ConventionStatement)
+        assert [one.standing for one in told.coverage] == [standing]
+        assert statement.decode(statement.encode(told)) == told
 
 
 # -- the list
