@@ -8,8 +8,19 @@ import pytest
 
 from contracts import events as facts
 from contracts.dates import PartialDate
-from contracts.terms import Condition, FixedPeriod, NoPeriod, PeriodFrom, PeriodOf
-from services.domain import statement, streams
+from contracts.terms import Condition, Due, FixedPeriod, LumpSum, NoPeriod, Obligation, PeriodFrom, PeriodOf
+from services.domain import (
+    amendments,
+    convention,
+    coverage,
+    exits,
+    findings,
+    known,
+    obligations,
+    schedule,
+    statement,
+    streams,
+)
 from services.domain.money import MoneyLine
 from services.domain.statement import (
     AgrementStatement,
@@ -696,6 +707,29 @@ def test_a_statement_looks_at_the_streams_it_leans_on() -> None:
         assert isinstance(told, ConventionStatement)
         assert [one.standing for one in told.coverage] == [standing]
         assert statement.decode(statement.encode(told)) == told
+
+
+def test_a_statement_has_what_each_of_its_parts_tells_of_the_day() -> None:
+    wanted = Condition(of="partnership", requires="agrement", holder="mjc", words="agréée")
+    owed = Obligation("bilan", "mjc", ("ville",), "bilan", "yearly", Due(words="chaque année"))
+    pays = LumpSum("ville", "an", 1_00, 2026)
+    life = (
+        *SIGNED,
+        *(clause(term, str(number)) for number, term in enumerate((wanted, owed, pays), 3)),
+        avenant(1, "2026-03-01", facts.Prorogation(D("2030-12-31"))),
+        resiliated("2026-05-01", "2026-09-01"),
+    )
+    told, on = of(*life), date(2026, 6, 1)
+    state = given(*life)
+    assert isinstance(state, convention.State)
+    view = known.of(state, on)
+    duties, covered, ways_out = obligations.of(view), coverage.of(view), exits.of(view)
+    calendar, amended = schedule.of(view, duties), amendments.of(view)
+    assert told.on == on
+    assert (told.duties, told.coverage, told.exits) == (duties, covered, ways_out)
+    assert (told.calendar, told.amendments) == (calendar, amended)
+    assert told.findings == findings.of(view, calendar, duties, covered, ways_out, amended)
+    assert all((duties.obligations, covered, calendar.instalments, amended, told.findings))
 
 
 # -- the list
