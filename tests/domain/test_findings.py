@@ -1254,6 +1254,8 @@ def test_a_predecessor_that_was_terminated_overlaps_no_more() -> None:
 
 
 OF_2023 = clause("10", terms.FixedPeriod(D("2023-01-01"), D("2026-03-31")), on="2023-01-01")
+TO_2025 = clause("10", terms.FixedPeriod(D("2023-01-01"), D("2025-12-31")), on="2023-01-01")
+PROLONGED = avenant(1, "2025-11-01", facts.Prorogation(D("2026-12-31")))
 PRONOUNCED: Line = (
     "2025-10-01",
     facts.ResiliationPronounced(
@@ -1274,11 +1276,19 @@ PRONOUNCED: Line = (
         ((OF_2023, ("2025-10-01", facts.RenewalDecided(successor="mjc-fictive"))), True),
         # Noted in February, it had ended with its term in December all the same.
         (
-            (
-                clause("10", terms.FixedPeriod(D("2023-01-01"), D("2025-12-31")), on="2023-01-01"),
-                ("2026-02-01", facts.InstrumentExpired()),
-            ),
+            (TO_2025, ("2026-02-01", facts.InstrumentExpired())),
             False,
+        ),
+        # What prolonged it counts once all have signed.
+        ((TO_2025, PROLONGED, signed("ville", "maire", "2025-11-01", 1)), False),
+        (
+            (
+                TO_2025,
+                PROLONGED,
+                signed("ville", "maire", "2025-11-01", 1),
+                signed("mjc", "president", "2025-11-02", 1),
+            ),
+            True,
         ),
         # How long it lasts is not known.
         ((), False),
@@ -1341,6 +1351,14 @@ def test_a_reference_to_a_part_of_an_article_or_to_what_holds_it_is_whole(named:
         ),
         ("suite-a-prevoir", (*SOUND, notice(), terminated("2026-04-20")), "2029-06-30"),
         ("suite-a-prevoir", (OPENED, *PARTIES), TODAY),
+        # Of a term in some month of 2029, six months before are not known.
+        (
+            "suite-a-prevoir",
+            (OPENED, *PARTIES, clause("10", terms.FixedPeriod(D("2026-01-01"), D("2029")))),
+            "2029-06-30",
+        ),
+        # Of the one before, nothing is recorded.
+        ("chevauchement", SUCCEEDING, TODAY),
         # Who left before it is not told of a dénonciation.
         (
             "denonciation-incomplete",

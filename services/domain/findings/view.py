@@ -237,7 +237,7 @@ def covering(
         elif what is not None:
             open_now[whose][place] = what
         else:
-            open_now[whose].pop(place, None)
+            del open_now[whose][place]
     return {key: what for key, what in found.items() if what}
 
 
