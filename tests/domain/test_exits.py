@@ -1362,6 +1362,11 @@ def test_an_undated_end_is_neither_come_nor_not() -> None:
         assert [end.reached for end in told if end.kind != "expiry"] == [None]
 
 
+def test_a_term_to_come_is_told_whole() -> None:
+    term = EndLine("expiry", D("2029-12-31"), False, "10", (), f"terme{NBSP}: 31 décembre 2029 inclus", (4,))
+    assert of(*IN_FORCE, on="2026-06-01").ends == (term,)
+
+
 def test_the_term_is_told_until_something_else_ends_it_before() -> None:
     assert [end.kind for end in of(*IN_FORCE, *REGULAR, on="2027-03-31").ends] == ["resiliation", "expiry"]
     assert [end.kind for end in of(*IN_FORCE, *REGULAR, on="2027-04-01").ends] == ["resiliation"]

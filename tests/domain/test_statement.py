@@ -1173,6 +1173,25 @@ def rejected(on: str) -> Line:
             {"voted_cents": 60},
         ),
         (
+            "an avenant that one of two has signed",
+            (
+                voted(100),
+                avenant(1, "2026-04-01", facts.SubsidySet(**{**WHO, "amount_cents": 60})),
+                signed("ville", "maire", "2026-04-02", 1),
+            ),
+            {"voted_cents": 100},
+        ),
+        (
+            "an avenant that both have signed",
+            (
+                voted(100),
+                avenant(1, "2026-04-01", facts.SubsidySet(**{**WHO, "amount_cents": 60})),
+                signed("ville", "maire", "2026-04-02", 1),
+                signed("mjc", "president", "2026-04-03", 1),
+            ),
+            {"voted_cents": 60},
+        ),
+        (
             "an avenant undated",
             (
                 voted(100),
