@@ -1780,6 +1780,9 @@ def test_money_that_came_back_for_several_grounds_is_cited_by_each_once() -> Non
 def test_all_that_is_left_out_is_told() -> None:
     [line] = owed(found("XXXX", 10), found("XXXX", 20))
     assert line.undetermined == (13, 14)
+    # Known to the year, that of the statement: asked for or not yet, under its own ground.
+    [line] = owed(ordered("2027", 5), on="2027-06-30")
+    assert (rows((line,)), line.undetermined) == ([(2026, "unused", 0, 0, 0, 0, 0, 0, 0)], (13,))
 
 
 @pytest.mark.parametrize(
