@@ -270,7 +270,8 @@ class Projector:
 
         def progress(it: Followed, *, done: bool = False) -> bytes:
             elapsed_seconds = asyncio.get_running_loop().time() - started
-            target = max(it.ledger_position, self._live.position, it.position)
+            # What came while the file before was let go of is no part of the way any more.
+            target = it.position if done else max(it.ledger_position, self._live.position, it.position)
             return msgspec.json.encode(Progress(it.position, target, round(elapsed_seconds, 3), done))
 
         def may(it: Followed) -> bool:

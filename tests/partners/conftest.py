@@ -1,5 +1,6 @@
 """A ledger's server with accounts, the operator's connection to it, and partners as strangers connect."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -67,14 +68,14 @@ class Partner:
         self.institution = institution
         self.client = Client()
         self.errors: list[str] = []
-        self.closed: list[str] = []
+        self.closed = asyncio.Event()
 
     async def connect(self, url: str, seed: Path) -> None:
         async def on_error(error: Exception) -> None:
             self.errors.append(str(error))
 
         async def on_closed() -> None:
-            self.closed.append("closed")
+            self.closed.set()
 
         await self.client.connect(
             url, nkeys_seed=str(seed), error_cb=on_error, closed_cb=on_closed, allow_reconnect=False

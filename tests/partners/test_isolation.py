@@ -4,7 +4,6 @@ of the other's, and nothing of the ledger's, by whatever subject.
 """
 
 import asyncio
-import contextlib
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -23,6 +22,7 @@ from tests.partners.conftest import A, B, Partner, World, refused, world_in
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+CLOSED_SECONDS_MAX = 15.0
 OWN = accounts.API_PREFIX
 ACK_OF_B = f"$JS.ACK.FEED.{B}.1.2.2.1700000000000000000.0"
 
@@ -342,9 +342,9 @@ async def test_connections_subscriptions_and_messages_are_bounded(two: Two) -> N
     for number in range(accounts.SUBSCRIPTIONS_MAX + 1):
         await first.client.subscribe(f"mine.{number}")
     assert first.client.max_payload == accounts.PAYLOAD_BYTES_MAX
-    with contextlib.suppress(nats.errors.Error):  # the library leaves at the server's first complaint
-        await first.client.flush()
-    assert "maximum subscriptions exceeded" in str(first.client.last_error)
+    async with asyncio.timeout(CLOSED_SECONDS_MAX):
+        await first.closed.wait()  # the library leaves at the server's first complaint
+    assert "maximum subscriptions exceeded" in f"{first.client.last_error}, {first.errors}"
     for partner in greedy:
         await partner.client.close()
 
