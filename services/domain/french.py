@@ -1031,6 +1031,13 @@ def _reference(reference: str | None) -> str:
     return f" « {reference} »" if " " in reference else f" {reference}"
 
 
+def to_in_words(what: str) -> str:
+    """To something that is named with its article: au poste d’animation, aux centres, à chaque centre."""
+    article, _, rest = what.partition(" ")
+    joined = {"le": "au", "les": "aux"}.get(article)
+    return f"{joined} {rest}" if joined and rest else f"à {what}"
+
+
 def acte_in_words(acte: str | None) -> str:
     """An ACTES identifier in parentheses, with a space before it; '' when there is none."""
     return f" (acte {acte})" if acte else ""
@@ -1514,7 +1521,7 @@ def _about_money(
                 f"{n.to(fact.payer)}{_exercice(fact.exercice)} : {amount}{form}"
             )
         case SubsidyPledged():
-            whom = n.to(fact.beneficiary) if fact.beneficiary else f"à {fact.to}"
+            whom = n.to(fact.beneficiary) if fact.beneficiary else to_in_words(fact.to)
             each = f" {fact.per}" if fact.per else ""
             return (
                 f"subvention envisagée par {n.the(fact.payer)} {whom}{_exercice(fact.exercice)} : "

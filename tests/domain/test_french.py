@@ -429,3 +429,17 @@ def test_every_institution_that_a_fact_names_is_found_in_its_parts_too() -> None
         assert not named or french.institutions_in(fact) == {SLUG}, fact
     joined = ClauseStated(article="7", about="reversement", term=NoPassingOn(beneficiary="mjc"))
     assert french.institutions_in(joined) == {"mjc"}
+
+
+@pytest.mark.parametrize(
+    "what, words",
+    [
+        ("le poste d’animation", "au poste d’animation"),
+        ("les centres sociaux", "aux centres sociaux"),
+        ("la MJC", "à la MJC"),
+        ("chaque centre social", "à chaque centre social"),
+        ("le", "à le"),
+    ],
+)
+def test_the_article_of_what_something_is_for_joins_its_preposition(what: str, words: str) -> None:
+    assert french.to_in_words(what) == words
