@@ -174,6 +174,11 @@ def test_a_period_ends_on_the_eve_of_its_quantieme_or_with_a_month_too_short_for
         (EachYear(7, 15), 2026, Limit(date(2026, 7, 15), (time_limits.UNTIL_RULE,))),
         (EachYear(2), 2028, Limit(date(2028, 2, 29), (time_limits.UNTIL_RULE,), date(2028, 2, 1))),
         (EachYear(2, 29), 2027, Limit(date(2027, 2, 28), (time_limits.UNTIL_RULE,))),
+        (  # 28 February 2026 is a Saturday
+            EachYear(2, extended=True),
+            2026,
+            Limit(date(2026, 3, 2), (time_limits.UNTIL_RULE, time_limits.EXTENSION_RULE), date(2026, 2, 1)),
+        ),
         (EachYear(8, inclusive=False), 2026, Limit(date(2026, 7, 31), (time_limits.BEFORE_RULE,))),
         (EachYear(1, 1, inclusive=False), 2026, Limit(date(2025, 12, 31), (time_limits.BEFORE_RULE,))),
         (
