@@ -126,8 +126,8 @@ class CollectedOnce(PytestRunner):
 
     def run_tests(self, *, mutant_name: str | None, tests: Iterable[str]) -> int:
         """0 when all of *tests* pass, 1 at the first that does not."""
-        if mutant_name is None and not self._items:
-            return super().run_tests(mutant_name=None, tests=tests)
+        if not self._items or not tests:  # all of them, before there is a mutant
+            return super().run_tests(mutant_name=mutant_name, tests=tests)
         if mutant_name is not None:
             become(mutant_name)
         items = [self._items[name] for name in sorted(tests, key=partial(_is_elsewhere, mutant_name))]
