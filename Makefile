@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+NODE_EXAMPLE := deploy/examples/node
 APT := DEBIAN_FRONTEND=noninteractive apt-get
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -44,6 +45,15 @@ cc:
 	       && $(APT) update -qq && $(APT) install -qq -y --no-install-recommends gcc libc6-dev; } \
 	  || { echo "the power-cut test needs a C compiler: install gcc, then run make again" >&2; exit 1; }
 
+# The example subscriber for Node runs in the tests, with the client that its lock names by hash.
+$(NODE_EXAMPLE)/node_modules/.installed: $(NODE_EXAMPLE)/package-lock.json
+	@command -v npm >/dev/null \
+	  || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	       && $(APT) update -qq && $(APT) install -qq -y --no-install-recommends nodejs npm; } \
+	  || { echo "the example for Node needs npm: install nodejs and npm, then run make again" >&2; exit 1; }
+	cd $(NODE_EXAMPLE) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
 lint: venv ## ruff: the rules, and the format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -51,7 +61,7 @@ lint: venv ## ruff: the rules, and the format
 types: venv ## mypy, strict
 	$(BIN)/mypy
 
-test: lint types cc ## everything: lint, types and the whole suite (ARGS= for pytest)
+test: lint types cc $(NODE_EXAMPLE)/node_modules/.installed ## everything: lint, types and the whole suite (ARGS= for pytest)
 	$(BIN)/pytest $(ARGS)
 
 format: venv ## let ruff write the format and its safe fixes
@@ -74,5 +84,5 @@ schemas: venv ## write the JSON Schemas and the AsyncAPI document anew
 	$(BIN)/python -m contracts.generate
 
 clean: ## remove what make and the runs left, the demo's data excepted
-	rm -rf $(VENV) mutants dist .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(NODE_EXAMPLE)/node_modules mutants dist .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,8 +1,6 @@
 """The example subscribers, as a partner runs them: nothing missed or twice, gaps told, any beginning."""
 
 import asyncio
-import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,40 +11,14 @@ from contracts import subjects
 from tests.partners.conftest import A, B, World, world_in
 
 EXAMPLES = Path(__file__).parents[2] / "deploy" / "examples"
-INSTALL_SECONDS_MAX = 60
 ENDS_SECONDS_MAX = 30
-NO_NETWORK = re.compile(r"E(AI_AGAIN|NOTFOUND|CONNREFUSED|CONNRESET|TIMEDOUT|NETUNREACH|NOTCACHED)")
-
-
-@pytest.fixture(scope="session")
-def node(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The subscriber for Node, with the client that its lock names."""
-    if shutil.which("npm") is None:
-        pytest.skip("npm is not installed")
-    folder = tmp_path_factory.mktemp("examples") / "node"
-    shutil.copytree(EXAMPLES / "node", folder, ignore=shutil.ignore_patterns("node_modules"))
-    quickly = ["--fetch-retries=1", "--fetch-retry-mintimeout=500", "--fetch-timeout=20000"]
-    try:
-        installed = subprocess.run(
-            ["npm", "ci", "--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund", *quickly],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=INSTALL_SECONDS_MAX,
-        )
-    except subprocess.TimeoutExpired:
-        pytest.skip("npm reaches no registry")
-    if installed.returncode and NO_NETWORK.search(installed.stderr):
-        pytest.skip("npm reaches no registry")
-    assert installed.returncode == 0, installed.stderr
-    return ["node", str(folder / "subscriber.js")]
 
 
 @pytest.fixture(params=["python", "node"])
 def program(request: pytest.FixtureRequest) -> list[str]:
     if request.param == "node":
-        command: list[str] = request.getfixturevalue("node")
-        return command
+        assert (EXAMPLES / "node" / "node_modules").exists(), "`make test` installs what the example needs"
+        return ["node", str(EXAMPLES / "node" / "subscriber.js")]
     return [sys.executable, str(EXAMPLES / "subscriber.py")]
 
 
