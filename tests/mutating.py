@@ -90,7 +90,10 @@ class CollectedOnce(PytestRunner):
         threading.setprofile(watch)
         sys.setprofile(watch)
         try:
-            return super().run_stats(tests=tests)
+            code = super().run_stats(tests=tests)
+            if sys.getprofile() is not watch:
+                raise RuntimeError("a test took the profiler away: nobody knows which tests call what")
+            return code
         finally:
             sys.setprofile(None)
             threading.setprofile(None)

@@ -121,11 +121,12 @@ def calls_in(what: Callable[[], object]) -> int:
         if event in ("call", "c_call"):
             next(counted)
 
+    before = sys.getprofile()
     sys.setprofile(count)
     try:
         what()
     finally:
-        sys.setprofile(None)
+        sys.setprofile(before)
     return next(counted)
 
 
