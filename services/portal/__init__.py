@@ -1,0 +1,1 @@
+"""The portal: the ledger over HTTP, for partner institutions, their persons and their auditors."""
