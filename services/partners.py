@@ -169,15 +169,15 @@ def register(folder: Path) -> tuple[Partner, ...]:
         raise RegisterUnfit(path, reason=str(error)) from None
 
 
-async def prepare(folder: Path) -> Path:
+async def prepare(folder: Path, seed: Path | None = None) -> Path:
     """
     Give the server that is to start in *folder* its accounts: the path of the ledger's own seed.
 
-    The seed is made where there is none. Raises RegisterUnfit, credentials.SeedUnfit, and what
-    embedded_nats.check raises.
+    That is *seed*, or the usual file in the folder; it is made where there is none. Raises
+    RegisterUnfit, credentials.SeedUnfit, and what embedded_nats.check raises.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    seed = folder / LEDGER_SEED
+    seed = seed or folder / LEDGER_SEED
     credentials.kept(seed)
     with _locked(folder):
         await _change(folder, register(folder), seed)

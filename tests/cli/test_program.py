@@ -159,11 +159,18 @@ def test_services_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
         "feeder",
         "projector",
     ]
+    seed = tmp_path / "our.nk"
+    # As a container is told: where the data are, where our key is, and on which address to listen.
+    told = {
+        "REGISTRE_DATA": str(tmp_path),
+        "REGISTRE_NATS_SEED": str(seed),
+        "REGISTRE_NATS_LISTEN": "127.0.0.2",
+    }
     with subprocess.Popen(
-        [*command, "--data", str(tmp_path), "--origin", "registre.essai", "--nats", "nats://127.0.0.1:0"],
+        [*command, "--origin", "registre.essai", "--nats", "nats://127.0.0.1:0"],
         stderr=subprocess.PIPE,
         text=True,
-        env=environment(),
+        env=environment() | told,
     ) as process:
         assert process.stderr is not None
         said = ""
@@ -172,12 +179,11 @@ def test_services_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
             assert line, said
             said += line
         url = said.rstrip().rpartition("NATS at ")[2]
-        listed = registre(
-            "list", "--nats", url, "--json", REGISTRE_NATS_SEED=str(tmp_path / "nats" / "ledger.nk")
-        )
+        listed = registre("list", "--nats", url, "--json", REGISTRE_NATS_SEED=str(seed))
         children = children_of(process.pid)
         process.kill()
         process.stderr.read()  # which ends when the last of them has
+    assert url.startswith("nats://127.0.0.2:")
     assert listed.stdout.startswith('{"on":')
     assert (tmp_path / "ledger.db").exists()
     assert set(children) == {"registrar", "relay", "feeder", "projector", "nats-server"}

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import nats
 import pytest
@@ -51,8 +52,8 @@ async def test_a_server_that_does_not_sync_is_refused_and_stopped(
 ) -> None:
     written = embedded_nats._write_config
 
-    def without_sync(folder: Path, port: int) -> None:
-        written(folder, port)
+    def without_sync(folder: Path, port: int, host: str) -> None:
+        written(folder, port, host)
         path = folder / "nats-server.conf"
         path.write_text(path.read_text().replace("sync_interval: always", ""))
 
@@ -94,6 +95,32 @@ async def test_where_the_port_is_free_it_takes_that_one(tmp_path: Path) -> None:
         free = other.getsockname()[1]
     async with embedded_nats.running(tmp_path, port=free) as server:
         assert server.url.endswith(f":{free}")
+
+
+async def test_it_listens_on_the_address_that_it_is_given_and_on_no_other(tmp_path: Path) -> None:
+    async with embedded_nats.running(tmp_path, port=0, host="127.0.0.2") as server:
+        address = urlsplit(server.url)
+        assert address.hostname == "127.0.0.2"
+        client = await nats.connect(server.url)
+        await client.close()
+        with socket.socket() as other, pytest.raises(ConnectionRefusedError):
+            other.connect(("127.0.0.1", address.port))
+
+
+async def test_whoever_knocks_at_the_port_does_not_fill_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded_nats, "LOG_BYTES_MAX", 20_000)
+    async with embedded_nats.running(tmp_path, port=0) as server:
+        address = urlsplit(server.url)
+        for _ in range(400):
+            with socket.create_connection((address.hostname, address.port)) as stranger:
+                stranger.recv(4_096)
+                stranger.sendall(b"NONSENSE " * 20 + b"\r\n")
+                stranger.recv(4_096)
+        logs = list(tmp_path.glob(f"{embedded_nats.LOG}*"))
+        assert 1 < len(logs) <= embedded_nats.LOGS_MAX
+        assert sum(path.stat().st_size for path in logs) < 20_000 * (embedded_nats.LOGS_MAX + 1)
 
 
 async def test_a_killed_server_comes_back_with_its_data_at_the_same_address(nats_server: NatsServer) -> None:
