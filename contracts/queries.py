@@ -25,27 +25,39 @@ PAGE_BYTES_MAX: Final = 800_000
 PROGRESS_INBOX: Final = r"^_INBOX[A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)+$"
 """Progress goes to an inbox and to no other subject: nobody has messages published where they like."""
 
+WORDS_CHARACTERS_MAX: Final = 200
+
 AtLeast = Annotated[int, msgspec.Meta(ge=0)]
+
+Bounds = dict[str, AtLeast]
+"""
+Streams, each with the last position of which something is looked at there; 0 for nothing of it.
+
+For a reader who may know a stream only so far. What is not named is looked at as far as the rest.
+"""
 
 
 class StatementQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """
     The state of *stream* ('convention/<slug>', 'agrement/...') on a day, as known at an instant.
 
-    *on* absent: today. *known_at* absent: all that is known now.
+    *on* absent: today. *known_at* absent: all that is known now, but for the *bounds*.
     """
 
     stream: str
     on: date | None = None
     known_at: Instant | None = None
     at_least_position: AtLeast = 0
+    bounds: Bounds = {}
 
 
 class ListQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """
     The conventions, all or those of one institution, as they stand on a day: those after a stream.
 
-    *on* absent: today. *after* absent: from the first.
+    *on* absent: today. *after* absent: from the first. *words* are all to be found in the title, the
+    nature, the name of the stream or a party's, whatever their case and accents. Of a stream in *bounds* the
+    row says what is known up to there; it is in the list whoever its parties are.
     """
 
     institution: str | None = None
@@ -53,6 +65,8 @@ class ListQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     after: str | None = None
     rows_max: Annotated[int, msgspec.Meta(ge=1, le=ROWS_PER_PAGE_MAX)] = ROWS_PER_PAGE_MAX
     at_least_position: AtLeast = 0
+    words: Annotated[str, msgspec.Meta(max_length=WORDS_CHARACTERS_MAX)] = ""
+    bounds: Bounds = {}
 
 
 class ListRow(msgspec.Struct, frozen=True):
@@ -120,13 +134,15 @@ class StatementAnswer(msgspec.Struct, frozen=True):
     A statement, as services.domain.statement.encode made it, and what it was computed from.
 
     *position* is the last one of the ledger that was taken into account: where
-    *known_at* was asked, the last one recorded by that instant.
+    *known_at* was asked, the last one recorded by that instant. *streams* has the position of the
+    last event that was looked at in each stream, its own and those that its terms lean on.
     """
 
     statement: msgspec.Raw
     position: int
     known_at: Instant | None
     on: date
+    streams: dict[str, int]
 
 
 class TakeOver(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

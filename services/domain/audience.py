@@ -170,6 +170,36 @@ class Audience:
                 given.append(Delivery(institution, at, stream))
         return given
 
+    def follows(self, institution: str, stream: str) -> bool:
+        """Whether *institution* receives every event of *stream*, so far and until it leaves."""
+        told = self._streams.get(stream)
+        return told is not None and institution in told.reasons and bool(told.positions)
+
+    def received(self, institution: str, stream: str) -> list[int]:
+        """The positions of the events of *stream* that the feed of *institution* has, in order."""
+        told = self._streams.get(stream)
+        if told is None:
+            return []
+        if institution in told.reasons:
+            return list(told.positions)
+        had = told.stopped.get(institution)
+        return [] if had is None else [*told.positions[: had.count], *had.later]
+
+    def whole_until(self, institution: str, stream: str) -> int:
+        """
+        The position of the last event of *stream* up to which the feed of *institution* lacks none; else 0.
+
+        For who has left: as far as its past goes, and its own settlement where that follows without a gap.
+        """
+        told, whole = self._streams.get(stream), 0
+        if told is None:
+            return 0
+        for has, is_there in zip(self.received(institution, stream), told.positions, strict=False):
+            if has != is_there:
+                break
+            whole = has
+        return whole
+
     def _stream(self, name: str) -> _Followed:
         told = self._streams.get(name)
         if told is None:

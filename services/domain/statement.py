@@ -17,6 +17,7 @@ What is asked, pledged, voted, committed, ordered, paid and returned stand in
 columns of their own: they are never added together.
 """
 
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from functools import reduce
@@ -341,6 +342,28 @@ def summary_after(summary: Summary, entry: Entry) -> Summary | None:
 def memberships(summary: Summary) -> tuple[str, ...]:
     """Every institution that ever was a party."""
     return summary.parties
+
+
+def words(summary: Summary) -> str:
+    """Where a search of the list looks: title, nature, stream and parties, without capitals and accents."""
+    nature = summary.opened.nature if summary.opened else ""
+    return _plain("\n".join((summary.title, nature, summary.stream.partition("/")[2], *summary.parties)))
+
+
+def searched(text: str) -> tuple[str, ...]:
+    """The words that *text* looks for, written as words() writes them."""
+    return tuple(dict.fromkeys(_plain(text).split()))
+
+
+def says(summary: Summary, looked_for: Sequence[str]) -> bool:
+    """Whether all the words of searched() are in the line of *summary*."""
+    there = words(summary)
+    return all(word in there for word in looked_for)
+
+
+def _plain(text: str) -> str:
+    apart = unicodedata.normalize("NFKD", text).casefold()
+    return "".join(letter for letter in apart if not unicodedata.combining(letter))
 
 
 def row(summary: Summary, *, on: date) -> ListRow:

@@ -24,6 +24,7 @@ from contracts.commands import FieldAtFault, Refusal
 from contracts.envelope import Entry
 from contracts.queries import (
     PAGE_BYTES_MAX,
+    Bounds,
     EventsPage,
     EventsQuery,
     ListPage,
@@ -33,6 +34,7 @@ from contracts.queries import (
     StatementQuery,
 )
 from services.domain import convention, known, statement, streams
+from services.domain.statement import Summary
 from services.projector.projection import microseconds
 from services.projector.recent import Recent
 from services.projector.trouble import ViewsUnfit
@@ -44,8 +46,25 @@ STATE_EVENTS_KEPT_MAX: Final = 20_000
 _NAMES_OF_CONVENTIONS: Final = ("convention/", "convention0")
 """Between these two lie the names of all conventions, and of nothing else: '0' comes after '/'."""
 
+_LISTED: Final = """
+SELECT name, summary FROM streams JOIN conventions ON stream = id
+WHERE name > :first AND name < :last
+AND NOT EXISTS (SELECT 1 FROM json_each(:words) WHERE instr(words, value) = 0)
+ORDER BY name LIMIT :rows_max"""
+
+# What is bounded says other words: whoever reads it looks into them again.
+_LISTED_OF_ONE: Final = """
+SELECT name, summary FROM (
+    SELECT stream FROM memberships WHERE institution = :institution
+    UNION SELECT id FROM streams WHERE name IN (SELECT value FROM json_each(:bounded))
+) JOIN conventions USING (stream) JOIN streams ON stream = id
+WHERE name > :first AND name < :last
+AND (name IN (SELECT value FROM json_each(:bounded))
+     OR NOT EXISTS (SELECT 1 FROM json_each(:words) WHERE instr(words, value) = 0))
+ORDER BY name LIMIT :rows_max"""
+
 _encode = msgspec.json.Encoder(enc_hook=dates.encode, order="sorted").encode
-_summary = msgspec.json.Decoder(statement.Summary, dec_hook=dates.decode).decode
+_summary = msgspec.json.Decoder(Summary, dec_hook=dates.decode).decode
 
 
 class NoAnswer(Exception):
@@ -119,12 +138,12 @@ class Answers:
         with self._snapshot() as last:
             known_at = query.known_at
             position = last if known_at is None else self._position_at(microseconds(known_at), last)
-            found = self._at([query.stream], position)
+            found = self._at([query.stream], position, query.bounds)
             if not found:
                 raise UnknownStream(query.stream, position=position)
             [one] = found
             state = self._state(one)
-            beside = self._beside(state, position)
+            beside = self._beside(state, position, query.bounds)
             key = (tuple((each.stream_id, each.version) for each in (one, *beside)), on)
             made = self._statements.get(key)
             if made is None:
@@ -132,8 +151,9 @@ class Answers:
                 shown = statement.of_state(state, on=on, position=one.position, beside=others)
                 made = statement.encode(shown)
                 self._statements.put(key, made, weight=len(made))
+        looked_at = {each.stream: each.position for each in (one, *beside)}
         return _encode(
-            StatementAnswer(statement=msgspec.Raw(made), position=position, known_at=query.known_at, on=on)
+            StatementAnswer(msgspec.Raw(made), position, known_at=query.known_at, on=on, streams=looked_at)
         )
 
     def conventions(self, query: ListQuery, *, today: date) -> bytes:
@@ -142,25 +162,27 @@ class Answers:
         if query.after is not None:
             _check(query.after, field="after")
         first, last = _NAMES_OF_CONVENTIONS
-        bounds = (max(first, query.after or first), last, query.rows_max + 1)
+        words = statement.searched(query.words)
+        values = {
+            "first": max(first, query.after or first),
+            "last": last,
+            "institution": query.institution,
+            "bounded": msgspec.json.encode(list(query.bounds)),
+            "words": msgspec.json.encode(words),
+            "rows_max": query.rows_max + 1,
+        }
         with self._snapshot("listed") as position:
-            if query.institution is None:
-                found = self._connection.execute(
-                    "SELECT summary FROM streams JOIN conventions ON stream = id "
-                    "WHERE name > ? AND name < ? ORDER BY name LIMIT ?",
-                    bounds,
-                )
-            else:
-                found = self._connection.execute(
-                    "SELECT summary FROM memberships JOIN conventions USING (stream) "
-                    "JOIN streams ON stream = id "
-                    "WHERE institution = ? AND name > ? AND name < ? ORDER BY name LIMIT ?",
-                    (query.institution, *bounds),
-                )
+            found = self._connection.execute(_LISTED if query.institution is None else _LISTED_OF_ONE, values)
             rows: list[ListRow] = []
             size_bytes, more = 0, False
-            for (summary,) in found:
-                row = statement.row(_summary(summary), on=on)
+            for name, body in found:
+                summary = _summary(body)
+                if name in query.bounds:
+                    known_of = self._known_of(name, position, query.bounds)
+                    if known_of is None or not statement.says(known_of, words):
+                        continue
+                    summary = known_of
+                row = statement.row(summary, on=on)
                 size_bytes += len(_encode(row))
                 if len(rows) == query.rows_max or (rows and size_bytes > PAGE_BYTES_MAX):
                     more = True
@@ -207,21 +229,28 @@ class Answers:
         except sqlite3.Error as error:
             raise ViewsUnfit(self.path, f"it cannot be read ({error})") from error
 
-    def _at(self, names: Iterable[str], position: int) -> list[_At]:
-        """Those of *names* of which something is recorded up to *position*, by name."""
+    def _known_of(self, name: str, position: int, bounds: Bounds) -> Summary | None:
+        """The line of a convention up to its bound; None where nothing opened it by then."""
+        found = self._at([name], position, bounds)
+        summary = statement.summary(self._state(found[0])) if found else None
+        return summary if summary is not None and summary.opened is not None else None
+
+    def _at(self, names: Iterable[str], position: int, bounds: Bounds) -> list[_At]:
+        """Those of *names* of which something is recorded up to *position* and their bound, by name."""
+        until = {name: min(position, bounds.get(name, position)) for name in names}
         rows = self._connection.execute(
-            "SELECT name, id, version, position FROM streams JOIN events ON stream = id AND version = "
-            "(SELECT max(version) FROM events WHERE stream = id AND position <= ?) "
-            "WHERE name IN (SELECT value FROM json_each(?)) ORDER BY name",
-            (position, msgspec.json.encode(list(names))),
+            "SELECT name, streams.id, version, position FROM json_each(?) JOIN streams ON name = key "
+            "JOIN events ON stream = streams.id AND version = "
+            "(SELECT max(version) FROM events WHERE stream = streams.id AND position <= value) ORDER BY name",
+            (msgspec.json.encode(until),),
         )
         return [_At(*row) for row in rows]
 
-    def _beside(self, state: streams.State, position: int) -> list[_At]:
+    def _beside(self, state: streams.State, position: int, bounds: Bounds) -> list[_At]:
         """The streams that a statement of *state* looks at besides its own, as they were at *position*."""
         if not isinstance(state, convention.State):
             return []
-        return self._at({*known.leans_on(state), *self._aiding(state, position)}, position)
+        return self._at({*known.leans_on(state), *self._aiding(state, position)}, position, bounds)
 
     def _aiding(self, state: convention.State, position: int) -> Iterator[str]:
         """The other conventions where a payer of this one gave the same beneficiary something: the last."""

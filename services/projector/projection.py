@@ -33,7 +33,7 @@ from services.projector.recent import Recent
 from services.projector.trouble import OtherVersion, ViewsUnfit
 
 NAME: Final = "statements"
-VERSION: Final = f"2-{statement.RULES_VERSION}"
+VERSION: Final = f"3-{statement.RULES_VERSION}"
 """Raised with the tables; and new rules make other rows of the same events."""
 
 BACKLOG_EVENTS: Final = 1_000
@@ -324,14 +324,15 @@ class Projection:
         stale = list(self._stale.items())
         for start in range(0, len(stale), STREAMS_PER_REFRESH):
             moved = stale[start : start + STREAMS_PER_REFRESH]
-            conventions: list[tuple[int, bytes]] = []
+            conventions: list[tuple[int, bytes, str]] = []
             memberships: list[tuple[str, int]] = []
             for stream_id, name in moved:
                 if self._interrupted.is_set():
                     raise Interrupted
                 summary = self._summed_up(stream_id, name)
                 if summary.opened is not None:
-                    conventions.append((stream_id, _encode_summary(summary)))
+                    words = statement.words(summary)
+                    conventions.append((stream_id, _encode_summary(summary), words))
                     memberships += [(member, stream_id) for member in statement.memberships(summary)]
             ids = msgspec.json.encode([stream_id for stream_id, _ in moved])
             for table in ("memberships", "conventions"):
@@ -339,7 +340,7 @@ class Projection:
                     f"DELETE FROM {table} WHERE stream IN (SELECT value FROM json_each(?))",  # noqa: S608 - as above
                     (ids,),
                 )
-            self._insert("conventions (stream, summary)", conventions)
+            self._insert("conventions (stream, summary, words)", conventions)
             self._insert("memberships (institution, stream)", memberships)
         self._stale.clear()
 

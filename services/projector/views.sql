@@ -31,7 +31,8 @@ CREATE UNIQUE INDEX events_of_a_stream ON events (stream, version);
 -- Independent of the day: what a day makes of it is computed when it is asked for.
 CREATE TABLE conventions (
     stream INTEGER PRIMARY KEY REFERENCES streams (id),
-    summary BLOB NOT NULL
+    summary BLOB NOT NULL,
+    words TEXT NOT NULL              -- where a search looks: no capitals, no accents
 ) STRICT;
 
 CREATE TABLE memberships (

@@ -517,6 +517,43 @@ def test_any_log_is_delivered_as_the_rule_reads_and_the_feeds_keep_their_promise
             assert one.institution == of or any({one.institution, of} <= names for names in named.values())
 
 
+@settings(max_examples=60)
+@given(logs)
+def test_what_a_feed_has_of_a_stream_is_what_was_delivered(past: list[Entry]) -> None:
+    audience = Audience()
+    deliveries = [one for entry in past for one in audience.deliveries(entry)]
+    for institution in {one.institution for one in deliveries} | {"stranger"}:
+        for stream in {entry.envelope.stream for entry in past} | {"convention/unheard-of"}:
+            there = [entry.position for entry in past if entry.envelope.stream == stream]
+            had = {
+                one.position for one in deliveries if (one.institution, one.stream) == (institution, stream)
+            }
+            assert audience.received(institution, stream) == sorted(had)
+            lacking = [position for position in there if position not in had]
+            before = [position for position in there if not lacking or position < lacking[0]]
+            assert audience.whole_until(institution, stream) == (before[-1] if before else 0)
+            if audience.follows(institution, stream):
+                assert had
+                assert not lacking
+
+
+def test_who_left_knows_a_convention_until_then_and_its_own_settlement() -> None:
+    audience = Audience()
+    left_at = 7
+    log_ = log(
+        *OPEN, ADMITTED, mentioned(), mentioned(), left("ccas", "2026-06-30"), mentioned(), cancelled(7)
+    )
+    assert log_[left_at - 1].fact == facts.PartyWithdrew(party="ccas")
+    for entry in log_:
+        audience.deliveries(entry)
+        if entry.position == left_at:
+            assert (audience.follows("ccas", C), audience.whole_until("ccas", C)) == (False, left_at)
+    # The cancelling of its leaving has it follow again, from the first event it missed.
+    assert (audience.follows("ccas", C), audience.whole_until("ccas", C)) == (True, 9)
+    assert not audience.follows("stranger", C)
+    assert not audience.follows("ville", "convention/unheard-of")
+
+
 @settings(max_examples=40)
 @given(logs, st.data())
 def test_the_feeds_of_a_beginning_are_the_beginning_of_the_feeds(

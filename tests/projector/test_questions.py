@@ -250,26 +250,89 @@ async def test_a_statement_looks_at_what_the_same_payer_gave_elsewhere(working: 
     ledger.record("convention/c", ("2026-03-01", events.SubsidyVoted("ccas-b", "ville-a", 2026, 100)))
     await ledgers.publish(bus, ledger)
     seen: list[set[str]] = []
-    beside = answers.Answers._beside
-
-    def watched(it: answers.Answers, state: Any, position: int) -> Any:
-        found = beside(it, state, position)
-        seen.append({at.stream for at in found})
-        return found
-
+    own = {"convention/a"}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(answers.Answers, "_beside", watched)
         for known_at in (None, instant):
             query = StatementQuery("convention/a", known_at=known_at, at_least_position=ledger.position)
             answer = await questions.statement_answer(bus, query)
             position = None if known_at is None else alone
             assert bytes(answer.statement) == expected(ledger, "convention/a", position=position)
+            seen.append(answer.streams.keys() - own)
         patch.setattr(known, "AIDING_MAX", 1)
         ledger.open_convention("d")
         ledger.pay("d", "p3")
         await ledgers.publish(bus, ledger, after=alone + 2)
-        await questions.statement(bus, StatementQuery("convention/a", at_least_position=ledger.position))
+        query = StatementQuery("convention/a", at_least_position=ledger.position)
+        seen.append((await questions.statement_answer(bus, query)).streams.keys() - own)
     assert seen == [{"convention/b"}, set(), {"convention/d"}], "the last ones count, where there are many"
+
+
+async def test_bounds_hold_back_what_a_reader_may_not_know(working: None, bus: Client) -> None:
+    """Its own stream up to a position, others up to theirs or not at all: as if no more were recorded."""
+    ledger = Ledger()
+    ledger.open_convention("a")
+    until = ledger.pay("a", "p1")
+    ledger.open_convention("b")
+    ledger.pay("b", "p2")
+    ledger.pay("a", "p3")
+    ledger.record("convention/a", ("2026-04-01", events.PartyJoined(institution="caf-c")))
+    await ledgers.publish(bus, ledger)
+    at_least = ledger.position
+
+    async def asked(**bounds: int) -> StatementAnswer:
+        names = {f"convention/{slug}": position for slug, position in bounds.items()}
+        query = StatementQuery("convention/a", at_least_position=at_least, bounds=names)
+        return await questions.statement_answer(bus, query)
+
+    alone = Ledger()
+    alone.open_convention("a")
+    alone.pay("a", "p1")
+    for bounds in ({"a": until, "b": 0}, {"a": until, "b": until}, {"a": until + 1, "b": 0}):
+        bounded = await asked(**bounds)
+        assert bytes(bounded.statement) == expected(alone, "convention/a")
+        assert (bounded.streams, bounded.position) == ({"convention/a": until}, at_least)
+    assert bytes((await asked()).statement) == expected(ledger, "convention/a")
+    assert (await asked()).streams == {"convention/a": at_least, "convention/b": 8}
+    with pytest.raises(NotAnswered) as refused:
+        await asked(a=0)
+    assert refused.value.code == "unknown_stream"
+
+    # The list: the row as of then, and for whom it is bounded whether it is a party or not.
+    query = ListQuery(institution="stranger", at_least_position=at_least, bounds={"convention/a": until})
+    [row] = (await questions.list_conventions(bus, query)).rows
+    assert (row.version, row.last_position, row.parties) == (4, until, ("ville-a", "ccas-b"))
+    for words, rows in (("caf-c", 0), ("ccas-b", 1)):
+        found = await questions.list_conventions(bus, msgspec.structs.replace(query, words=words))
+        assert len(found.rows) == rows
+    nothing = msgspec.structs.replace(query, bounds={"convention/a": 0})
+    assert (await questions.list_conventions(bus, nothing)).rows == ()
+
+
+@pytest.mark.parametrize(
+    "words, found",
+    [
+        ("", "abc"),
+        ("ecole", "ab"),
+        ("ÉCOLE ville", "b"),
+        ("  objectifs   ecole ", "ab"),
+        ("100%", "c"),
+        ("_", ""),
+        ("caf-c", "a"),
+        ("ecole ecoles", ""),
+    ],
+)
+async def test_a_list_is_searched_by_title_nature_and_party(
+    working: None, bus: Client, words: str, found: str
+) -> None:
+    ledger = Ledger()
+    ledger.open_convention("a", title="L’École des arts", parties=("ccas-b", "caf-c"))
+    ledger.open_convention("b", title="Bibliothèque de l’école", parties=("ccas-b", "ville-a"))
+    ledger.open_convention("c", title="Cantine à 100%", parties=("ccas-b",))
+    await ledgers.publish(bus, ledger)
+    for institution in (None, "ccas-b"):
+        query = ListQuery(institution=institution, words=words, at_least_position=ledger.position)
+        rows = (await questions.list_conventions(bus, query)).rows
+        assert "".join(sorted(row.stream[-1] for row in rows)) == found
 
 
 async def test_what_was_not_known_yet_is_unknown(working: None, bus: Client) -> None:
@@ -420,7 +483,7 @@ async def test_the_status_tells_the_lag_and_the_digest(working: None, bus: Clien
     status = await questions.status(bus)
     assert (status.position, status.ledger_position, status.lag_events, status.lag_seconds) == (3, 3, 0, 0.0)
     assert status.digest == ledger.digest_at(3)
-    assert status.projection == f"statements 2-{statement.RULES_VERSION}"
+    assert status.projection == f"statements 3-{statement.RULES_VERSION}"
 
     # The beginning of a command is in LEDGER, and not shown.
     ledger.open_convention("b")
