@@ -1,7 +1,9 @@
 """
 Who may connect to the ledger's server, and what they reach: the text of its configuration.
 
-Pure. One account is the ledger's own, where JetStream and the services are. Each partner
+Pure. One account is the ledger's own, where JetStream and the services are. In it each service is a
+user of its own, with a list of what it may publish and hear, and the operator is one, who
+may all but remove what LEDGER holds. Each partner
 institution has an account of its own, a subject space apart, into which come five things and no more:
 
     JS.LEDGER.API.CONSUMER.MSG.NEXT.FEED.<institution>    the next messages of its feed
@@ -14,7 +16,7 @@ A server publishes to the reply subject of a request without asking whether who 
 account of one's own that subject is one's own too: it leads to no stream and no service of the ledger.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -39,6 +41,82 @@ PAYLOAD_BYTES_MAX: Final = 1_048_576
 """A command has at most 1 000 000 bytes (contracts.commands), and a message some headers."""
 
 
+class Reach(msgspec.Struct, frozen=True):
+    """What a service may *publish* and *subscribe* to, besides what each of them may."""
+
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...] = ()
+
+
+def _read(stream: str) -> tuple[str, ...]:
+    """To read *stream* message by message, and where it ends."""
+    return tuple(f"$JS.API.{verb}.{stream}" for verb in ("STREAM.INFO", "STREAM.MSG.GET", "DIRECT.GET"))
+
+
+def _follow(stream: str) -> tuple[str, ...]:
+    """To read *stream* through a consumer of one's own, that is forgotten when one has gone."""
+    return tuple(f"$JS.API.CONSUMER.{verb}.{stream}.*" for verb in ("CREATE", "MSG.NEXT", "DELETE"))
+
+
+SERVICES: Final[dict[str, Reach]] = {
+    "registrar": Reach(
+        publish=(subjects.APPENDED, *_read(subjects.LEDGER)),
+        subscribe=(subjects.COMMANDS,),
+    ),
+    "relay": Reach(
+        publish=(
+            subjects.LEDGER_SUBJECTS,
+            f"$JS.API.STREAM.CREATE.{subjects.LEDGER}",
+            *_read(subjects.LEDGER),
+        ),
+        subscribe=(subjects.APPENDED,),
+    ),
+    "feeder": Reach(
+        publish=(
+            subjects.FEED_SUBJECTS,
+            f"$JS.API.STREAM.CREATE.{subjects.FEED}",
+            *_read(subjects.FEED),
+            *_read(subjects.LEDGER),
+            *_follow(subjects.LEDGER),
+        ),
+    ),
+    "projector": Reach(
+        publish=("query.status", *_read(subjects.LEDGER), *_follow(subjects.LEDGER)),
+        subscribe=("query.*",),
+    ),
+    "portal": Reach(
+        publish=(
+            subjects.COMMANDS,
+            "query.*",
+            "$SRV.*.>",
+            *_read(subjects.LEDGER),
+            *_follow(subjects.LEDGER),
+            *_read(subjects.FEED),
+            # Of no name: a consumer that has one may be a partner's.
+            f"$JS.API.CONSUMER.CREATE.{subjects.FEED}",
+        ),
+        subscribe=(subjects.APPENDED,),
+    ),
+}
+"""
+The services, each with what it says and hears. A list names what is allowed; all else is refused.
+
+None may delete, purge or change a stream. Two may create one, each its own; where it is, nothing changes.
+"""
+
+HEALTH: Final = "health"
+"""The connection that looks at a service from beside it, with that service's key (services.health)."""
+
+KEPT_FROM_OPERATOR: Final = tuple(
+    f"$JS.API.STREAM.{verb}.{subjects.LEDGER}" for verb in ("DELETE", "PURGE", "MSG.DELETE", "UPDATE")
+)
+"""
+What nobody's key is good for: to remove events from LEDGER.
+
+Whoever has to, an event being no more what the store has, does so as the owner of the server's machine.
+"""
+
+
 class Partner(msgspec.Struct, frozen=True):
     """An institution that may connect: its name, and the public nkey of its user (U…)."""
 
@@ -46,14 +124,17 @@ class Partner(msgspec.Struct, frozen=True):
     key: str
 
 
-def configuration(ledger_key: str, partners: Iterable[Partner]) -> str:
+def configuration(
+    ledger_key: str, partners: Iterable[Partner], service_keys: Mapping[str, str] | None = None
+) -> str:
     """
     The accounts of nats-server, to be included in its configuration.
 
-    *ledger_key* is the public nkey of the services and the operator. The same partners give the
-    same text, whatever their order.
+    *ledger_key* is the public nkey of the operator, *service_keys* are those of the services, by their
+    names in SERVICES. The same partners give the same text, whatever their order.
     """
     ordered = sorted(partners, key=lambda partner: partner.institution)
+    users = "".join(_user(name, key) for name, key in sorted((service_keys or {}).items()))
     exports = "".join(_exports(partner.institution) for partner in ordered)
     accounts = "".join(map(_account, ordered))
     return f"""\
@@ -61,12 +142,48 @@ def configuration(ledger_key: str, partners: Iterable[Partner]) -> str:
 accounts {{
   "{LEDGER}" {{
     jetstream: enabled
-    users: [ {{ nkey: "{ledger_key}" }} ]
+    users: [
+      {{ nkey: "{ledger_key}", permissions: {{ publish: {{ deny: {_listed(KEPT_FROM_OPERATOR)} }} }} }}
+{users}    ]
     exports: [
 {exports}    ]
   }}
 {accounts}}}
 """
+
+
+def _user(name: str, key: str) -> str:
+    """What the service *name* may, as the server reads it."""
+    reach = SERVICES[name]
+    publish = (
+        *reach.publish,
+        # Answers, to those in this account and to those in another.
+        "_INBOX.>",
+        "_R_.>",
+        # For whoever looks at it with its own key.
+        "$JS.API.INFO",
+        f"$SRV.*.{name}",
+        f"admin.{name}.status",
+    )
+    subscribe = (
+        *reach.subscribe,
+        f"_INBOX.{name}.>",
+        f"_INBOX.{HEALTH}.>",
+        "$SRV.*",
+        f"$SRV.*.{name}",
+        f"$SRV.*.{name}.*",
+        f"admin.{name}.*",
+    )
+    return f"""\
+      {{ nkey: "{key}", permissions: {{
+        publish: {{ allow: {_listed(publish)} }}
+        subscribe: {{ allow: {_listed(subscribe)} }}
+      }} }}
+"""
+
+
+def _listed(names: Iterable[str]) -> str:
+    return "[" + ", ".join(f'"{name}"' for name in names) + "]"
 
 
 def _requests(institution: str) -> list[str]:

@@ -28,9 +28,12 @@ from contracts import subjects
 from services import accounts, credentials, embedded_nats, runtime
 
 LEDGER_SEED: Final = "ledger.nk"
-"""The seed of the services and the operator, in the server's folder."""
+"""The seed of the operator, in the server's folder."""
 
 REGISTER: Final = "partners.json"
+
+SERVICE_KEYS: Final = "services.json"
+"""The public keys of the services by name; their seeds are beside the ledger's own."""
 
 ACK_SECONDS_MAX: Final = 30.0
 """After which what a partner has not acknowledged comes again."""
@@ -173,22 +176,51 @@ async def prepare(folder: Path, seed: Path | None = None) -> Path:
     """
     Give the server that is to start in *folder* its accounts: the path of the ledger's own seed.
 
-    That is *seed*, or the usual file in the folder; it is made where there is none. Raises
-    RegisterUnfit, credentials.SeedUnfit, and what embedded_nats.check raises.
+    That is *seed*, or the usual file in the folder; the services have theirs beside it. What is not there is
+    made. Raises RegisterUnfit, credentials.SeedUnfit, and what embedded_nats.check raises.
     """
     folder.mkdir(parents=True, exist_ok=True)
     seed = seed or folder / LEDGER_SEED
     credentials.kept(seed)
+    keys = {name: credentials.kept(_seed_of(name, seed)) for name in accounts.SERVICES}
     with _locked(folder):
+        listed = msgspec.json.format(msgspec.json.encode(keys), indent=2) + b"\n"
+        _written(folder / f"{SERVICE_KEYS}.new", listed).replace(folder / SERVICE_KEYS)
         await _change(folder, register(folder), seed)
     return seed
+
+
+def seed_of_service(name: str, ledger_seed: Path) -> Path:
+    """
+    With which seed the service *name* connects, where the operator's is in the file *ledger_seed*.
+
+    Its own, where it has one there: a server that is not ours may know the operator's alone.
+    """
+    own = _seed_of(name, ledger_seed)
+    return own if name in accounts.SERVICES and own.exists() else ledger_seed
+
+
+def _seed_of(name: str, ledger_seed: Path) -> Path:
+    return ledger_seed.with_name(f"{name}.nk")
+
+
+def _service_keys(folder: Path) -> dict[str, str]:
+    """The public keys of the services; none where the server has not been started since they have any."""
+    path = folder / SERVICE_KEYS
+    try:
+        keys = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
+    except FileNotFoundError:
+        return {}
+    except msgspec.MsgspecError as error:
+        raise RegisterUnfit(path, reason=str(error)) from None
+    return {name: key for name, key in keys.items() if name in accounts.SERVICES}
 
 
 async def _change(folder: Path, partners: Iterable[Partner], ledger_seed: Path) -> None:
     """Write the register and the accounts, each whole; neither, where the server would not take it."""
     ordered = tuple(sorted(partners, key=lambda partner: partner.institution))
     users = [accounts.Partner(it.institution, it.key) for it in _active(ordered)]
-    text = accounts.configuration(credentials.key_of(ledger_seed), users)
+    text = accounts.configuration(credentials.key_of(ledger_seed), users, _service_keys(folder))
     included = _written(folder / f"{embedded_nats.ACCOUNTS}.new", text.encode())
     # Where the server is on another machine, so is its program.
     with contextlib.suppress(embedded_nats.ServerMissing):

@@ -69,10 +69,14 @@ Ready = Callable[[str], Awaitable[None]]
 
 @contextlib.asynccontextmanager
 async def running(
-    names: Sequence[str], environment: Mapping[str, str], *, ready: Ready, logs: Path | None = None
+    names: Sequence[str],
+    environment: Callable[[str], Mapping[str, str]],
+    *,
+    ready: Ready,
+    logs: Path | None = None,
 ) -> AsyncIterator[None]:
     """
-    One process for each of *names*, with *environment*, from the start to the end of the block.
+    One process for each of *names*, with its *environment*, from the start to the end of the block.
 
     A registrar is started before the others, which want what it makes, and all
     are *ready* when the block begins. Each writes its log to a file of its name
@@ -85,7 +89,7 @@ async def running(
         for group in ([FIRST], [name for name in names if name != FIRST]):
             started = [name for name in group if name in names]
             for name in started:
-                child = await _start(name, environment, logs)
+                child = await _start(name, environment(name), logs)
                 children.append(child)
                 await stack.enter_async_context(watched(child.ended()))
             await asyncio.gather(*map(ready, started))

@@ -518,12 +518,12 @@ async def connected(
     *,
     seed: Path | None = None,
     seconds_max: float = CONNECT_SECONDS_MAX,
-    inbox_prefix: str = "_INBOX",
 ) -> AsyncIterator[Bus]:
     """
     A connection that comes back by itself, drained when the block ends.
 
-    *seed* is the file of the nkey that says who we are. Waits for the server up to *seconds_max*,
+    *seed* is the file of the nkey that says who we are; answers come to inboxes that begin with
+    _INBOX.*name*, which is all of them that a service may hear. Waits for the server up to *seconds_max*,
     then raises BusUnreachable; raises NotAllowed where it refuses us, SeedUnfit or an OSError where
     the file is none, and BusClosed in the block when the server closes the connection for good.
     """
@@ -569,7 +569,7 @@ async def connected(
                 max_reconnect_attempts=-1,
                 reconnect_time_wait=0.25,  # type: ignore[arg-type]  # declared int, used as seconds to sleep
                 drain_timeout=CLOSE_SECONDS_MAX,  # type: ignore[arg-type]  # as above
-                inbox_prefix=inbox_prefix,
+                inbox_prefix=f"_INBOX.{name}",
                 nkeys_seed=None if seed is None else str(seed),
             )
     except (TimeoutError, NotAllowed) as error:

@@ -18,7 +18,9 @@ ONE = """\
 accounts {
   "LEDGER" {
     jetstream: enabled
-    users: [ { nkey: "ULEDGER" } ]
+    users: [
+      { nkey: "ULEDGER", permissions: { publish: { deny: ["$JS.API.STREAM.DELETE.LEDGER", "$JS.API.STREAM.PURGE.LEDGER", "$JS.API.STREAM.MSG.DELETE.LEDGER", "$JS.API.STREAM.UPDATE.LEDGER"] } } }
+    ]
     exports: [
       { service: "$JS.API.CONSUMER.MSG.NEXT.FEED.ville-a", response_type: stream, accounts: ["ville-a"] }
       { service: "$JS.API.CONSUMER.INFO.FEED.ville-a", accounts: ["ville-a"] }
