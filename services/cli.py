@@ -871,8 +871,9 @@ def verify(
     """
     Go over everything again, and name the first difference.
 
-    Recomputes every digest of the store, compares LEDGER with it message by message, and the statements that
-    the projector gives with a fresh replay. Writes nothing. Exit code 1 at a difference.
+    Recomputes every digest of the store, compares LEDGER with it message by message, FEED with what the
+    events make it for each institution, and the statements that the projector gives with a fresh replay.
+    Writes nothing. Exit code 1 at a difference.
     """
     _run(_verify(store, nats, offline=offline, as_json=as_json))
 
@@ -904,6 +905,8 @@ async def _verify(path: Path, url: str, *, offline: bool, as_json: bool) -> int:
             if bus is not None:
                 await _pass("LEDGER", "events", verification.ledger(reader, bus, head=head))
                 passes.append("ledger")
+                await _pass("FEED", "events", verification.feed(reader, bus, head=head))
+                passes.append("feed")
                 ask = _asker(bus)
                 today = datetime.now(UTC).date()
                 await _pass(
@@ -931,6 +934,7 @@ def _as_builtins(difference: verification.Difference) -> dict[str, Any]:
         "what": difference.what,
         "position": difference.position,
         "stream": difference.stream,
+        "sequence": difference.sequence,
         "expected": difference.expected,
         "found": difference.found,
     }
@@ -1089,10 +1093,10 @@ async def _serve(names: tuple[str, ...], data: Path, origin: str, url: str, list
             **os.environ,
             "REGISTRE_ORIGIN": origin,
             "REGISTRE_NATS_URL": url,
-            **_by(seed),
         }
         ours = [name for name in processes.SERVICES if name in names]
-        await stack.enter_async_context(processes.running(ours, environment, ready=_answers(url, seed)))
+        services = processes.running(ours, _each(environment, seed), ready=_answers(url, seed))
+        await stack.enter_async_context(services)
         _say(f"{', '.join(names)}: at work; NATS at {url}")
         await asyncio.Event().wait()
 
@@ -1111,14 +1115,21 @@ async def _nats(
     return server.url, seed
 
 
-def _by(seed: Path | None) -> dict[str, str]:
-    """What tells a service the seed it connects with."""
-    return {} if seed is None else {runtime.SEED: str(seed)}
+def _each(environment: Mapping[str, str], seed: Path | None) -> Callable[[str], Mapping[str, str]]:
+    """The environment of each service: with its own seed, where the operator's is *seed*."""
+
+    def of(name: str) -> Mapping[str, str]:
+        if seed is None:
+            return environment
+        return {**environment, runtime.SEED: str(partners.seed_of_service(name, seed))}
+
+    return of
 
 
 def _answers(url: str, seed: Path | None) -> processes.Ready:
     async def ready(name: str) -> None:
-        async with _bus(url, seed) as bus:
+        own = None if seed is None else partners.seed_of_service(name, seed)
+        async with runtime.connected(url, accounts.HEALTH, seed=own) as bus:
             await runtime.answers(bus, name, seconds_max=START_SECONDS_MAX)
 
     return ready
@@ -1187,11 +1198,10 @@ async def _demo(data: Path, folder: Path, port: int, *, once: bool) -> None:
             "REGISTRE_VIEWS": str(data / "views"),
             "REGISTRE_ORIGIN": read[0].origin,
             "REGISTRE_NATS_URL": url,
-            **_by(seed),
             **_made_up_time(read),
         }
         services = processes.running(
-            processes.SERVICES, environment, ready=_answers(url, seed), logs=data / "logs"
+            processes.SERVICES, _each(environment, seed), ready=_answers(url, seed), logs=data / "logs"
         )
         await stack.enter_async_context(services)
         _say(f"{', '.join(processes.SERVICES)} are at work; NATS at {url}; the data are in {data}")

@@ -1,10 +1,11 @@
 """
 Everything gone over again, to the first difference.
 
-Three passes, each over the whole ledger:
+Four passes, each over the whole ledger:
 
     store        every running digest recomputed from the bytes; keys, commands and the file's structure
     ledger       every message of LEDGER against the event of its sequence: bytes, digest, origin, subject
+    feed         every entry of FEED against what the log makes it: whose, which event, number, bytes
     statements   every stream folded anew, against what the projector answers
 
 A pass yields how far it is, and raises Difference at the first thing that is
@@ -12,9 +13,11 @@ not what it should be. Nothing is written anywhere.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import date
-from typing import Final, Literal
+from hashlib import sha256
+from typing import Any, Final, Literal
 
 import msgspec
 import nats.errors
@@ -28,6 +31,7 @@ from contracts.envelope import Entry
 from eventstore.sqlite import SqliteReader
 from eventstore.store import Head, Recorded, StoreCorrupted
 from services.domain import convention, known, statement, streams
+from services.domain.audience import Audience, Delivery
 
 PAGE_EVENTS: Final = 1_000
 MESSAGE_SECONDS_MAX: Final = 10.0
@@ -35,23 +39,38 @@ MESSAGE_SECONDS_MAX: Final = 10.0
 
 SHOWN_CHARACTERS_MAX: Final = 120
 
-Pass = Literal["store", "ledger", "statements"]
+Pass = Literal["store", "ledger", "feed", "statements"]
 
 
 class Difference(Exception):
-    """Raised at the first difference: in which pass, where, what was expected and what was found."""
+    """
+    Raised at the first difference: in which pass, where, what was expected and what was found.
+
+    *sequence* is that of the entry of FEED, where it is one that differs.
+    """
 
     def __init__(
-        self, where: Pass, what: str, *, position: int | None, stream: str | None, expected: str, found: str
+        self,
+        where: Pass,
+        what: str,
+        *,
+        position: int | None,
+        stream: str | None,
+        expected: str,
+        found: str,
+        sequence: int | None = None,
     ) -> None:
         place = f"position {position}" if position is not None else stream or "the whole"
         if position is not None and stream is not None:
             place = f"{place} ({stream})"
+        if sequence is not None:
+            place = f"sequence {sequence} of {subjects.FEED}, {place}"
         super().__init__(f"{where}: {place}: {what}; expected {expected}, found {found}")
         self.where = where
         self.what = what
         self.position = position
         self.stream = stream
+        self.sequence = sequence
         self.expected = expected
         self.found = found
 
@@ -177,6 +196,128 @@ def _compare(event: Recorded, message: Msg, *, origin: str) -> None:
                 expected=expected,
                 found=found,
             )
+
+
+async def feed(reader: SqliteReader, bus: Client, *, head: Head) -> AsyncIterator[Step]:
+    """
+    Compare FEED, entry by entry, with what the store's events make it: up to *head*, and all it has.
+
+    Of each event its SHA-256 is held, 32 bytes. Raises Difference.
+    """
+    stream = bus.jetstream()
+    try:
+        last = (await stream.stream_info(subjects.FEED)).state.last_seq
+    except nats.js.errors.NotFoundError:
+        last = 0
+    made = _Made()
+    messages: Any = None
+    try:
+        while made.position < head.position or made.sequence < last:
+            page = await reader.read_all(after=made.position, events_max=PAGE_EVENTS)
+            for event in page:
+                if event.position > head.position and made.sequence >= last:
+                    break
+                for entry in made.of(event):
+                    if messages is None:
+                        messages = await _entries_of_feed(bus, entry)
+                    await _compare_entry(entry, messages.next_msg)
+            if not page:
+                raise Difference(
+                    "feed",
+                    "FEED has entries that the log does not make",
+                    position=None,
+                    stream=None,
+                    sequence=made.sequence + 1,
+                    expected=f"{made.sequence} entries",
+                    found=str(last),
+                )
+            yield Step(min(made.position, head.position), head.position)
+    finally:
+        if messages is not None:
+            await messages.unsubscribe()
+
+
+class _Expected(msgspec.Struct, frozen=True):
+    """An entry of FEED as the log makes it."""
+
+    sequence: int
+    number: int
+    delivery: Delivery
+    sha256: bytes
+
+
+class _Made:
+    """The entries that the events up to *position* make, *sequence* in all."""
+
+    def __init__(self) -> None:
+        self.position = 0
+        self.sequence = 0
+        self._audience = Audience()
+        self._numbers: Counter[str] = Counter()
+        self._hashes = bytearray()
+
+    def of(self, event: Recorded) -> Iterator[_Expected]:
+        """Those that the next event adds."""
+        self.position = event.position
+        self._hashes += sha256(event.body).digest()
+        for delivery in self._audience.deliveries(envelope.decode(event.body)):
+            self.sequence += 1
+            self._numbers[delivery.institution] += 1
+            at = (delivery.position - 1) * 32
+            yield _Expected(
+                self.sequence,
+                self._numbers[delivery.institution],
+                delivery,
+                bytes(self._hashes[at : at + 32]),
+            )
+
+
+async def _entries_of_feed(bus: Client, first: _Expected) -> Any:
+    """A subscription to all of FEED."""
+    try:
+        return await bus.jetstream().subscribe(
+            subjects.FEED_SUBJECTS,
+            stream=subjects.FEED,
+            ordered_consumer=True,
+            config=ConsumerConfig(deliver_policy=DeliverPolicy.ALL),
+        )
+    except nats.js.errors.NotFoundError:
+        raise _of_entry(first, "there is no FEED", expected="a stream", found="none") from None
+
+
+async def _compare_entry(entry: _Expected, next_msg: Callable[[float], Awaitable[Msg]]) -> None:
+    try:
+        message = await next_msg(MESSAGE_SECONDS_MAX)
+    except nats.errors.TimeoutError:
+        found = f"none within {MESSAGE_SECONDS_MAX:g} s (is the feeder running?)"
+        raise _of_entry(entry, "FEED ends before it", expected="an entry", found=found) from None
+    headers = message.headers or {}
+    given = entry.delivery
+    backfill_of = "none" if given.backfill_of is None else str(given.backfill_of)
+    category, _ = subjects.parse_stream(given.stream)
+    pairs = (
+        ("sequence", str(entry.sequence), str(message.metadata.sequence.stream)),
+        ("subject", subjects.feed(given.institution, category), message.subject),
+        ("position header", str(given.position), headers.get(subjects.POSITION_HEADER, "none")),
+        ("number header", str(entry.number), headers.get(subjects.NUMBER_HEADER, "none")),
+        ("backfill header", backfill_of, headers.get(subjects.BACKFILL_HEADER, "none")),
+        ("SHA-256 of its bytes", entry.sha256.hex(), sha256(message.data).hexdigest()),
+    )
+    for what, expected, found in pairs:
+        if expected != found:
+            raise _of_entry(entry, f"the {what}", expected=expected, found=found)
+
+
+def _of_entry(entry: _Expected, what: str, *, expected: str, found: str) -> Difference:
+    return Difference(
+        "feed",
+        what,
+        position=entry.delivery.position,
+        stream=entry.delivery.stream,
+        sequence=entry.sequence,
+        expected=expected,
+        found=found,
+    )
 
 
 async def statements(reader: SqliteReader, ask: Ask, *, head: Head, on: date) -> AsyncIterator[Step]:
