@@ -8,14 +8,15 @@ has to be the copy beside the mutants; its arguments are mutmut's own. What it d
   environment each time which mutant is the one, which makes the tests five times as slow; here the
   process of a mutant puts the mutant's code into the function once.
 - The tests are collected once, in the process that all mutants are forked from, and not for each.
-- The tests of the file named after the mutant's module come first: they find most.
+- The tests that found other mutants of the same function come first, then those of the file named after
+  the mutant's module, the quick ones before the slow ones.
 """
 
 import os
 import sys
 import threading
 from collections.abc import Callable, Iterable
-from functools import partial
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from types import FrameType, FunctionType, MethodType
@@ -33,6 +34,9 @@ from mutmut.utils.format_utils import mangled_name_from_mutant_name
 from mutmut.workers import isolation
 
 RESULTS_PER_COUNT = 100
+
+FOUND = Path("mutants/found").absolute()
+"""A file for each mutated function: the tests that found its mutants, one a line."""
 
 Mutants = dict[str, Any]
 """The variants of one function by name, and the original as "_mutmut_orig"; methods of a class are bound."""
@@ -82,6 +86,12 @@ class CollectedOnce(PytestRunner):
     def __init__(self) -> None:
         super().__init__()
         self._items: dict[str, pytest.Item] = {}
+        self._failed = ""
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Remember the test that failed."""
+        if report.failed:
+            self._failed = report.nodeid
 
     def run_stats(self, *, tests: Iterable[str]) -> int:
         """Note which tests call which functions; mutmut wants the exit code."""
@@ -121,6 +131,7 @@ class CollectedOnce(PytestRunner):
                     *self._pytest_add_cli_args,
                 ]
             )
+            config.pluginmanager.register(self)
             config._do_configure()
             session = pytest.Session.from_config(config)
             config.hook.pytest_sessionstart(session=session)
@@ -133,16 +144,26 @@ class CollectedOnce(PytestRunner):
             return super().run_tests(mutant_name=mutant_name, tests=tests)
         if mutant_name is not None:
             become(mutant_name)
-        items = [self._items[name] for name in sorted(tests, key=partial(_is_elsewhere, mutant_name))]
+        found = FOUND / (mutant_name or "none__mutmut_0").rpartition("__mutmut_")[0]
+        earlier = found.read_text().splitlines() if found.exists() else []
+        seconds = state().duration_by_test
+
+        def promise(test: str) -> tuple[int, bool, float]:
+            return -earlier.count(test), _is_elsewhere(mutant_name, test), seconds.get(test, 0.0)
+
+        items = [self._items[name] for name in sorted(tests, key=promise)]
         session = items[0].session
         session.items = items
         with change_cwd("mutants"), Path(os.devnull).open("w", encoding="utf-8") as nowhere:
             session.config.get_terminal_writer()._file = nowhere
-            try:
+            with suppress(session.Failed):
                 session.config.hook.pytest_runtestloop(session=session)
-            except session.Failed:
-                return 1
-        return 1 if session.testsfailed else 0
+        if not session.testsfailed:
+            return 0
+        FOUND.mkdir(exist_ok=True)
+        with found.open("a", encoding="utf-8") as lines:
+            lines.write(f"{self._failed}\n")
+        return 1
 
 
 def _gone(*_: object, **__: object) -> None:
