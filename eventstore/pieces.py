@@ -9,6 +9,7 @@ every proof over the events.
 
 import os
 import secrets
+from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
@@ -31,12 +32,21 @@ class PieceRef(msgspec.Struct, frozen=True):
     media_type: str
 
 
+class Deposit(msgspec.Struct, frozen=True):
+    """Who handed a paper in, under which file name, at which UTC instant. It is destroyed with the paper."""
+
+    by: str
+    name: str
+    at: datetime
+
+
 class Piece(msgspec.Struct, frozen=True):
-    """A paper, and the salt that makes its digest."""
+    """A paper, and the salt that makes its digest; *deposit* where somebody handed it in."""
 
     content: bytes
     media_type: str
     salt: bytes
+    deposit: Deposit | None = None
 
 
 class State(StrEnum):
@@ -76,7 +86,7 @@ class PieceDamaged(Exception):
 class Pieces(Protocol):
     """Keeps papers, gives them back as they were, destroys them for good."""
 
-    def put(self, content: bytes, media_type: str) -> PieceRef:
+    def put(self, content: bytes, media_type: str, deposit: Deposit | None = None) -> PieceRef:
         """
         Keep a paper; on the disk when this returns. Twice the same paper is two pieces, each with its salt.
 
@@ -104,7 +114,7 @@ class FolderPieces:
         self._folder = folder
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def put(self, content: bytes, media_type: str) -> PieceRef:
+    def put(self, content: bytes, media_type: str, deposit: Deposit | None = None) -> PieceRef:
         """Keep a paper; see Pieces."""
         if len(content) > PIECE_BYTES_MAX:
             raise PieceTooLarge(size_bytes=len(content))
@@ -114,7 +124,7 @@ class FolderPieces:
             raise ValueError(f"{media_type[:80]!r} is no media type such as application/pdf")
         salt = secrets.token_bytes(SALT_BYTES)
         ref = PieceRef(sha256(salt + content).hexdigest(), len(content), media_type)
-        self._write(ref.digest, msgspec.msgpack.encode(Piece(content, media_type, salt)))
+        self._write(ref.digest, msgspec.msgpack.encode(Piece(content, media_type, salt, deposit)))
         return ref
 
     def get(self, digest: str) -> Piece:

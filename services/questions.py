@@ -1,7 +1,7 @@
 """
 Questions to the projector, for the command line and other programs.
 
-    statement, events, status                       one question, one answer
+    statement, list_page, events, status            one question, one answer
     list_conventions                                all pages of the list
     follow                                          events as they come, for ever
     rebuild, roll_back                              an operator's request, with its progress
@@ -96,16 +96,17 @@ async def statement_answer(bus: Client, query: StatementQuery) -> StatementAnswe
 
 async def list_conventions(bus: Client, query: ListQuery) -> Listing:
     """All conventions, or those of one institution, by title: every page of them after the query's own."""
-    page = await _list_page(bus, query)
+    page = await list_page(bus, query)
     position, on, rows = page.position, page.on, list(page.rows)
     while page.more:
         query = msgspec.structs.replace(query, on=on, after=rows[-1].stream, at_least_position=position)
-        page = await _list_page(bus, query)
+        page = await list_page(bus, query)
         rows += page.rows
     return Listing(tuple(sorted(rows, key=lambda row: (row.title, row.stream))), position, on)
 
 
-async def _list_page(bus: Client, query: ListQuery) -> ListPage:
+async def list_page(bus: Client, query: ListQuery) -> ListPage:
+    """One page of the list. Ask on after its last stream while there are *more*."""
     return msgspec.json.decode(await _asked(bus, "list", query), type=ListPage, dec_hook=dates.decode)
 
 

@@ -27,9 +27,12 @@ STORE_KEEPERS = {"registrar", "relay", "auditor"}
 
 SHARED = (
     "services.domain", "services.runtime", "services.history", "services.ledger_pages",
-    "services.numbered_streams",
+    "services.numbered_streams", "services.signatures",
 )  # fmt: skip
 """What stands beside the services and may be imported by each."""
+
+OF_THE_PORTAL = ("services.asking", "services.questions", "eventstore.pieces")
+"""What the portal alone of the services may import: it asks the others, and keeps the papers."""
 
 IMPURE = {
     "aiosqlite", "asyncio", "contextvars", "glob", "http", "io", "logging", "multiprocessing", "nats", "os",
@@ -83,9 +86,10 @@ def forbidden_import(path: PurePosixPath, name: str) -> bool:
         case ("services", "domain", *_):
             return within(name, "eventstore", "services") and not within(name, "services.domain")
         case ("services", service, _, *_):
-            own = (f"services.{service}", *SHARED)
+            own = (f"services.{service}", *SHARED, *(OF_THE_PORTAL if service == "portal" else ()))
             of_another = within(name, "services") and not within(name, *own) and name != "services"
-            return of_another or (within(name, "eventstore") and service not in STORE_KEEPERS)
+            of_the_store = within(name, "eventstore") and not within(name, *own)
+            return of_another or (of_the_store and service not in STORE_KEEPERS)
         case ("services", module) if module != "cli.py":
             # What stands beside the services speaks to them over the bus.
             return within(name, "eventstore", "services.cli") or is_service(name)
@@ -244,6 +248,9 @@ def test_a_survivor_is_printed_as_it_is_to_be_listed() -> None:
         ("services/runtime.py", "from services.relay import ledger"),
         ("services/runtime.py", "from services import cli"),
         ("services/questions.py", "from services.projector import answers"),
+        ("services/portal/ledger.py", "from services.projector import answers"),
+        ("services/portal/pieces.py", "from eventstore import sqlite"),
+        ("services/relay/relay.py", "from services import asking"),
         ("services/relay/relay.py", "import os\nurl = os.environ['URL']"),
         ("services/relay/relay.py", "from os import environ as e\nimport os\nurl = os.getenv('URL')"),
         ("services/relay/relay.py", "async with runtime.connected(url, 'relay') as bus:\n    pass"),
@@ -270,6 +277,7 @@ def test_a_breach_of_the_house_is_found(path: str, source: str) -> None:
         ),
         ("services/relay/__main__.py", "import os\nurl = os.environ['URL']\nrun = runtime.connected(url)"),
         ("services/cli.py", "from services.relay import ledger\nfrom eventstore import sqlite"),
+        ("services/portal/pieces.py", "from services import questions\nfrom eventstore.pieces import Pieces"),
     ],
 )
 def test_what_the_house_allows_is_allowed(path: str, source: str) -> None:

@@ -94,7 +94,7 @@ async def test_a_ledger_of_5_000_conventions_is_listed_wholly(
         ledger.open_convention(f"c-{number}", title=f"{'Longue convention ' * 10}{number}", parties=[party])
         opened[party].add(f"convention/c-{number}")
     await ledgers.publish(bus, ledger)
-    await questions._list_page(bus, ListQuery(rows_max=1, at_least_position=ledger.position))
+    await questions.list_page(bus, ListQuery(rows_max=1, at_least_position=ledger.position))
 
     listed = {
         who: await asyncio.to_thread(registre, "list", "--json", *who, "--nats", nats_server.url)
@@ -124,7 +124,7 @@ async def test_the_list_comes_in_pages_by_stream(
 
     async def page(**asked: Any) -> tuple[str, bool]:
         """The slugs of a page, and whether there are more."""
-        one = await questions._list_page(bus, ListQuery(**asked, at_least_position=ledger.position))
+        one = await questions.list_page(bus, ListQuery(**asked, at_least_position=ledger.position))
         assert (one.position, one.on) == (ledger.position, TODAY)
         return "".join(row.stream.removeprefix("convention/") for row in one.rows), one.more
 
@@ -140,7 +140,7 @@ async def test_the_list_comes_in_pages_by_stream(
     assert await page(institution="caf-c", rows_max=2) == ("ac", True)
     assert await page(institution="caf-c", rows_max=2, after="convention/c") == ("de", False)
     size_bytes = len(
-        msgspec.json.encode((await questions._list_page(bus, ListQuery())).rows[0], enc_hook=str)
+        msgspec.json.encode((await questions.list_page(bus, ListQuery())).rows[0], enc_hook=str)
     )
     monkeypatch.setattr(answers, "PAGE_BYTES_MAX", 2 * size_bytes)
     assert await page() == ("ab", True)
@@ -159,7 +159,7 @@ async def test_a_list_of_several_pages_shows_what_was_recorded_by_the_first(
     await ledgers.publish(bus, ledger)
     first_position = ledger.position
     asked: list[ListQuery] = []
-    page_of = questions._list_page
+    page_of = questions.list_page
     await page_of(bus, ListQuery(at_least_position=first_position))
 
     async def page_after_others_came(bus: Client, query: ListQuery) -> ListPage:
@@ -171,7 +171,7 @@ async def test_a_list_of_several_pages_shows_what_was_recorded_by_the_first(
         asked.append(query)
         return await page_of(bus, query)
 
-    monkeypatch.setattr(questions, "_list_page", page_after_others_came)
+    monkeypatch.setattr(questions, "list_page", page_after_others_came)
     listed = await questions.list_conventions(bus, ListQuery(rows_max=1))
     assert [row.stream for row in listed.rows] == [f"convention/{slug}" for slug in "cbde"]
     assert (listed.position, listed.on) == (first_position, TODAY)
