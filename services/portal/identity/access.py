@@ -30,12 +30,13 @@ Year = Annotated[int, msgspec.Meta(ge=1900, le=2999)]
 
 class Mandate(msgspec.Struct, frozen=True):
     """
-    What an auditor may look at: some institutions' days of some years, read-only.
+    What an auditor may look at: an institution's days of some years, read-only.
 
-    *key* is opaque; consultations are recorded under it.
+    *institutions* has those that the request may look at: one, for whoever has several mandated acts for
+    one at a time, and each is to know what was looked at of it. The years are whole, and both count.
+    Consultations are recorded under the principal of the Access.
     """
 
-    key: str
     institutions: frozenset[InstitutionId]
     first_year: Year
     last_year: Year

@@ -68,7 +68,7 @@ class PersonsFile:
     """The open file. Whatever it does may raise FileBusy."""
 
     def __init__(self, path: Path, thread: ThreadPoolExecutor, connection: sqlite3.Connection) -> None:
-        self._path = path
+        self.path: Final = path
         self._thread = thread
         self._connection = connection
 
@@ -92,7 +92,7 @@ class PersonsFile:
         try:
             db.execute(begin)
         except sqlite3.OperationalError as error:
-            raise _told(error, self._path) from error
+            raise _told(error, self.path) from error
         try:
             result = work(db)
         except BaseException:
@@ -106,9 +106,9 @@ class PersonsFile:
             self._connection.execute("VACUUM")
             is_busy, _, _ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         except sqlite3.OperationalError as error:
-            raise _told(error, self._path) from error
+            raise _told(error, self.path) from error
         if is_busy:
-            raise NotYetErased(self._path)
+            raise NotYetErased(self.path)
 
 
 def _told(error: sqlite3.OperationalError, path: Path) -> Exception:

@@ -3,24 +3,23 @@ Tokens of programs: a right for a time, for one institution.
 
     registre_<name>_<secret>        43 characters of secret: 256 random bits
 
-The name is public and names the token in lists. The file has SHA-256 of the whole and nothing to compare a
-guess with but that: with 256 random bits there is no dictionary to try, so a slow hash would cost us
-time and an attacker nothing more. It is looked up by its digest, whose bytes nobody can choose, so
-how long the search takes tells nothing about a token.
+The name is public and names the token in lists; the file has a digest of the whole (secret.py says why that
+is enough).
 """
 
-import hashlib
 import re
 import secrets
 import sqlite3
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
 
 from contracts.institutions import InstitutionId
+from services.portal.identity import secret
 from services.portal.identity.access import Access, Right, with_included
+from services.portal.identity.instants import instant, instant_or_none, seconds
 
 LIFETIME_MAX: Final = timedelta(days=366)
 PURPOSE_CHARACTERS_MAX: Final = 200
@@ -116,16 +115,16 @@ def make(
         # Those of no use any more make room; their names have been listed long enough.
         db.execute(
             "DELETE FROM tokens WHERE institution = ? AND coalesce(revoked_at, expires_at) <= ?",
-            (institution, _unix(now)),
+            (institution, seconds(now)),
         )
         if db.execute("SELECT changes()").fetchone() == (0,):
             raise TooManyTokens(institution)
     name = "".join(secrets.choice(_NAME_ALPHABET) for _ in range(8))
-    text = f"registre_{name}_{secrets.token_urlsafe(32)}"
+    text = f"registre_{name}_{secret.make()}"
     token = Token(
         name=name,
         institution=institution,
-        principal=secrets.token_urlsafe(16),
+        principal=secret.principal(),
         rights=given,
         purpose=purpose,
         made_by=made_by,
@@ -138,8 +137,8 @@ def make(
         " (digest, name, institution, principal, rights, purpose, made_by, made_at, expires_at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            _digest(text), name, institution, token.principal, ",".join(given), purpose, made_by,
-            _unix(now), _unix(expires_at),
+            secret.digest(text), name, institution, token.principal, ",".join(given), purpose, made_by,
+            seconds(now), seconds(expires_at),
         ),
     )  # fmt: skip
     return text, token
@@ -160,9 +159,9 @@ def listed(db: sqlite3.Connection, institution: InstitutionId | None = None) -> 
             tuple(rights.split(",")),
             purpose,
             made_by,
-            datetime.fromtimestamp(made_at, UTC),
-            datetime.fromtimestamp(expires_at, UTC),
-            None if revoked_at is None else datetime.fromtimestamp(revoked_at, UTC),
+            instant(made_at),
+            instant(expires_at),
+            instant_or_none(revoked_at),
         )
         for name, of, principal, rights, purpose, made_by, made_at, expires_at, revoked_at in found
     ]
@@ -172,7 +171,7 @@ def revoke(db: sqlite3.Connection, *, institution: InstitutionId, name: str, now
     """From the next request on the token is refused; again is no mistake. Raises NoSuchToken."""
     changed = db.execute(
         "UPDATE tokens SET revoked_at = coalesce(revoked_at, ?) WHERE institution = ? AND name = ?",
-        (_unix(now), institution, name),
+        (seconds(now), institution, name),
     )
     if changed.rowcount == 0:
         raise NoSuchToken(institution, name)
@@ -185,17 +184,9 @@ def access(db: sqlite3.Connection, text: str, *, now: datetime) -> Access | None
     found = db.execute(
         "SELECT institution, principal, rights FROM tokens"
         " WHERE digest = ? AND expires_at > ? AND revoked_at IS NULL",
-        (_digest(text), _unix(now)),
+        (secret.digest(text), seconds(now)),
     ).fetchone()
     if found is None:
         return None
     institution, principal, rights = found
     return Access(institution, principal, with_included(rights.split(",")))
-
-
-def _digest(text: str) -> bytes:
-    return hashlib.sha256(text.encode()).digest()
-
-
-def _unix(instant: datetime) -> int:
-    return int(instant.timestamp())

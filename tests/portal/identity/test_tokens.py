@@ -12,7 +12,6 @@ import msgspec
 import pytest
 from litestar import Litestar, Request, get, post
 from litestar.datastructures import State
-from litestar.middleware import DefineMiddleware
 
 from contracts import dates
 from contracts.commands import Declaration, Declared
@@ -191,8 +190,11 @@ async def public() -> str:
 
 @pytest.fixture
 async def url(file: PersonsFile, clock: HandClock) -> AsyncIterator[str]:
-    middleware = DefineMiddleware(Identification, file=file, now=clock)
-    async with served(Litestar([who, entry, public], middleware=[middleware])) as address:
+    def app(url: str) -> Litestar:
+        identification = Identification(file=file, public_url=url, now=clock)
+        return Litestar([who, entry, public], middleware=[identification])
+
+    async with served(app) as address:
         yield address
 
 
