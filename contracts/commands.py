@@ -20,7 +20,7 @@ import msgspec
 from contracts import dates
 from contracts.dates import PartialDate
 from contracts.envelope import Channel, Instant, UnknownTag, decode_fact, encode_fact
-from contracts.events import Event
+from contracts.events import Event, PublicKey
 from contracts.institutions import InstitutionId
 
 FACTS_MAX: Final = 200
@@ -28,6 +28,15 @@ FACTS_MAX: Final = 200
 
 REQUEST_BYTES_MAX: Final = 1_000_000
 """One command; under the 1 MiB that NATS carries by default."""
+
+
+Signature = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[0-9a-f]{128}$(?!\n)",
+        description="an Ed25519 signature (RFC 8032): its 64 bytes in lower-case hexadecimal",
+    ),
+]
 
 
 class Declared(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -45,7 +54,9 @@ class Declaration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
 
     *command_id* is a UUIDv7 made by whoever asks and kept for a retry: asking
     again with it records nothing twice. *expected_version* refuses the request
-    when the stream has moved since the asker looked.
+    when the stream has moved since the asker looked. *signature* is that of the
+    institution that asks, by the key *signing_key*, over the bytes that
+    contracts.signing says; both or neither.
     """
 
     command_id: str
@@ -55,6 +66,8 @@ class Declaration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     principal: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{8,64}$(?!\n)")] | None = None
     correlation_id: Annotated[str, msgspec.Meta(max_length=64)] | None = None
     causation_id: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+    signature: Signature | None = None
+    signing_key: PublicKey | None = None
 
 
 class ClockSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -159,6 +172,9 @@ def parse(body: bytes, *, stream: str) -> Request:
     if not _COMMAND_ID.fullmatch(declaration.command_id):
         message = f"{declaration.command_id!r} is no UUIDv7 in its usual writing"
         wrong.append(FieldAtFault("$.command_id", message))
+    if (declaration.signature is None) is not (declaration.signing_key is None):
+        path = "$.signature" if declaration.signature is None else "$.signing_key"
+        wrong.append(FieldAtFault(path, "a signature comes with its key, and a key with its signature"))
     facts: list[Event] = []
     data: list[bytes] = []
     hashed = [stream.encode()]

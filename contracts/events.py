@@ -43,6 +43,13 @@ AvenantNumber = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-z](?:[0-9a-z-]{0,38
 """An avenant's number as the parties count ("1", "2-bis"), or a name where there is none ("sans-numero")."""
 
 Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
+PublicKey = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[0-9a-f]{64}$(?!\n)",
+        description="an Ed25519 public key (RFC 8032): its 32 bytes in lower-case hexadecimal",
+    ),
+]
 ConventionId = Annotated[str, msgspec.Meta(pattern=SLUG, description="the slug of a convention's stream")]
 SignedCents = Annotated[int, msgspec.Meta(ge=-1_000_000_000_000, le=1_000_000_000_000)]
 
@@ -266,6 +273,21 @@ class RepresentativeChanged(Fact, frozen=True):
     capacity: Line
     ended: bool = False
     basis: Basis | None = None
+
+
+class KeyDeclared(Fact, frozen=True):
+    """The institution signs commands with this key, from this entry of the ledger on."""
+
+    TYPE: ClassVar[str] = "institution.key-declared.v1"
+    key: PublicKey
+
+
+class KeyWithdrawn(Fact, frozen=True):
+    """The institution signs with this key no more, from this entry of the ledger on; never again."""
+
+    TYPE: ClassVar[str] = "institution.key-withdrawn.v1"
+    key: PublicKey
+    reason: Reason
 
 
 # -- agrement/<institution>: the agrément of a centre social
@@ -1256,6 +1278,8 @@ Event = (
     | NameChanged
     | Succeeded
     | RepresentativeChanged
+    | KeyDeclared
+    | KeyWithdrawn
     | AgrementRequested
     | AgrementGranted
     | AgrementNotified

@@ -902,6 +902,8 @@ async def _verify(path: Path, url: str, *, offline: bool, as_json: bool) -> int:
             passes.append("store")
             head = await reader.head()
             position, digest = head.position, head.digest.hex()
+            await _pass("signatures", "events", verification.signatures(reader, head=head))
+            passes.append("signatures")
             if bus is not None:
                 await _pass("LEDGER", "events", verification.ledger(reader, bus, head=head))
                 passes.append("ledger")

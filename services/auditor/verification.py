@@ -1,9 +1,10 @@
 """
 Everything gone over again, to the first difference.
 
-Four passes, each over the whole ledger:
+Five passes, each over the whole ledger:
 
     store        every running digest recomputed from the bytes; keys, commands and the file's structure
+    signatures   every signed command: by a key that its institution had declared by then, over its events
     ledger       every message of LEDGER against the event of its sequence: bytes, digest, origin, subject
     feed         every entry of FEED against what the log makes it: whose, which event, number, bytes
     statements   every stream folded anew, against what the projector answers
@@ -17,7 +18,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import date
 from hashlib import sha256
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NoReturn
 
 import msgspec
 import nats.errors
@@ -26,12 +27,14 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.api import ConsumerConfig, DeliverPolicy
 
-from contracts import envelope, subjects
+from contracts import envelope, signing, subjects
 from contracts.envelope import Entry
 from eventstore.sqlite import SqliteReader
 from eventstore.store import Head, Recorded, StoreCorrupted
-from services.domain import convention, known, statement, streams
+from services.domain import convention, institution, known, statement, streams
 from services.domain.audience import Audience, Delivery
+from services.domain.book import Held
+from services.signatures import holds
 
 PAGE_EVENTS: Final = 1_000
 MESSAGE_SECONDS_MAX: Final = 10.0
@@ -39,7 +42,7 @@ MESSAGE_SECONDS_MAX: Final = 10.0
 
 SHOWN_CHARACTERS_MAX: Final = 120
 
-Pass = Literal["store", "ledger", "feed", "statements"]
+Pass = Literal["store", "signatures", "ledger", "feed", "statements"]
 
 
 class Difference(Exception):
@@ -108,6 +111,112 @@ async def store(reader: SqliteReader) -> AsyncIterator[Step]:
             expected="the bytes that were written",
             found="others",
         ) from error
+
+
+async def signatures(reader: SqliteReader, *, head: Head) -> AsyncIterator[Step]:
+    """
+    Verify the signature of every signed command up to *head*, from the events alone. Raises Difference.
+
+    Which keys an institution signs with is told by its own stream, up to the command.
+    """
+    told = _Signed()
+    position = 0
+    while position < head.position:
+        for event in await reader.read_all(after=position, events_max=PAGE_EVENTS):
+            position = event.position
+            if position <= head.position:
+                told.take(event)
+        yield Step(min(position, head.position), head.position)
+        await asyncio.sleep(0)
+    told.end()
+
+
+class _Signed:
+    """The signed command that is being read, and what institutions have told of their keys before it."""
+
+    def __init__(self) -> None:
+        self._institutions: dict[str, institution.State] = {}
+        self._command: list[envelope.Envelope] = []
+
+    def take(self, event: Recorded) -> None:
+        """The next event of the ledger. Raises Difference where a signed command breaks off, or is false."""
+        of_institution = event.stream.startswith("institution/")
+        # Most events are neither: they need not be decoded.
+        if not self._command and not of_institution and b'"sign' not in event.body:
+            return
+        entry = envelope.decode(event.body)
+        meta = entry.envelope
+        if self._command and not self._goes_on(meta):
+            self._break_off(meta)
+        if meta.signature is not None or meta.signing_key is not None:
+            self._command.append(meta)
+            self._check(meta)
+        if of_institution:
+            state = self._institutions.get(event.stream) or institution.initial(event.stream)
+            self._institutions[event.stream] = institution.evolve(
+                state, Held.of(entry), version=event.version
+            )
+
+    def end(self) -> None:
+        """The ledger ends here. Raises Difference where the command that was begun is not whole."""
+        if self._command:
+            self._break_off(self._command[-1])
+
+    def _break_off(self, at: envelope.Envelope) -> NoReturn:
+        first, place = self._command[0], len(self._command) + 1
+        raise _unsigned(
+            at,
+            "a signed command is not whole",
+            f"its event {place} of {first.count}, signed as the others",
+            "none",
+        )
+
+    def _goes_on(self, meta: envelope.Envelope) -> bool:
+        first = self._command[0]
+        return _of_command(meta) == _of_command(first) and meta.ordinal == len(self._command) + 1
+
+    def _check(self, meta: envelope.Envelope) -> None:
+        """Once its last event is there, the command is verified; the keys are those of before it."""
+        events = self._command
+        if meta.ordinal != len(events):
+            raise _unsigned(meta, "a signed command is not whole", "its first event", f"event {meta.ordinal}")
+        if len(events) == 1:
+            own = self._institutions.get(f"institution/{meta.actor}")
+            keys = institution.keys(own.book) if own else frozenset()
+            if meta.signing_key not in keys:
+                raise _unsigned(
+                    meta,
+                    f"{meta.actor} had not declared the key it is signed by, or had withdrawn it",
+                    f"one of {len(keys)} keys",
+                    str(meta.signing_key),
+                )
+        if meta.ordinal == meta.count:
+            self._command = []
+            if not holds(meta.signature or "", meta.signing_key or "", signing.of_events(events)):
+                raise _unsigned(
+                    events[0],
+                    "the signature of its command does not verify",
+                    f"that of {meta.actor} by its key {meta.signing_key}",
+                    f"{meta.signature}",
+                )
+
+
+def _of_command(meta: envelope.Envelope) -> tuple[str | int | None, ...]:
+    return (
+        meta.source,
+        meta.stream,
+        meta.actor,
+        meta.command_id,
+        meta.count,
+        meta.signature,
+        meta.signing_key,
+    )
+
+
+def _unsigned(meta: envelope.Envelope, what: str, expected: str, found: str) -> Difference:
+    return Difference(
+        "signatures", what, position=meta.position, stream=meta.stream, expected=expected, found=found
+    )
 
 
 async def ledger(reader: SqliteReader, bus: Client, *, head: Head) -> AsyncIterator[Step]:

@@ -17,7 +17,10 @@ import msgspec
 
 from contracts import events as facts
 from contracts.dates import PartialDate
+from contracts.subjects import parse_stream
+from services.domain import authority
 from services.domain import book as books
+from services.domain.authority import Part
 from services.domain.book import AlreadyRecorded, Book, Held, Proposed
 from services.domain.refusals import Refused
 
@@ -71,9 +74,11 @@ def evolve(state: State, held: Held, *, version: int) -> State:
 
 def decide(state: State, *, actor: str, proposed: Proposed, fact: int) -> bool:
     """Whether *proposed* is to be recorded, and not there already; refuses what cannot be. Raises Refused."""
-    books.check(state.book, proposed, actor=actor, stream=state.stream, fact=fact)
+    books.check_category(proposed, stream=state.stream, fact=fact)
     if state.book.says(proposed):
         return False
+    check_authority(state, actor=actor, proposed=proposed, fact=fact)
+    books.check(state.book, proposed, actor=actor, stream=state.stream, fact=fact)
     books.check_names(state.book, proposed, stream=state.stream, fact=fact)
     _check_decision(state, proposed, fact)
     match proposed.fact:
@@ -93,6 +98,31 @@ def decide(state: State, *, actor: str, proposed: Proposed, fact: int) -> bool:
             raise NotSuspended(f"no suspension is recorded in {state.stream}", fact=fact)
         case _:
             return True
+
+
+def check_authority(state: State, *, actor: str, proposed: Proposed, fact: int) -> None:
+    """Refuse what is not for *actor* to record. Raises authority.NotAuthorised."""
+    part = _part(state, actor)
+    authority.check(state.book, proposed, actor=actor, part=part, stream=state.stream, fact=fact)
+
+
+def _part(state: State, actor: str) -> Part:
+    """The part of *actor* in the agrément; a grantor is whom it was asked of, or who decided on it."""
+    if authority.keeper(state.book) in (None, actor):
+        return "keeper"
+    if actor == parse_stream(state.stream)[1]:
+        return "centre"
+    return "grantor" if any(_grants(held.fact, actor) for held in state.book.live()) else "stranger"
+
+
+def _grants(fact: facts.Event, institution: str) -> bool:
+    match fact:
+        case facts.AgrementRequested():
+            return fact.to == institution
+        case facts.AgrementGranted() | facts.AgrementRenewed():
+            return fact.granted_by == institution
+        case _:
+            return False
 
 
 def _check_decision(state: State, proposed: Proposed, fact: int) -> None:

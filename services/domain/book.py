@@ -209,22 +209,28 @@ class NothingCalled(Refused):
         super().__init__(f"{what} is not in {stream}: record it first", fact=fact, field=field)
 
 
-def check(book: Book, proposed: Proposed, *, actor: str, stream: str, fact: int) -> None:
-    """Refuse what no stream takes. *fact* is the index in the request. Raises Refused."""
-    declared = proposed.fact
-    wanted = stream_category(declared.TYPE)
+def check_category(proposed: Proposed, *, stream: str, fact: int) -> None:
+    """Refuse what belongs in another stream. *fact* is the index in the request. Raises WrongStream."""
+    tag = proposed.fact.TYPE
+    wanted = stream_category(tag)
     category, _ = parse_stream(stream)
     if wanted is not None and wanted != category:
         raise WrongStream(
-            f"a fact of type {declared.TYPE} belongs in a stream {wanted}/..., not in {stream}",
+            f"a fact of type {tag} belongs in a stream {wanted}/..., not in {stream}",
             fact=fact,
             field="type",
         )
+
+
+def check(book: Book, proposed: Proposed, *, actor: str, stream: str, fact: int) -> None:
+    """Refuse what no stream takes: in a wrong name, of a wrong entry. Raises Refused."""
+    declared = proposed.fact
     _check_name(proposed, actor=actor, fact=fact)
     match declared:
         case EntryCancelled() | EntryReplaced():
             held = _live_entry(book, declared.entry, stream, fact)
-            if actor not in (held.actor, held.whose):
+            # What others recorded of an institution in its own stream, it may take back.
+            if actor not in (held.actor, held.whose) and stream != f"institution/{actor}":
                 raise NotYours(
                     f"entry {declared.entry} was recorded by {held.actor}: "
                     f"only it or {held.whose} may cancel it, not {actor}",

@@ -20,8 +20,9 @@ from contracts import events as facts
 from contracts.dates import PartialDate
 from contracts.events import AvenantConcluded, Basis, Event, InstrumentOpened, Signatory
 from contracts.terms import AnyTerm, FixedPeriod, NoPeriod, PeriodFrom, PeriodOf
+from services.domain import authority, consistency
 from services.domain import book as books
-from services.domain import consistency
+from services.domain.authority import Part
 from services.domain.book import AlreadyRecorded, Book, Held, NothingCalled, Proposed
 from services.domain.refusals import Refused
 from services.domain.time_limits import period_end
@@ -615,6 +616,8 @@ _REFERS: dict[type[Event], Callable[[Any], tuple[str, str, str] | None]] = {
 
 def decide(state: State, *, actor: str, proposed: Proposed, fact: int) -> bool:
     """Whether *proposed* is to be recorded; refuses what cannot be. Raises Refused."""
+    books.check_category(proposed, stream=state.stream, fact=fact)
+    check_authority(state, actor=actor, proposed=proposed, fact=fact)
     books.check(state.book, proposed, actor=actor, stream=state.stream, fact=fact)
     declared = proposed.fact
     if isinstance(declared, InstrumentOpened):
@@ -635,6 +638,32 @@ def decide(state: State, *, actor: str, proposed: Proposed, fact: int) -> bool:
     if isinstance(declared, AvenantConcluded):
         _check_end(state.life, declared, proposed.effective_on, fact)
     return True
+
+
+def check_authority(state: State, *, actor: str, proposed: Proposed, fact: int) -> None:
+    """Refuse what is not for *actor* to record. Raises authority.NotAuthorised."""
+    part = _part(state, actor, proposed.effective_on)
+    authority.check(state.book, proposed, actor=actor, part=part, stream=state.stream, fact=fact)
+
+
+def _part(state: State, actor: str, on: PartialDate) -> Part:
+    """The part of *actor* in the convention, as to a fact that took effect *on*."""
+    life, keeper = state.life, authority.keeper(state.book)
+    if keeper is None or (actor == keeper and not _is_gone(life, actor)):
+        return "keeper"
+    if not any(join.institution == actor for join in life.joins):
+        return "stranger"
+    if _is_gone(life, actor):
+        return "former" if life.has_left(actor, on) else "leaving"
+    return "keeper" if _is_gone(life, keeper) else "party"
+
+
+def _is_gone(life: Life, institution: str) -> bool:
+    """Whether a leaving is recorded of it since it came, be its day to come; so its feed ends too."""
+    if not life.leaves:
+        return False
+    joins = [join for join in life.joins if join.institution == institution]
+    return bool(joins) and all(life.until(join) is not None for join in joins)
 
 
 def _check_joining(life: Life, proposed: Proposed, fact: int) -> None:

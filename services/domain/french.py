@@ -79,6 +79,8 @@ from contracts.events import (
     InstrumentExpired,
     InstrumentOpened,
     InsuranceShown,
+    KeyDeclared,
+    KeyWithdrawn,
     MaterialErrorCorrected,
     MediationProposed,
     MeetingConvened,
@@ -1121,6 +1123,8 @@ def _fact(fact: Event, n: Names) -> str:
             | NameChanged()
             | Succeeded()
             | RepresentativeChanged()
+            | KeyDeclared()
+            | KeyWithdrawn()
             | AgrementRequested()
             | AgrementGranted()
             | AgrementNotified()
@@ -1277,6 +1281,8 @@ def _about_institutions(
     | NameChanged
     | Succeeded
     | RepresentativeChanged
+    | KeyDeclared
+    | KeyWithdrawn
     | AgrementRequested
     | AgrementGranted
     | AgrementNotified
@@ -1308,6 +1314,10 @@ def _about_institutions(
             basis = f" ({basis_in_words(fact.basis)})" if fact.basis else ""
             verb = "fin de la représentation par" if fact.ended else "représentation assurée par"
             return f"{verb} {fact.capacity}{basis}"
+        case KeyDeclared():
+            return f"clé de signature déclarée : {fact.key}"
+        case KeyWithdrawn():
+            return f"clé de signature retirée ({fact.reason}) : {fact.key}"
         case AgrementRequested():
             return f"demande d’agrément {n.to(fact.to)} : {list_in_words(fact.services)}"
         case AgrementGranted() | AgrementRenewed():

@@ -778,6 +778,8 @@ _SECTIONS: Final[dict[Section, tuple[type[Event], ...]]] = {
         facts.NameChanged,
         facts.Succeeded,
         facts.RepresentativeChanged,
+        facts.KeyDeclared,
+        facts.KeyWithdrawn,
     ),
 }
 _SECTION_OF: Final = {kind: section for section, kinds in _SECTIONS.items() for kind in kinds}

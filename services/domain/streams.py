@@ -55,6 +55,20 @@ def decide(state: State, *, actor: str, proposed: Sequence[Proposed]) -> tuple[P
     return tuple(taken)
 
 
+def check_authority(state: State, *, actor: str, proposed: Sequence[Proposed]) -> None:
+    """Refuse what is not for *actor* to record as the stream stands. Raises authority.NotAuthorised."""
+    for index, one in enumerate(proposed):
+        match state:
+            case convention.State():
+                convention.check_authority(state, actor=actor, proposed=one, fact=index)
+            case agrement.State():
+                agrement.check_authority(state, actor=actor, proposed=one, fact=index)
+            case institution.State():
+                institution.check_authority(state, actor=actor, proposed=one, fact=index)
+            case _:
+                assert_never(state)
+
+
 def advance(state: State, held: Held) -> State:
     """As evolve, for a fact taken out of its entry, or none yet: the version becomes the next one."""
     version = state.version + 1

@@ -8,6 +8,7 @@ events are kept the answer says so, whatever fails after.
 """
 
 import asyncio
+import contextlib
 import logging
 from asyncio import Future
 from collections.abc import Awaitable, Callable, Sequence
@@ -31,10 +32,11 @@ from eventstore.store import (
     StoreError,
     WrongVersion,
 )
-from services.domain import streams
+from services.domain import institution, streams
 from services.domain.refusals import Refused
 from services.domain.streams import Proposed, State
 from services.registrar.sealing import Draft, drafts, kept
+from services.registrar.signed import PartlyKnown, SignatureRefused, check
 from services.registrar.states import States
 from services.registrar.turns import Turns
 from services.runtime import Asked, Begun
@@ -146,9 +148,13 @@ class Registrar:
         try:
             actor, stream = subjects.parse_command(asked.subject)
             state = self._states.get(stream)
-            return None if state is None else (state, actor, commands.parse(asked.body, stream=stream))
+            if state is None:
+                return None
+            request = commands.parse(asked.body, stream=stream)
         except (ValueError, Malformed):
             return None
+        # Whose key it is stands in another stream, which has to be held meanwhile.
+        return (state, actor, request) if request.declaration.signature is None else None
 
     def _plain(
         self, state: State, actor: str, request: Request
@@ -244,11 +250,15 @@ class Registrar:
         if (barred := await self._bar()) is not None:
             return barred
         request = commands.parse(body, stream=line.stream)
-        await self._turns.take(line.stream)
-        try:
+        held = {line.stream}
+        if request.declaration.signature is not None:
+            held.add(_particulars(line.actor))
+        async with contextlib.AsyncExitStack() as turns:
+            # In one order, so that no two wait for each other.
+            for stream in sorted(held):
+                await self._turns.take(stream)
+                turns.callback(self._turns.leave, stream)
             return await self._record(request, line)
-        finally:
-            self._turns.leave(line.stream)
 
     async def _record(self, request: Request, line: Line) -> Recording | Unchanged:
         """Decide, and append what was decided; again, as long as the stream moves meanwhile."""
@@ -257,8 +267,10 @@ class Registrar:
             refused: Exception | None = None
             events: list[Draft] = []
             try:
+                if request.declaration.signature is not None:
+                    await self._check_signature(request, line)
                 events = self._decided(state, line.actor, request)
-            except (Refused, WrongVersionAsked) as error:
+            except (Refused, SignatureRefused, WrongVersionAsked) as error:
                 refused = error
             if not events:
                 if (spent := await self._spent(_command(line.actor, request), line.stream)) is not None:
@@ -276,15 +288,28 @@ class Registrar:
 
     def _decided(self, state: State, actor: str, request: Request) -> list[Draft]:
         """The events to add for *request*, none where it says nothing new. Raises what refuses it."""
-        expected = request.declaration.expected_version
-        if expected is not None and expected != state.version:
-            raise WrongVersionAsked(state.stream, expected=expected, actual=state.version)
         proposed = [
             Proposed(fact, declared.effective_on, declared.on_behalf_of)
             for fact, declared in zip(request.facts, request.declaration.facts, strict=True)
         ]
+        expected = request.declaration.expected_version
+        if expected is not None and expected != state.version:
+            # Who has no part in a stream is not told how long it is.
+            streams.check_authority(state, actor=actor, proposed=proposed)
+            raise WrongVersionAsked(state.stream, expected=expected, actual=state.version)
         decided = streams.decide(state, actor=actor, proposed=proposed)
+        if request.declaration.signature is not None and 0 < len(decided) < len(proposed):
+            raise PartlyKnown(new=len(decided), declared=len(proposed))
         return drafts(request, proposed, decided, source=self._store.origin, stream=state.stream, actor=actor)
+
+    async def _check_signature(self, request: Request, line: Line) -> None:
+        """Refuse a signature that does not hold by a key that stands now. Raises SignatureRefused."""
+        own = _particulars(line.actor)
+        state = await self._state(own)
+        if not await self._is_current(state):
+            state = await self._state(own)
+        assert isinstance(state, institution.State), state
+        check(request, origin=self._store.origin, actor=line.actor, stream=line.stream, particulars=state)
 
     def _append(
         self, state: State, actor: str, request: Request, events: Sequence[Draft]
@@ -348,6 +373,10 @@ class Registrar:
             self._states.keep(state)
 
 
+def _particulars(actor: str) -> str:
+    return subjects.stream("institution", actor)
+
+
 def _command(actor: str, request: Request) -> Command:
     command_id = bytes.fromhex(request.declaration.command_id.replace("-", ""))
     return Command(actor, command_id, request.digest)
@@ -388,6 +417,8 @@ def _refusal(error: Exception) -> Refusal:
         case Refused():
             message = f"{error.message} ({error.rule})" if error.rule else error.message
             return Refusal(error.code, message, (FieldAtFault(error.path, error.message),))
+        case SignatureRefused():
+            return Refusal(error.code, str(error), (FieldAtFault(error.path, str(error)),))
         case WrongSubject():
             return Refusal("wrong_subject", str(error))
         case WrongVersionAsked():

@@ -80,6 +80,8 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
                 principal=declaration.principal,
                 correlation_id=declaration.correlation_id,
                 causation_id=declaration.causation_id,
+                signature=declaration.signature,
+                signing_key=declaration.signing_key,
             )
         )
         if len(body) > BODY_BYTES_MAX:

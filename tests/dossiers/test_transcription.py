@@ -798,7 +798,9 @@ def test_the_payments_of_2026_come_to_the_subsidy_as_changed() -> None:
 
 def test_every_fact_that_a_file_can_hold_is_shown_by_one_of_them() -> None:
     shown = {read.TYPE for dossier in ALL for _, _, read in decoded(dossier)}
-    assert set(EVENTS) - shown == {"entry.replaced.v1"}
+    # An institution tells of its keys with its own credentials, and of no made-up one.
+    of_keys = {"institution.key-declared.v1", "institution.key-withdrawn.v1"}
+    assert set(EVENTS) - shown == {"entry.replaced.v1", *of_keys}
 
 
 def test_every_kind_of_term_and_of_change_is_shown_by_one_of_them() -> None:
