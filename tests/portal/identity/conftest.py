@@ -169,6 +169,7 @@ class Portal:
             [who, on_a_day, pages.routes(self.identity), administration.routes(self.identity)],
             middleware=[self.identity.identification],
             before_send=[self.identity.headers],
+            openapi_config=None,
         )
 
     def browser(self) -> Browser:
