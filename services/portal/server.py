@@ -1,0 +1,156 @@
+"""
+The HTTP server: uvicorn, with bounds on connections, on the time of a request's head, and on its last words.
+
+A connection that has not sent the whole head of a request in time is closed; the time of a body is bounded
+by whoever reads it. A client that reads slowly holds up its own answer and nothing else.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Final
+
+import h11
+import uvicorn
+from litestar.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+HEAD_SECONDS_MAX: Final = 10.0
+"""From the first byte of a connection, or from its last answer, to the end of a request's head."""
+
+IDLE_SECONDS_MAX: Final = 15
+CONNECTIONS_MAX: Final = 1_000
+BACKLOG: Final = 256
+STOP_SECONDS_MAX: Final = 5
+"""After a signal, how long answers on their way may take."""
+
+
+class Timed(H11Protocol):
+    """The library's protocol, and a time limit for the head of each request."""
+
+    head_seconds_max: float = HEAD_SECONDS_MAX
+    _late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the library has it
+        """A client: it has to say something."""
+        super().connection_made(transport)
+        self._expect()
+
+    def data_received(self, data: bytes) -> None:
+        """More of a request, or of its body."""
+        super().data_received(data)
+        if self.conn.their_state is not h11.IDLE:
+            self._heard()
+        elif self._late is None:
+            # A head has begun: the library forgets how long the connection may idle.
+            self._expect()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone."""
+        self._heard()
+        super().connection_lost(exc)
+
+    def _expect(self) -> None:
+        self._late = self.loop.call_later(self.head_seconds_max, self._cut_off)
+
+    def _heard(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def _cut_off(self) -> None:
+        self._late = None
+        self.transport.close()
+
+
+class Listening:
+    """A server that takes requests at *url*."""
+
+    def __init__(self, url: str, server: uvicorn.Server, task: "asyncio.Task[None]") -> None:
+        self.url = url
+        self._server = server
+        self._task = task
+
+    async def ended(self) -> None:
+        """Returns, or raises, when the server has ended."""
+        await asyncio.shield(self._task)
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    app: ASGIApp,
+    host: str,
+    port: int,
+    *,
+    certificate: Path | None = None,
+    key: Path | None = None,
+    protocol: type[asyncio.Protocol] = Timed,
+) -> AsyncIterator[Listening]:
+    """
+    *app* behind a socket at *host* and *port* (0: a free one) as long as the block lasts.
+
+    Requests in hand at its end are answered. With TLS where there is a *certificate* and its *key*.
+    Raises an OSError where it cannot listen.
+    """
+    config = uvicorn.Config(
+        app,
+        http=protocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=CONNECTIONS_MAX,
+        timeout_keep_alive=IDLE_SECONDS_MAX,
+        timeout_graceful_shutdown=STOP_SECONDS_MAX,
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
+    )
+    with socket.create_server((host, port), backlog=BACKLOG, family=_family(host)) as listening:
+        server = _Server(config)
+        task = asyncio.create_task(server.serve(sockets=[listening]))
+        try:
+            await server.is_up(task)
+            scheme = "http" if certificate is None else "https"
+            yield Listening(f"{scheme}://{_written(host)}:{listening.getsockname()[1]}", server, task)
+        finally:
+            server.should_exit = True
+            await task
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which leaves signals to the process and says when it is up."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._up = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:
+        """Signals are services.runtime's business."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then say so."""
+        await super().startup(sockets)
+        self._up.set()
+
+    async def is_up(self, task: "asyncio.Task[None]") -> None:
+        """Returns once it listens; raises what ended *task* before."""
+        up = asyncio.create_task(self._up.wait())
+        await asyncio.wait((up, task), return_when=asyncio.FIRST_COMPLETED)
+        up.cancel()
+        if task.done():
+            task.result()
+            raise OSError("the HTTP server ended before it listened")
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def _written(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,174 @@
+"""Services away, uploads without end, clients that dawdle, by real sockets: the portal outlives them all."""
+
+import asyncio
+import time
+import tracemalloc
+from collections.abc import AsyncIterator
+from typing import Final
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from contracts import events
+from services.portal import declarations, pieces, server
+from tests.portal.test_portal import declaration, paid, problem
+from tests.portal.worlds import World
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+A: Final = "ville-a"
+PATH: Final = "/api/v1/conventions/a"
+UPLOAD_BYTES: Final = 50_000_000
+CHUNK: Final = bytes(100_000)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(whole: World) -> AsyncIterator[World]:
+    opening = events.InstrumentOpened(nature="charte", title="A", force="engagement-ferme")
+    position = await whole.record(
+        "convention/a",
+        ("2026-01-01", opening),
+        ("2026-01-01", events.PartyListed(institution=A)),
+        ("2026-01-01", events.PartyListed(institution="mjc")),
+        by=A,
+    )
+    await whole.shown(position)
+    yield whole
+
+
+async def recovered(client: httpx.AsyncClient, path: str) -> None:
+    """Returns once *path* is answered again; fails after a while."""
+    async with asyncio.timeout(15):
+        while (answer := await client.get(path)).status_code != 200:
+            assert answer.status_code == 503
+            assert answer.headers["retry-after"]
+
+
+async def test_the_projector_away_is_a_503_until_it_is_back(world: World) -> None:
+    async with world.client(A) as client:
+        assert (await client.get(PATH)).status_code == 200
+        await world.stop("projector")
+        for path in (PATH, "/api/v1/conventions", "/api/v1/status", f"{PATH}/events"):
+            started = time.monotonic()
+            told = problem(await client.get(path), 503, "unreachable")
+            assert time.monotonic() - started < 5
+            assert "NATS" not in told["detail"]
+        # What needs no projector is done.
+        assert (await client.post(f"{PATH}/declarations", json=declaration(paid("away")))).status_code == 201
+        await world.start("projector")
+        await recovered(client, PATH)
+        assert "away" in (await client.get(f"{PATH}?on=2026-12-31")).text
+
+
+async def test_the_registrar_away_is_a_503_that_says_that_nothing_was_recorded(world: World) -> None:
+    body = declaration(paid("unheard"))
+    async with world.client(A) as client:
+        await world.stop("registrar")
+        answer = await client.post(f"{PATH}/declarations", json=body)
+        problem(answer, 503, "no_registrar")
+        assert answer.headers["retry-after"]
+        assert (await client.get(PATH)).status_code == 200
+        await world.start("registrar")
+        assert (await client.post(f"{PATH}/declarations", json=body)).status_code == 201
+
+
+async def test_nats_away_is_a_503_at_once_and_the_portal_finds_it_again(world: World) -> None:
+    async with world.client(A) as client:
+        await world.nats.kill()
+        async with asyncio.timeout(10):
+            while (await client.get("/api/v1/health")).status_code == 200:
+                await asyncio.sleep(0.01)
+        problem(await client.get("/api/v1/health"), 503, "not_ready")
+        started = time.monotonic()
+        problem(await client.get(PATH), 503, "unreachable")
+        problem(await client.post(f"{PATH}/declarations", json=declaration(paid("x"))), 503, "unreachable")
+        assert time.monotonic() - started < 2
+        await world.nats.start()
+        await recovered(client, "/api/v1/health")
+        await recovered(client, PATH)
+
+
+@pytest.mark.parametrize(
+    "path, limit", [(f"{PATH}/declarations", 1_000_000), ("/api/v1/pieces?name=x", 20_000_000)]
+)
+@pytest.mark.parametrize("announced", [True, False])
+async def test_an_upload_of_50_mb_is_refused_and_never_held(
+    world: World, path: str, limit: int, announced: bool
+) -> None:
+    """With Content-Length it is refused unread; in chunks, where it passes the limit."""
+    kind = "application/json" if "declarations" in path else "application/pdf"
+    headers = {"Content-Type": kind} | ({"Content-Length": str(UPLOAD_BYTES)} if announced else {})
+
+    async def content() -> AsyncIterator[bytes]:
+        for _ in range(UPLOAD_BYTES // len(CHUNK)):
+            yield CHUNK
+
+    async with world.client(A) as client:
+        tracemalloc.start()
+        try:
+            answer = await client.post(path, content=content(), headers=headers)
+            _, peak_bytes = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        problem(answer, 413, "request_entity_too_large")
+        assert peak_bytes < 4_000_000 + (0 if announced else 1.1 * limit)
+        assert (await client.get(PATH)).status_code == 200
+
+
+async def test_who_does_not_send_the_head_of_a_request_is_cut_off(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server.Timed, "head_seconds_max", 0.3)
+    address = httpx.URL(world.url)
+    whole = b"GET /api/v1/health HTTP/1.1\r\nHost: x\r\n\r\n"
+    for begun in (b"", whole[:20]):
+        for before in (b"", whole):
+            reader, writer = await asyncio.open_connection(address.host, address.port)
+            async with asyncio.timeout(5):
+                if before:
+                    writer.write(before)
+                    assert b"200 OK" in await reader.readuntil(b'"ok"}')
+                    writer.write(begun or whole[:1])
+                else:
+                    writer.write(begun)
+                assert await reader.read() == b""
+            writer.close()
+    async with world.client(A) as client:
+        assert (await client.get(PATH)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "kind, path", [("application/json", f"{PATH}/declarations"), ("application/pdf", "/api/v1/pieces?name=x")]
+)
+async def test_who_does_not_send_the_body_is_told_so_and_holds_nobody_up(
+    world: World, monkeypatch: pytest.MonkeyPatch, kind: str, path: str
+) -> None:
+    monkeypatch.setattr(declarations, "BODY_SECONDS_MAX", 0.5)
+    monkeypatch.setattr(pieces, "UPLOAD_SECONDS_MAX", 0.5)
+    address = httpx.URL(world.url)
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    headers = f"Host: x\r\nX-Test-Institution: {A}\r\nContent-Type: {kind}\r\nContent-Length: 99\r\n"
+    head = f"POST {path} HTTP/1.1\r\n{headers}\r\n{{"
+    writer.write(head.encode())
+    async with world.client(A) as client:
+        for _ in range(5):
+            assert (await client.get(PATH)).status_code == 200
+    async with asyncio.timeout(5):
+        heard = await reader.readuntil(b"}")
+    assert b" 408 " in heard.splitlines()[0]
+    assert b"application/problem+json" in heard
+    writer.close()
+
+
+async def test_who_reads_slowly_holds_nobody_up(world: World) -> None:
+    address = httpx.URL(world.url)
+    slow = [await asyncio.open_connection(address.host, address.port) for _ in range(20)]
+    head = f"GET {PATH} HTTP/1.1\r\nHost: x\r\nX-Test-Institution: mjc\r\n\r\n".encode()
+    for _, writer in slow:
+        writer.write(head * 50)
+    async with world.client(A) as client:
+        answers = await asyncio.gather(*(client.get(PATH) for _ in range(20)))
+    assert {answer.status_code for answer in answers} == {200}
+    for _, writer in slow:
+        writer.close()
