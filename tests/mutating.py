@@ -10,6 +10,7 @@ has to be the copy beside the mutants; its arguments are mutmut's own. What it d
 - The tests are collected once, in the process that all mutants are forked from, and not for each.
 - The tests that found other mutants of the same function come first, then those of the file named after
   the mutant's module, the quick ones before the slow ones.
+- Results are written at the end, and not all those of a file at each of them.
 """
 
 import os
@@ -21,11 +22,13 @@ from itertools import count
 from pathlib import Path
 from types import FrameType, FunctionType, MethodType
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from _pytest.config import _prepareconfig
 from mutmut import __main__ as program
 from mutmut.mutation import trampoline
+from mutmut.mutation.data import SourceFileMutationData
 from mutmut.runners.harness import PytestRunner
 from mutmut.state import state
 from mutmut.stats import print_stats
@@ -187,8 +190,29 @@ def seldom(show: Callable[..., None]) -> Callable[..., None]:
     return shown
 
 
+def saving_at_the_end(
+    register: Callable[..., None], unsaved: dict[str, SourceFileMutationData]
+) -> Callable[..., None]:
+    """*register*, which writes all results of a file at each; now it notes in *unsaved* whose to write."""
+
+    def put_off(results: SourceFileMutationData) -> None:
+        unsaved[str(results.path)] = results
+
+    def registered(*arguments: object) -> None:
+        with patch.object(SourceFileMutationData, "save", put_off):
+            register(*arguments)
+
+    return registered
+
+
 if __name__ == "__main__":
     vars(trampoline)["wrap_in_trampoline"] = mutated
     vars(isolation)["PytestRunner"] = CollectedOnce
     vars(program)["print_stats"] = seldom(print_stats)
-    program.cli()
+    unsaved: dict[str, SourceFileMutationData] = {}
+    vars(program)["_register_mutant_result"] = saving_at_the_end(program._register_mutant_result, unsaved)
+    try:
+        program.cli()
+    finally:
+        for results in unsaved.values():
+            results.save()
