@@ -1040,6 +1040,17 @@ def _tell_difference(one: snapshots.Differs) -> None:
 # -- serve
 
 
+WebsocketPort = Annotated[
+    int,
+    typer.Option(
+        "--websocket",
+        min=0,
+        max=65_535,
+        help="The port of NATS over WebSocket; a free one where it is taken.",
+    ),
+]
+
+
 @app.command(epilog="Example: registre serve nats registrar relay feeder projector")
 def serve(
     service: Annotated[
@@ -1069,6 +1080,23 @@ def serve(
             help="On which NATS listens, at the port of --nats; 0.0.0.0 is every address.",
         ),
     ] = embedded_nats.HOST_DEFAULT,
+    websocket: WebsocketPort = embedded_nats.WEBSOCKET_PORT_DEFAULT,
+    certificate: Annotated[
+        Path | None,
+        typer.Option(
+            "--certificate",
+            envvar="REGISTRE_NATS_CERTIFICATE",
+            metavar="FILE",
+            help="PEM, for NATS over WebSocket: with it and --key, wss:// on the address of --listen; "
+            "without, ws:// on this machine only.",
+        ),
+    ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            "--key", envvar="REGISTRE_NATS_KEY", metavar="FILE", help="The private key of --certificate."
+        ),
+    ] = None,
 ) -> None:
     """
     Run services until Ctrl-C or SIGTERM.
@@ -1080,15 +1108,25 @@ def serve(
     for name in service:
         if name not in known:
             raise typer.BadParameter(f"{name!r} is none of {', '.join(known)}")
-    _run(_interruptible(_serve(tuple(dict.fromkeys(service)), data, origin, nats, listen)))
+    if (certificate is None) != (key is None):
+        raise typer.BadParameter("--certificate and --key go together")
+    listening = Listening(listen, embedded_nats.Websocket(websocket, certificate, key))
+    _run(_interruptible(_serve(tuple(dict.fromkeys(service)), data, origin, nats, listening)))
 
 
-async def _serve(names: tuple[str, ...], data: Path, origin: str, url: str, listen: str) -> None:
+class Listening(msgspec.Struct, frozen=True):
+    """Where a NATS server of ours listens, besides its port."""
+
+    host: str
+    websocket: embedded_nats.Websocket
+
+
+async def _serve(names: tuple[str, ...], data: Path, origin: str, url: str, listening: Listening) -> None:
     async with contextlib.AsyncExitStack() as stack:
         data.mkdir(parents=True, exist_ok=True)
         seed = _seed(url)
         if "nats" in names:
-            url, seed = await _nats(stack, data, _port(url), listen, runtime.seed_of(os.environ))
+            url, seed = await _nats(stack, data, _port(url), listening, runtime.seed_of(os.environ))
         environment = {
             "REGISTRE_STORE": str(data / "ledger.db"),
             "REGISTRE_VIEWS": str(data / "views"),
@@ -1107,13 +1145,16 @@ async def _nats(
     stack: contextlib.AsyncExitStack,
     data: Path,
     port: int,
-    host: str = embedded_nats.HOST_DEFAULT,
+    listening: Listening,
     seed: Path | None = None,
 ) -> tuple[str, Path]:
     """A NATS server of our own for as long as *stack* lives: its address, and the seed of who runs it."""
     seed = await partners.prepare(data / "nats", seed)
-    server = await stack.enter_async_context(embedded_nats.running(data / "nats", port=port, host=host))
+    server = await stack.enter_async_context(
+        embedded_nats.running(data / "nats", port=port, host=listening.host, websocket=listening.websocket)
+    )
     await stack.enter_async_context(processes.watched(server.ended()))
+    _say(f"NATS over WebSocket at {server.websocket_url}")
     return server.url, seed
 
 
@@ -1177,6 +1218,7 @@ def demo(
     port: Annotated[
         int, typer.Option("--port", min=0, max=65_535, help="Of NATS; a free one where it is taken.")
     ] = embedded_nats.PORT_DEFAULT,
+    websocket: WebsocketPort = embedded_nats.WEBSOCKET_PORT_DEFAULT,
 ) -> None:
     """
     Start everything, bring the dossiers in, and print where each convention stands.
@@ -1186,14 +1228,15 @@ def demo(
     """
     folder = folder or DEMO / ("cas-fictifs" if fictive else "dossiers")
     data = data or DATA / ("cas-fictifs" if fictive else "demo")
-    _run(_interruptible(_demo(data, folder, port, once=once)))
+    _run(_interruptible(_demo(data, folder, port, websocket, once=once)))
 
 
-async def _demo(data: Path, folder: Path, port: int, *, once: bool) -> None:
+async def _demo(data: Path, folder: Path, port: int, websocket: int, *, once: bool) -> None:
     read = _demo_dossiers(folder)
     async with contextlib.AsyncExitStack() as stack:
         data.mkdir(parents=True, exist_ok=True)
-        url, seed = await _nats(stack, data, port)
+        listening = Listening(embedded_nats.HOST_DEFAULT, embedded_nats.Websocket(websocket))
+        url, seed = await _nats(stack, data, port, listening)
         environment = {
             **os.environ,
             "REGISTRE_STORE": str(data / "ledger.db"),

@@ -38,6 +38,7 @@ from services import accounts
 
 PORT_DEFAULT = 4222
 HOST_DEFAULT = "127.0.0.1"
+WEBSOCKET_PORT_DEFAULT = 4223
 PAYLOAD_BYTES_MAX = 1_048_576
 """One NATS message. A command larger than this is refused by the client that sends it."""
 
@@ -124,10 +125,28 @@ class ConfigRefused(EmbeddedNatsError):
         self.said = said
 
 
+class Websocket(msgspec.Struct, frozen=True):
+    """
+    Where a server listens for NATS over WebSocket (RFC 6455), for who has an outbound 443 only.
+
+    With the files of a *certificate* and its *key* (PEM) it listens where the server itself does, over TLS;
+    without, in plain text and on 127.0.0.1 only, for this machine or a proxy on it.
+    """
+
+    port: int = WEBSOCKET_PORT_DEFAULT
+    certificate: Path | None = None
+    key: Path | None = None
+
+
 class EmbeddedNats(msgspec.Struct, frozen=True, kw_only=True):
-    """A server that answers. *monitoring_url* is its HTTP endpoint, on this machine only."""
+    """
+    A server that answers. *monitoring_url* is its HTTP endpoint, on this machine only.
+
+    *websocket_url* begins with ws:// or wss://; None where it does not listen for that.
+    """
 
     url: str
+    websocket_url: str | None
     monitoring_url: str
     pid: int
     folder: Path
@@ -155,19 +174,24 @@ def server_path() -> Path:
 
 @contextlib.asynccontextmanager
 async def running(
-    folder: Path, *, port: int = PORT_DEFAULT, host: str = HOST_DEFAULT
+    folder: Path,
+    *,
+    port: int = PORT_DEFAULT,
+    host: str = HOST_DEFAULT,
+    websocket: Websocket | None = None,
 ) -> AsyncIterator[EmbeddedNats]:
     """
     A server with its data in *folder*, from its first answer to the end of the block.
 
     Listens on *port* of the address *host*, or on a free one where that is taken or 0; 0.0.0.0 is every
-    address there is. Raises FolderInUse, ServerMissing, ServerFailed or NotSyncing; then nothing runs.
+    address there is. So it is with the port of *websocket*, where that is given. Raises
+    FolderInUse, ServerMissing, ServerFailed or NotSyncing; then nothing runs.
     """
     program = server_path()
     folder.mkdir(parents=True, exist_ok=True)
     async with _locked(folder) as lock:
         _carry_over(folder)
-        _write_config(folder, port if _is_free(port, host) else -1, host)
+        _write_config(folder, port if _is_free(port, host) else -1, host, websocket)
         with _log_file(folder) as log_file:
             process = await asyncio.create_subprocess_exec(
                 program,
@@ -317,14 +341,11 @@ def _is_free(port: int, host: str) -> bool:
     return True
 
 
-def _write_config(folder: Path, port: int, host: str) -> None:
+def _write_config(folder: Path, port: int, host: str, websocket: Websocket | None) -> None:
     ports = folder / "ports"
     ports.mkdir(exist_ok=True)
     for stale in ports.glob("*.ports"):
         stale.unlink()
-
-    def quoted(path: Path) -> str:
-        return json.dumps(str(path.resolve()), ensure_ascii=False)
 
     include = f"include {json.dumps(ACCOUNTS)}\n" if (folder / ACCOUNTS).exists() else ""
     (folder / CONFIG).write_text(
@@ -332,18 +353,39 @@ def _write_config(folder: Path, port: int, host: str) -> None:
 # Written anew at every start.
 listen: "{host}:{port}"
 http: "127.0.0.1:-1"
-ports_file_dir: {quoted(ports)}
-logfile: {quoted(folder / LOG)}
+ports_file_dir: {_quoted(ports)}
+logfile: {_quoted(folder / LOG)}
 logfile_size_limit: {LOG_BYTES_MAX}
 logfile_max_num: {LOGS_MAX}
 max_payload: {PAYLOAD_BYTES_MAX}
 jetstream {{
-  store_dir: {quoted(folder / "jetstream")}
+  store_dir: {_quoted(folder / "jetstream")}
   sync_interval: always
 }}
-{include}""",
+{"" if websocket is None else _listening(websocket, host)}{include}""",
         encoding="utf-8",
     )
+
+
+def _quoted(path: Path) -> str:
+    """A path as the server's configuration has it."""
+    return json.dumps(str(path.resolve()), ensure_ascii=False)
+
+
+def _listening(websocket: Websocket, host: str) -> str:
+    """The block for WebSocket: in the open only on this machine."""
+    if websocket.certificate is None or websocket.key is None:
+        host, security = HOST_DEFAULT, "no_tls: true"
+    else:
+        files = f"cert_file: {_quoted(websocket.certificate)}, key_file: {_quoted(websocket.key)}"
+        security = f"tls {{ {files} }}"
+    port = websocket.port if _is_free(websocket.port, host) else -1
+    return f"""\
+websocket {{
+  listen: "{host}:{port}"
+  {security}
+}}
+"""
 
 
 def _carry_over(folder: Path) -> None:
@@ -394,6 +436,7 @@ async def _answering(process: asyncio.subprocess.Process, folder: Path) -> Embed
                     ports = _ports(ports_path)
                     server = EmbeddedNats(
                         url=ports.nats[0],
+                        websocket_url=ports.websocket[0] if ports.websocket else None,
                         monitoring_url=ports.monitoring[0],
                         pid=process.pid,
                         folder=folder,
@@ -439,6 +482,7 @@ async def _varz(monitoring_url: str) -> _Varz:
 class _Ports(msgspec.Struct):
     nats: list[str]
     monitoring: list[str]
+    websocket: list[str] = []
 
 
 def _ports(path: Path) -> _Ports:

@@ -4,6 +4,7 @@ Follow the feed of an institution, with nats-py and nothing else.
     pip install 'nats-py[nkeys]'
     python subscriber.py ville-besancon --server nats://127.0.0.1:4222 --seed ville-besancon.nk
 
+Where only port 443 is open to the outside, the server is a wss:// address, and aiohttp is installed too.
 Prints each event, the ledger's own bytes, one a line. Every message has a number of the institution's
 own, from 1 without gaps. The last one that was printed, and where it stood in the stream, are
 kept in a file: there it begins again, whatever was delivered and not dealt with when it ended. With
@@ -13,6 +14,7 @@ kept in a file: there it begins again, whatever was delivered and not dealt with
 import argparse
 import asyncio
 import json
+import ssl
 import sys
 from pathlib import Path
 
@@ -93,10 +95,17 @@ async def main() -> None:
     asked.add_argument("--seed", metavar="FILE", help="the credentials; default: INSTITUTION.nk")
     asked.add_argument("--place", type=Path, metavar="FILE", help="default: INSTITUTION.place")
     asked.add_argument("--from", dest="first", type=int, metavar="NUMBER", help="begin at this number")
+    asked.add_argument("--ca", metavar="FILE", help="who vouches for the server, where that is nobody known")
     asked.add_argument("--once", action="store_true", help="end when there is no more")
     of = asked.parse_args()
     seed = of.seed or f"{of.institution}.nk"
-    bus = await nats.connect(of.server, nkeys_seed=seed, error_cb=told, max_reconnect_attempts=-1)
+    bus = await nats.connect(
+        of.server,
+        nkeys_seed=seed,
+        error_cb=told,
+        max_reconnect_attempts=-1,
+        tls=ssl.create_default_context(cafile=of.ca) if of.ca else None,
+    )
     feed = Feed(bus, of.institution, of.place or Path(f"{of.institution}.place"))
     if of.first is not None:
         # Number n stands at sequence n or later: the stream has the messages of the others too.

@@ -18,10 +18,15 @@ A, B = "ville-a", "caf-b"
 
 
 class World:
-    """The server in *folder*, as `registre serve nats` starts it; *bus* is the ledger's own connection."""
+    """
+    The server in *folder*, as `registre serve nats` starts it; *bus* is the ledger's own connection.
 
-    def __init__(self, folder: Path, url: str, seed: Path, bus: Bus) -> None:
+    *websocket_url* is where it is reached over WebSocket.
+    """
+
+    def __init__(self, folder: Path, url: str, seed: Path, bus: Bus, websocket_url: str = "") -> None:
         self.folder, self.url, self.seed, self.bus = folder, url, seed, bus
+        self.websocket_url = websocket_url
         self.handed_over = folder.parent
         self.told: list[str] = []
         self.numbers: dict[str, int] = {}
@@ -97,15 +102,19 @@ class Partner:
 
 
 @contextlib.asynccontextmanager
-async def world_in(folder: Path, *, port: int = 0) -> AsyncIterator[World]:
+async def world_in(
+    folder: Path, *, port: int = 0, websocket: embedded_nats.Websocket | None = None
+) -> AsyncIterator[World]:
     seed = await partners.prepare(folder)
+    websocket = websocket or embedded_nats.Websocket(port=0)
     async with (
-        embedded_nats.running(folder, port=port) as server,
+        embedded_nats.running(folder, port=port, websocket=websocket) as server,
         runtime.connected(server.url, "ledger", seed=seed) as bus,
     ):
         for name in (subjects.LEDGER, subjects.FEED):
             await bus.jetstream().add_stream(StreamConfig(name=name, subjects=[f"{name.lower()}.>"]))
-        yield World(folder, server.url, seed, bus)
+        assert server.websocket_url is not None
+        yield World(folder, server.url, seed, bus, server.websocket_url)
 
 
 @pytest.fixture

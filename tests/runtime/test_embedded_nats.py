@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import nats
@@ -52,8 +53,8 @@ async def test_a_server_that_does_not_sync_is_refused_and_stopped(
 ) -> None:
     written = embedded_nats._write_config
 
-    def without_sync(folder: Path, port: int, host: str) -> None:
-        written(folder, port, host)
+    def without_sync(folder: Path, *listening: Any) -> None:
+        written(folder, *listening)
         path = folder / "nats-server.conf"
         path.write_text(path.read_text().replace("sync_interval: always", ""))
 

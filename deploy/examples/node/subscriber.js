@@ -4,11 +4,11 @@
 //     node subscriber.js ville-besancon --server nats://127.0.0.1:4222 --seed ../ville-besancon.nk
 //
 // Prints each event, the ledger's own bytes, one a line; otherwise as ../subscriber.py, which says more.
+// The server may be a ws:// or wss:// address; NODE_EXTRA_CA_CERTS names who vouches for one that nobody knows.
 
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { setTimeout } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { connect, NatsError, nkeyAuthenticator } from "nats";
 
 const PREFIX = "JS.LEDGER.API";
 
@@ -22,6 +22,10 @@ const { positionals, values } = parseArgs({
     once: { type: "boolean", default: false },
   },
 });
+const isOverWeb = /^wss?:/.test(values.server);
+if (isOverWeb) globalThis.WebSocket ??= (await import("ws")).WebSocket; // Node has one of its own since 22.
+const { connect, NatsError, nkeyAuthenticator } = await import(isOverWeb ? "nats.ws" : "nats");
+
 const [institution] = positionals;
 if (!institution) throw new Error("whose feed? node subscriber.js INSTITUTION");
 const place = values.place ?? `${institution}.place`;
