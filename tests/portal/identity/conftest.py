@@ -170,6 +170,7 @@ class Portal:
             middleware=[self.identity.identification],
             before_send=[self.identity.headers],
             openapi_config=None,
+            logging_config=None,
         )
 
     def browser(self) -> Browser:
