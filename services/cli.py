@@ -51,6 +51,7 @@ from services.domain import french, statement
 from services.domain.findings import Finding
 from services.domain.obligations import Duties
 from services.domain.schedule import Calendar
+from services.portal.identity import command_line
 
 NATS_URL_DEFAULT: Final = "nats://127.0.0.1:4222"
 CONNECT_SECONDS_MAX: Final = 5.0
@@ -1342,6 +1343,9 @@ _partners = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.add_typer(_partners, name="partners")
+app.add_typer(command_line.persons, name="persons")
+app.add_typer(command_line.tokens_, name="tokens")
+app.add_typer(command_line.mandates_, name="mandates")
 
 OfInstitution = Annotated[
     str, typer.Argument(metavar="INSTITUTION", help="Its name in the ledger: ville-besancon.")

@@ -32,6 +32,11 @@ Carrier = Callable[[Letter], Awaitable[None]]
 """Takes one letter; may raise NotCarried."""
 
 
+def link_at(public_url: str, text: str) -> str:
+    """The address of the one-time link of secret *text*, at the portal that browsers know by *public_url*."""
+    return f"{public_url}/entree/{text}"
+
+
 class NotCarried(RuntimeError):
     """The letter was not taken; the reason names no address."""
 

@@ -22,7 +22,7 @@ from services.portal.identity import departures, links, members, secret, session
 from services.portal.identity.access import RIGHTS, Access
 from services.portal.identity.identification import PUBLIC, csrf_token
 from services.portal.identity.identity import Identity
-from services.portal.identity.letters import Letter, NotCarried
+from services.portal.identity.letters import Letter, NotCarried, link_at
 from services.portal.identity.protection import PAGES_POLICY
 from services.portal.identity.provider import NotVouched, ProviderUnreachable
 from services.portal.identity.sessions import Session
@@ -121,7 +121,7 @@ async def send_link(identity: Identity, address: str, text: str, *, subject: str
     """Send the link of secret *text* to *address*; where it cannot be sent, the operator's log says so."""
     words = (
         "Ouvrez ce lien, puis appuyez sur le bouton de la page :\n\n"
-        f"{identity.public_url}/entree/{text}\n\n"
+        f"{link_at(identity.public_url, text)}\n\n"
         "Il ne sert qu’une fois. Si vous n’attendiez pas ce message, ne faites rien."
     )
     try:
