@@ -22,7 +22,7 @@ import msgspec
 
 from services.embedded_nats import die_with
 
-SERVICES: Final = ("registrar", "relay", "feeder", "projector")
+SERVICES: Final = ("registrar", "relay", "feeder", "projector", "portal")
 """Those that are programs of ours, `python -m services.<name>`."""
 
 FIRST: Final = "registrar"

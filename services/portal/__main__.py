@@ -17,6 +17,7 @@ It opens no store and no read model: it asks the services that have them.
 
 import asyncio
 import os
+import socket
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+import structlog
 
 from contracts.commands import Recording, Unchanged
 from eventstore.pieces import FolderPieces
@@ -37,6 +39,8 @@ from services.portal.ledger import Ledger, declaration_in
 from services.portal.pieces import Papers
 
 ADDRESS_DEFAULT: Final = "127.0.0.1:8080"
+
+log = structlog.get_logger()
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -81,6 +85,7 @@ def _now() -> datetime:
 async def serve(
     nats_url: str,
     *,
+    listening: socket.socket,
     address: Address,
     settings: Settings,
     papers: Path,
@@ -89,7 +94,7 @@ async def serve(
     seed: Path | None = None,
 ) -> None:
     """
-    Answer HTTP at *address* until *stopping* is set.
+    Answer HTTP on the socket *listening*, which is at *address*, until *stopping* is set.
 
     Raises what stops following LEDGER (services.history.Stopped), and the errors of runtime.connected,
     of identity.opened and of server.serving.
@@ -116,18 +121,12 @@ async def serve(
                 routes=[feed.routes(feeds), administration.routes(persons), pages.routes(persons)],
             )
             async with (
-                server.serving(
-                    app, address.host, address.port, certificate=address.certificate, key=address.key
-                ) as listening,
-                runtime.answering(
-                    bus,
-                    name="portal",
-                    description=f"The API and the pages, at {listening.url}.",
-                    endpoints=[],
-                ),
+                server.serving(app, listening, certificate=address.certificate, key=address.key) as it,
+                runtime.answering(bus, name="portal", description="The API and the pages.", endpoints=[]),
             ):
+                log.info("portal.listening", url=settings.public_url)
                 told = asyncio.create_task(stopping.wait())
-                ended = asyncio.create_task(listening.ended())
+                ended = asyncio.create_task(it.ended())
                 await asyncio.wait((told, ended, following), return_when=asyncio.FIRST_COMPLETED)
                 told.cancel()
                 ended.cancel()
@@ -137,18 +136,18 @@ async def serve(
 
 async def main(stopping: asyncio.Event) -> None:
     address = address_of(os.environ)
-    scheme = "http" if address.certificate is None else "https"
-    written = f"[{address.host}]" if ":" in address.host else address.host
-    found = {"REGISTRE_PORTAL_URL": f"{scheme}://{written}:{address.port}", **os.environ}
-    await serve(
-        os.environ["REGISTRE_NATS_URL"],
-        address=address,
-        settings=identity.settings_of(found),
-        papers=Path(os.environ["REGISTRE_PIECES"]),
-        carry=carrier_of(os.environ),
-        stopping=stopping,
-        seed=runtime.seed_of(os.environ),
-    )
+    with server.bound(address.host, address.port) as listening:
+        url = server.url_of(listening, is_secure=address.certificate is not None)
+        await serve(
+            os.environ["REGISTRE_NATS_URL"],
+            listening=listening,
+            address=address,
+            settings=identity.settings_of({"REGISTRE_PORTAL_URL": url, **os.environ}),
+            papers=Path(os.environ["REGISTRE_PIECES"]),
+            carry=carrier_of(os.environ),
+            stopping=stopping,
+            seed=runtime.seed_of(os.environ),
+        )
 
 
 if __name__ == "__main__":

@@ -66,11 +66,9 @@ class Timed(H11Protocol):
 
 
 class Listening:
-    """A server that takes requests at *url*."""
+    """A server that takes requests."""
 
-    def __init__(self, url: str, server: uvicorn.Server, task: "asyncio.Task[None]") -> None:
-        self.url = url
-        self._server = server
+    def __init__(self, task: "asyncio.Task[None]") -> None:
         self._task = task
 
     async def ended(self) -> None:
@@ -78,25 +76,30 @@ class Listening:
         await asyncio.shield(self._task)
 
 
+def bound(host: str, port: int) -> socket.socket:
+    """A socket that listens at *host* and *port* (0: a free one). Raises an OSError where it cannot."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), backlog=BACKLOG, family=family)
+
+
+def url_of(listening: socket.socket, *, is_secure: bool = False) -> str:
+    """The address of what listens there."""
+    host, port = listening.getsockname()[:2]
+    return f"http{'s' if is_secure else ''}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
 @contextlib.asynccontextmanager
 async def serving(
-    app: ASGIApp,
-    host: str,
-    port: int,
-    *,
-    certificate: Path | None = None,
-    key: Path | None = None,
-    protocol: type[asyncio.Protocol] = Timed,
+    app: ASGIApp, listening: socket.socket, *, certificate: Path | None = None, key: Path | None = None
 ) -> AsyncIterator[Listening]:
     """
-    *app* behind a socket at *host* and *port* (0: a free one) as long as the block lasts.
+    *app* behind the socket *listening* as long as the block lasts; requests in hand at its end are answered.
 
-    Requests in hand at its end are answered. With TLS where there is a *certificate* and its *key*.
-    Raises an OSError where it cannot listen.
+    With TLS where there is a *certificate* and its *key*. Raises an OSError where these cannot be read.
     """
     config = uvicorn.Config(
         app,
-        http=protocol,
+        http=Timed,
         ws="none",
         lifespan="on",
         log_config=None,
@@ -109,16 +112,14 @@ async def serving(
         ssl_certfile=certificate,
         ssl_keyfile=key,
     )
-    with socket.create_server((host, port), backlog=BACKLOG, family=_family(host)) as listening:
-        server = _Server(config)
-        task = asyncio.create_task(server.serve(sockets=[listening]))
-        try:
-            await server.is_up(task)
-            scheme = "http" if certificate is None else "https"
-            yield Listening(f"{scheme}://{_written(host)}:{listening.getsockname()[1]}", server, task)
-        finally:
-            server.should_exit = True
-            await task
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listening]))
+    try:
+        await server.is_up(task)
+        yield Listening(task)
+    finally:
+        server.should_exit = True
+        await task
 
 
 class _Server(uvicorn.Server):
@@ -146,11 +147,3 @@ class _Server(uvicorn.Server):
         if task.done():
             task.result()
             raise OSError("the HTTP server ended before it listened")
-
-
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET
-
-
-def _written(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

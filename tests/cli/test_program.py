@@ -68,7 +68,7 @@ def test_nobody_at_work_is_one_sentence(nats_url: str) -> None:
         (["show", "x", "--known-at", "2026-01-31T09:00"], "has no time zone"),
         (["show", "x", "--known-at", "bientôt"], "is no instant"),
         (["show", "X Y"], "'X Y' is not a name"),
-        (["serve", "postier"], "'postier' is none of nats, registrar, relay, feeder, projector"),
+        (["serve", "postier"], "'postier' is none of nats, registrar, relay, feeder, projector, portal"),
     ],
 )
 def test_what_cannot_be_asked_is_said_with_exit_code_2(arguments: list[str], words: str) -> None:
@@ -131,7 +131,7 @@ def test_a_demo_ends_with_a_service_that_ends_and_the_next_one_finds_its_data(tm
     assert "\x1b[1m" in on_a_terminal(*show, **demo.variables)
     assert not re.search(r"\x1b\[[0-9;]*3[0-9]m", on_a_terminal(*show, **demo.variables, NO_COLOR="1"))
     children = children_of(demo.process.pid)
-    assert set(children) == {"registrar", "relay", "feeder", "projector", "nats-server"}
+    assert set(children) == {"registrar", "relay", "feeder", "projector", "portal", "nats-server"}
     os.kill(children["relay"], signal.SIGKILL)
     assert demo.wait() == 1
     assert "registre: the relay was killed by signal 9; the end of " in demo.said
@@ -186,5 +186,5 @@ def test_services_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     assert url.startswith("nats://127.0.0.2:")
     assert listed.stdout.startswith('{"on":')
     assert (tmp_path / "ledger.db").exists()
-    assert set(children) == {"registrar", "relay", "feeder", "projector", "nats-server"}
+    assert set(children) == {"registrar", "relay", "feeder", "projector", "portal", "nats-server"}
     assert all(ends(pid) for pid in children.values())

@@ -32,6 +32,9 @@ SLUGS: Final = {
 EXAMPLES: Final = 12
 """Of each operation; half of those with a name in the path are of one that is there."""
 
+ELSEWHERE: Final = {"/api/v1/feed/stream"}
+"""It has no end: tests/portal/test_feed.py reads it."""
+
 CHECKS: Final = (
     checks.not_a_server_error,
     openapi_checks.status_code_conformance,
@@ -63,7 +66,7 @@ async def test_every_route_is_described_and_nothing_is_fetched_from_elsewhere(
 ) -> None:
     assert document["openapi"].startswith("3.1")
     described = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
-    assert described == routed(world) - {("GET", "/api/openapi.json")}
+    assert described == {(method, path) for method, path in routed(world) if path.startswith("/api/v1/")}
     names = [operation["operationId"] for item in document["paths"].values() for operation in item.values()]
     assert len(set(names)) == len(names)
     assert "://" not in str(document)
@@ -75,6 +78,8 @@ async def test_whatever_the_description_allows_is_answered_as_it_says(
     schema = schemathesis.openapi.from_dict(document)
     for found in schema.get_all_operations():
         assert isinstance(found, Ok), found
+        if found.ok().path in ELSEWHERE:
+            continue
         await asyncio.to_thread(_tried, found.ok(), world.url)
 
 

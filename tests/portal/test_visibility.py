@@ -4,6 +4,7 @@ Two institutions at once over every route: neither reaches what is the other's, 
 Each route of the application has a check here, by its method and path; one that has none turns this red.
 """
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
@@ -191,11 +192,39 @@ async def says_nothing_of_anybody(scene: Scene, path: str) -> None:
         assert "propre-a" not in answer.text
 
 
+async def of_its_own_feed(scene: Scene) -> None:
+    """A's feed comes to its secret; B's has come to B's last event, and had nothing of it."""
+    for who, last in ((A, SECRET), (B, "mjc-b")):
+        read, after = "", 0
+        async with asyncio.timeout(20):
+            while last not in read:
+                page = await scene.get(who, "/api/v1/feed", after=after, wait_seconds=5)
+                assert page.status_code == 200
+                read, after = read + page.text, page.json()["last"]
+        assert (SECRET in read) == (who == A)
+        assert ("propre-a" in read) == (who == A)
+
+
+async def of_its_own_stream(scene: Scene) -> None:
+    await of_its_own_feed(scene)
+    for who, last in ((A, SECRET), (B, "mjc-b")):
+        async with scene.world.client(who) as client, client.stream("GET", "/api/v1/feed/stream") as answer:
+            read = ""
+            async with asyncio.timeout(20):
+                async for line in answer.aiter_lines():
+                    read += line
+                    if last in line:
+                        break
+        assert (SECRET in read) == (who == A)
+
+
 NO_DIGEST: Final = "0" * 64
 
 CHECKS: Final[dict[tuple[str, str], Check]] = {
     ("GET", "/api/v1/health"): lambda scene: says_nothing_of_anybody(scene, "/api/v1/health"),
     ("GET", "/api/openapi.json"): lambda scene: says_nothing_of_anybody(scene, "/api/openapi.json"),
+    ("GET", "/api/v1/feed"): of_its_own_feed,
+    ("GET", "/api/v1/feed/stream"): of_its_own_stream,
     ("GET", "/api/v1/status"): nothing_of_another("/api/v1/status", marked=False),
     ("GET", "/api/v1/conventions"): nothing_of_another("/api/v1/conventions", words="propre"),
     ("GET", "/api/v1/findings"): nothing_of_another("/api/v1/findings"),
@@ -226,6 +255,39 @@ CHECKS: Final[dict[tuple[str, str], Check]] = {
 }
 
 
+OF_PERSONS: Final = {
+    ("GET", "/api/v1/me"),
+    ("GET", "/api/v1/tokens"),
+    ("POST", "/api/v1/tokens"),
+    ("DELETE", "/api/v1/tokens/{name}"),
+    ("GET", "/api/v1/persons"),
+    ("POST", "/api/v1/persons"),
+    ("POST", "/api/v1/persons/{principal}/withdrawal"),
+    ("DELETE", "/api/v1/persons/{principal}"),
+    ("GET", "/api/v1/seconding"),
+    ("PUT", "/api/v1/seconding"),
+    ("GET", "/api/v1/proposals"),
+    ("POST", "/api/v1/proposals/{proposal}/approval"),
+    ("DELETE", "/api/v1/proposals/{proposal}"),
+    ("GET", "/api/v1/consultations"),
+    ("GET", "/connexion"),
+    ("POST", "/connexion"),
+    ("GET", "/connexion/fournisseur"),
+    ("GET", "/connexion/retour"),
+    ("GET", "/entree/{text}"),
+    ("POST", "/entree"),
+    ("GET", "/au-titre-de"),
+    ("POST", "/au-titre-de"),
+    ("POST", "/deconnexion"),
+    ("GET", "/personnes"),
+    ("POST", "/personnes"),
+    ("POST", "/personnes/retrait"),
+    ("POST", "/personnes/effacement"),
+    ("GET", "/identite.css"),
+}
+"""Who a request comes from, and who the members are: two institutions meet there in tests/portal/identity."""
+
+
 def routed(world: World) -> set[tuple[str, str]]:
     """Every method and path that the application answers."""
     return {
@@ -238,7 +300,8 @@ def routed(world: World) -> set[tuple[str, str]]:
 
 
 async def test_every_route_has_its_check(scene: Scene) -> None:
-    assert routed(scene.world) == CHECKS.keys()
+    assert routed(scene.world) == CHECKS.keys() | OF_PERSONS
+    assert CHECKS.keys().isdisjoint(OF_PERSONS)
 
 
 @pytest.mark.parametrize("route", CHECKS, ids=" ".join)
@@ -247,7 +310,7 @@ async def test_neither_institution_reaches_what_is_the_others(scene: Scene, rout
 
 
 async def test_who_is_not_known_reaches_nothing(scene: Scene) -> None:
-    for method, path in sorted(routed(scene.world)):
+    for method, path in sorted(CHECKS):
         at = path.replace("{slug}", "propre-a").replace("{digest}", scene.digest).replace("{position}", "1")
         async with scene.world.client() as client:
             answer = await client.request(method, at)

@@ -1,5 +1,5 @@
 """
-A whole ledger behind a portal: nats-server, registrar, relay, projector, and uvicorn on a free port.
+A whole ledger behind a portal: nats-server, registrar, relay, feeder, projector, uvicorn on a free port.
 
 All but the server of NATS run in this process, each on a connection of its own; a test may take one away
 and bring it back. Who asks is said by a header here: who may say so is tested with the identity.
@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import httpx
 from litestar import Litestar
@@ -22,10 +22,13 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from contracts.events import Event
 from eventstore.pieces import FolderPieces
 from services import asking, processes, runtime
-from services.portal import server, sight
+from services.feeder.__main__ import serve as feeder
+from services.portal import feed, feed_reading, server, sight
 from services.portal.app import create_app
-from services.portal.identity import protection
+from services.portal.identity import administration, identity, pages, protection
 from services.portal.identity.access import Access, Right, with_included
+from services.portal.identity.identity import Settings
+from services.portal.identity.letters import Letter
 from services.portal.ledger import Ledger
 from services.portal.pieces import Papers
 from services.projector.__main__ import serve as project
@@ -92,6 +95,7 @@ class World:
                 stopping=stopping,
             ),
             "relay": lambda: relay(self.folder / "ledger.db", self.nats.url, stopping=stopping),
+            "feeder": lambda: feeder(self.nats.url, stopping=stopping),
             "projector": lambda: project(
                 folder=self.folder / "views", nats_url=self.nats.url, stopping=stopping
             ),
@@ -134,6 +138,18 @@ async def _ended(task: "asyncio.Task[None]") -> None:
     await asyncio.shield(task)
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def _lost(_: Letter) -> None:
+    """Nobody is written to here."""
+
+
+async def _unsent(*_: object) -> NoReturn:
+    raise AssertionError("nothing is seconded here")
+
+
 @contextlib.asynccontextmanager
 async def world_in(folder: Path, *, origin: str = ORIGIN) -> AsyncIterator[World]:
     """All of it, at work, for a new ledger of the name *origin*."""
@@ -144,15 +160,22 @@ async def world_in(folder: Path, *, origin: str = ORIGIN) -> AsyncIterator[World
             runtime.connected(world.nats.url, "tests") as world.bus,
             runtime.connected(world.nats.url, "portal") as bus,
             sight.following(bus) as (seen, following),
+            feed_reading.following(bus) as feeds,
         ):
-            for name in ("registrar", "relay", "projector"):
+            for name in ("registrar", "relay", "feeder", "projector"):
                 await world.start(name)
-            papers = Papers(FolderPieces(folder / "pieces"), now=lambda: datetime.now(UTC))
+            settings = Settings(folder / "persons.db", "http://127.0.0.1")
+            papers = Papers(FolderPieces(folder / "pieces"), now=_now)
             world.ledger, world.papers = Ledger(bus, seen), papers
-            world.app = create_app(world.ledger, papers, **by_header())
-            async with server.serving(world.app, "127.0.0.1", 0) as listening:
-                world.url = listening.url
-                yield world
+            async with identity.opened(
+                settings, now=_now, carry=_lost, sirens=world.ledger.sirens, send=_unsent
+            ) as persons:
+                routes = [feed.routes(feeds), administration.routes(persons), pages.routes(persons)]
+                world.app = create_app(world.ledger, papers, **by_header(), routes=routes)
+                with server.bound("127.0.0.1", 0) as listening:
+                    world.url = server.url_of(listening)
+                    async with server.serving(world.app, listening):
+                        yield world
                 assert not following.done()
             await world.stop_all()
     finally:

@@ -23,7 +23,6 @@ from litestar.di import NamedDependency, Provide
 from litestar.exceptions import HTTPException, NotFoundException
 from litestar.params import JSONBody, PathParameter, QueryParameter
 
-from contracts.commands import Recording, Unchanged
 from services.portal.identity import consultations, members, pages, seconding, tokens
 from services.portal.identity.access import Access, Right, Through
 from services.portal.identity.consultations import Consultation
@@ -86,7 +85,8 @@ class Approval(msgspec.Struct, frozen=True):
     """What became of a proposal: *outcome* once it was sent, or none while it waits for another word."""
 
     proposal: Proposal
-    outcome: Recording | Unchanged | None = None
+    outcome: Any = None
+    """A Recording or an Unchanged; of those two no union can be described, for neither carries a tag."""
 
 
 @contextlib.contextmanager
