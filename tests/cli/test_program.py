@@ -186,5 +186,5 @@ def test_services_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     assert url.startswith("nats://127.0.0.2:")
     assert listed.stdout.startswith('{"on":')
     assert (tmp_path / "ledger.db").exists()
-    assert set(children) == {"registrar", "relay", "feeder", "projector", "portal", "nats-server"}
+    assert set(children) == {"registrar", "relay", "feeder", "projector", "nats-server"}
     assert all(ends(pid) for pid in children.values())
