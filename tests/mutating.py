@@ -14,6 +14,7 @@ has to be the copy beside the mutants; its arguments are mutmut's own. What it d
 """
 
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterable
@@ -37,6 +38,9 @@ from mutmut.utils.format_utils import mangled_name_from_mutant_name
 from mutmut.workers import isolation
 
 RESULTS_PER_COUNT = 100
+
+SUSPICIOUS = 35
+"""What mutmut wants to hear of a mutant of which nothing can be said."""
 
 FOUND = Path("mutants/found").absolute()
 """A file for each mutated function: the tests that found its mutants, one a line."""
@@ -114,13 +118,13 @@ class CollectedOnce(PytestRunner):
     def run_forced_fail(self) -> int:
         """Whether a mutant is what the tests run: 1 when some of them fail without their functions."""
         self._collect()
-        child = os.fork()
-        if child:
-            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        for function, _ in _mutated:
-            if not function.__code__.co_freevars:
-                function.__code__ = _gone.__code__
-        os._exit(self.run_tests(mutant_name=None, tests=self._items))
+
+        def remove_all() -> None:
+            for function, _ in _mutated:
+                if not function.__code__.co_freevars:
+                    function.__code__ = _gone.__code__
+
+        return self._run_beside(self._items, remove_all)
 
     def _collect(self) -> None:
         if self._items:
@@ -139,22 +143,42 @@ class CollectedOnce(PytestRunner):
             session = pytest.Session.from_config(config)
             config.hook.pytest_sessionstart(session=session)
             config.hook.pytest_collection(session=session)
-        self._items = {item.nodeid: item for item in session.items}
+        self._items = {_plain(item.nodeid): item for item in session.items}
+        assert len(self._items) == len(session.items), "two tests of one name"
 
     def run_tests(self, *, mutant_name: str | None, tests: Iterable[str]) -> int:
-        """0 when all of *tests* pass, 1 at the first that does not."""
+        """0 when all of *tests* pass, 1 at the first that does not, SUSPICIOUS where they cannot be run."""
         if not self._items or not tests:  # all of them, before there is a mutant
             return super().run_tests(mutant_name=mutant_name, tests=tests)
-        if mutant_name is not None:
+        if mutant_name is None:
+            return self._run_beside(tests, lambda: None)
+        try:
             become(mutant_name)
-        found = FOUND / (mutant_name or "none__mutmut_0").rpartition("__mutmut_")[0]
+            return self._run(tests, mutant_name)
+        except Exception:  # noqa: BLE001 - this process is the mutant's: whatever fails in it is no kill
+            return SUSPICIOUS
+
+    def _run_beside(self, tests: Iterable[str], prepare: Callable[[], None]) -> int:
+        """As _run, in a process of its own, once *prepare* was called there."""
+        child = os.fork()
+        if child:
+            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        code = SUSPICIOUS
+        try:
+            prepare()
+            code = self._run(tests, "none.none__mutmut_0")
+        finally:
+            os._exit(code)
+
+    def _run(self, tests: Iterable[str], mutant_name: str) -> int:
+        found = FOUND / mutant_name.rpartition("__mutmut_")[0]
         earlier = found.read_text().splitlines() if found.exists() else []
         seconds = state().duration_by_test
 
         def promise(test: str) -> tuple[int, bool, float]:
-            return -earlier.count(test), _is_elsewhere(mutant_name, test), seconds.get(test, 0.0)
+            return -earlier.count(_plain(test)), _is_elsewhere(mutant_name, test), seconds.get(test, 0.0)
 
-        items = [self._items[name] for name in sorted(tests, key=promise)]
+        items = [self._items[_plain(name)] for name in sorted(tests, key=promise)]
         session = items[0].session
         session.items = items
         with change_cwd("mutants"), Path(os.devnull).open("w", encoding="utf-8") as nowhere:
@@ -165,17 +189,22 @@ class CollectedOnce(PytestRunner):
             return 0
         FOUND.mkdir(exist_ok=True)
         with found.open("a", encoding="utf-8") as lines:
-            lines.write(f"{self._failed}\n")
+            lines.write(f"{_plain(self._failed)}\n")
         return 1
+
+
+def _plain(test: str) -> str:
+    """The name of *test*, whose accents pytest escapes once more at each time that it collects it."""
+    return re.sub(r"\\+", "/", test)
 
 
 def _gone(*_: object, **__: object) -> None:
     """In place of any function."""
 
 
-def _is_elsewhere(mutant_name: str | None, test: str) -> bool:
+def _is_elsewhere(mutant_name: str, test: str) -> bool:
     """Whether *test* is in a file that is named after no part of the mutant's module: those come last."""
-    parts = (mutant_name or "").split(".")[:-1]
+    parts = mutant_name.split(".")[:-1]
     return test.partition("::")[0].rpartition("/test_")[2].removesuffix(".py") not in parts
 
 
