@@ -41,7 +41,9 @@ class NotCarried(RuntimeError):
     """The letter was not taken; the reason names no address."""
 
     def __init__(self, kind: str) -> None:
-        super().__init__(f"the mail server did not take a letter ({kind}): look at its log")
+        super().__init__(
+            f"a letter did not leave ({kind}): look at REGISTRE_MAIL_URL and at the mail server's log"
+        )
 
 
 class AddressOfServerUnfit(ValueError):
@@ -52,9 +54,15 @@ class AddressOfServerUnfit(ValueError):
 
 
 def to_terminal(out: TextIO) -> Carrier:
-    """The letter is written to *out*, for the operator who sits there: a demo, a first start."""
+    """
+    The letter is written to *out*, for the operator who sits there: a demo, a first start.
+
+    Where *out* is no terminal it is kept somewhere, as the log of a container is; nothing is written there.
+    """
 
     async def carry(letter: Letter) -> None:
+        if not out.isatty():
+            raise NotCarried("no mail server, and no terminal")
         out.write(f"\nPour {letter.address} : {letter.subject}\n\n{letter.text}\n\n")
         out.flush()
 

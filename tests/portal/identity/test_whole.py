@@ -1,0 +1,219 @@
+"""
+Persons and a whole ledger: what they record has an opaque principal, and it is all that is left of them.
+
+The services are real, and so are their files: after an erasure every one of them is searched.
+"""
+
+import contextlib
+import io
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import pytest_asyncio
+from litestar import Litestar
+
+from contracts import events
+from contracts.commands import Recording, Unchanged
+from contracts.envelope import decode as decode_event
+from contracts.queries import EventsQuery
+from services import asking, questions
+from services.portal.app import create_app
+from services.portal.identity import (
+    administration,
+    letters,
+    links,
+    members,
+    pages,
+    persons_file,
+    seconding,
+)
+from services.portal.identity.access import Access, Right
+from services.portal.identity.identity import Identity
+from services.portal.ledger import declaration_in
+from tests.portal.identity.conftest import Browser, served
+from tests.portal.worlds import World
+
+A, B = "ville-besancon", "ccas-besancon"
+STREAM = "convention/mjc-2026"
+PATH = "/api/v1/conventions/mjc-2026/declarations"
+NAME, ADDRESS = "Bérénice Quérard", "berenice.querard@besancon.example"
+"""Of whoever will be erased."""
+
+
+class Staffed:
+    """A whole ledger behind a portal that knows persons."""
+
+    def __init__(self, world: World, persons: persons_file.PersonsFile, written: io.StringIO) -> None:
+        self.world = world
+        self.persons = persons
+        self.written = written
+        self.url = ""
+
+    async def send(self, access: Access, stream: str, body: bytes) -> Recording | Unchanged:
+        return await self.world.ledger.declare(access, stream, declaration_in(body))
+
+    def app(self, url: str) -> Litestar:
+        self.url = url
+        identity = Identity(
+            self.persons,
+            public_url=url,
+            now=lambda: datetime.now(UTC),
+            carry=letters.to_terminal(self.written),
+            sirens=self.world.ledger.sirens,
+            send=self.send,
+            provider=None,
+        )
+        return create_app(
+            self.world.ledger,
+            self.world.papers,
+            identification=identity.identification,
+            headers=identity.headers,
+            propose=identity.proposed,
+            routes=[pages.routes(identity), administration.routes(identity)],
+        )
+
+    @contextlib.asynccontextmanager
+    async def person(
+        self, address: str, *rights: Right, institution: str = A, name: str = ""
+    ) -> AsyncIterator[tuple[Browser, str]]:
+        """A browser in which the person is signed in, and their principal."""
+        now = datetime.now(UTC)
+        member = await self.persons.change(
+            partial(
+                members.invite,
+                institution=institution,
+                address=address,
+                name=name,
+                rights=rights,
+                enters_by="link",
+                now=now,
+            )
+        )
+        link = await self.persons.change(
+            lambda db: links.make(db, members.known(db, address), lifetime=links.SIGN_IN, now=now)
+        )
+        async with Browser(self.url) as browser:
+            assert (await browser.post("/entree", {"lien": link})).status == 200
+            yield browser, member.principal
+
+    async def recorded(self, stream: str = STREAM) -> list[Any]:
+        """The events of *stream*, decoded."""
+        page = await questions.events(self.world.bus, EventsQuery(stream=stream))
+        return [decode_event(bytes(event)).envelope for event in page.events]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def staffed(whole: World) -> AsyncIterator[Staffed]:
+    position = await whole.record(
+        STREAM,
+        (
+            "2026-01-01",
+            events.InstrumentOpened(nature="convention-objectifs", title="MJC", force="engagement-ferme"),
+        ),
+        ("2026-01-01", events.PartyListed(institution=A)),
+        ("2026-01-01", events.PartyListed(institution="mjc")),
+        by=A,
+    )
+    await whole.shown(position)
+    async with persons_file.opened(whole.folder / "staffed.db") as persons:
+        it = Staffed(whole, persons, Terminal())
+        async with served(it.app):
+            yield it
+
+
+def declared(key: str) -> dict[str, Any]:
+    """A payment, as a program declares it."""
+    fact = events.PaymentMade(payer=A, beneficiary="mjc", key=key, exercice=2026, amount_cents=8_100_000)
+    body = asking.declaration([asking.declared(fact, "2026-02-01")], command_id=asking.new_command_id())
+    told: dict[str, Any] = msgspec.json.decode(body)
+    return told
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_person_declares_and_the_event_has_their_principal(staffed: Staffed) -> None:
+    async with staffed.person("anne@besancon.example", "saisie") as (anne, principal):
+        status, told = await anne.json("POST", PATH, declared("acompte-0"))
+        assert status == 201, told
+        assert (await staffed.recorded())[-1].principal == principal
+        async with anne.http.post(
+            staffed.url + PATH, json=declared("acompte-x"), headers={"Origin": staffed.url}
+        ) as answer:
+            assert answer.status == 403, "without the token of a page"
+    async with staffed.person("lea@besancon.example", "lecture") as (lea, _):
+        assert (await lea.json("POST", PATH, declared("acompte-x")))[0] == 403
+        assert (await lea.json("GET", "/api/v1/conventions/mjc-2026"))[0] == 200
+    async with staffed.person("lea@besancon.example", "saisie", institution=B) as (lea, _):
+        await lea.post("/au-titre-de", {"institution": B, "principal": _})
+        assert (await lea.json("GET", "/api/v1/conventions/mjc-2026"))[0] == 404
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_what_needs_two_persons_is_recorded_by_the_second(staffed: Staffed) -> None:
+    await staffed.persons.change(lambda db: seconding.set_seconded(db, A, ["payment"]))
+    try:
+        async with (
+            staffed.person("anne@besancon.example", "saisie") as (anne, of_anne),
+            staffed.person("bruno@besancon.example", "validation") as (bruno, of_bruno),
+        ):
+            before = len(await staffed.recorded())
+            body = declared("acompte-1")
+            status, proposal = await anne.json("POST", PATH, body)
+            assert (status, proposal["words"]) == (202, [of_anne])
+            assert len(await staffed.recorded()) == before
+            approval = f"/api/v1/proposals/{proposal['proposal']}/approval"
+            assert (await anne.json("POST", approval))[0] == 403
+            status, told = await bruno.json("POST", approval)
+            assert status == 200, told
+            [event] = (await staffed.recorded())[before:]
+            assert (event.principal, event.causation_id) == (of_bruno, proposal["proposal"])
+            assert (await anne.json("POST", PATH, body))[0] == 200, "recorded already"
+            assert len(await staffed.recorded()) == before + 1
+    finally:
+        await staffed.persons.change(lambda db: seconding.set_seconded(db, A, []))
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_after_an_erasure_no_file_and_no_log_has_the_name_or_the_address(
+    staffed: Staffed, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = staffed.world.folder
+    async with (
+        staffed.person("chef@besancon.example", "administration") as (chef, _),
+        staffed.person(ADDRESS, "saisie", name=NAME) as (browser, principal),
+    ):
+        assert (await browser.json("POST", PATH, declared("acompte-2")))[0] == 201
+        assert (await browser.json("GET", "/api/v1/conventions/mjc-2026"))[0] == 200
+        await browser.post("/connexion", {"adresse": ADDRESS})
+        assert ADDRESS in staffed.written.getvalue()
+        assert sorted(_files_with(folder, ADDRESS)) >= ["staffed.db"]
+        assert (await chef.json("DELETE", f"/api/v1/persons/{principal}"))[0] == 204
+        assert (await browser.json("GET", "/api/v1/me"))[0] == 401
+    for trace in (NAME, ADDRESS, "Quérard", "querard", "Bérénice", "berenice"):
+        assert _files_with(folder, trace) == [], trace
+    holding = _files_with(folder, principal)
+    assert any(name.startswith("ledger.db") for name in holding)
+    assert any(name.startswith("nats/") for name in holding), "LEDGER and FEED keep the principal"
+    assert not any(name.startswith("staffed.db") for name in holding)
+    logged = "".join(capfd.readouterr()).lower()
+    assert "querard" not in logged
+    assert "quérard" not in logged
+
+
+def _files_with(folder: Path, text: str) -> list[str]:
+    """Every file below *folder* that has *text* in it, in one of the encodings that programs write."""
+    wanted = [text.encode(), text.encode("utf-16-le"), msgspec.json.encode(text)[1:-1]]
+    return [
+        path.relative_to(folder).as_posix()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and any(each in path.read_bytes() for each in wanted)
+    ]
