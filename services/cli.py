@@ -11,7 +11,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -30,6 +29,7 @@ from rich.text import Text
 
 from contracts import dates, envelope
 from contracts.commands import Recording, Refusal, Unchanged
+from contracts.events import Event, FactConfirmed, FactContested, KeyDeclared, KeyWithdrawn
 from contracts.queries import EventsQuery, ListQuery, StatementAnswer, StatementQuery
 from contracts.subjects import FEED, feed_of, is_fictional, parse_stream
 from eventstore import sqlite
@@ -45,14 +45,14 @@ from services import (
     processes,
     questions,
     runtime,
+    signatures,
     snapshots,
 )
 from services.auditor import verification
-from services.domain import french, statement
+from services.domain import authority, french, statement
 from services.domain.findings import Finding
 from services.domain.obligations import Duties
 from services.domain.schedule import Calendar
-from services.portal.identity import command_line
 
 NATS_URL_DEFAULT: Final = "nats://127.0.0.1:4222"
 CONNECT_SECONDS_MAX: Final = 5.0
@@ -85,6 +85,7 @@ EXPECTED: Final = (
     questions.ProjectorSilent,
     snapshots.NotASnapshot,
     snapshots.OtherLedgerAsked,
+    signatures.KeyFileUnfit,
     runtime.BusError,
     StoreError,
     OSError,
@@ -130,6 +131,19 @@ KnownAt = Annotated[
         "--known-at",
         metavar="INSTANT",
         help="As the ledger knew it then, 2026-01-31T09:00:00Z. Default: all that is known.",
+    ),
+]
+OfInstitution = Annotated[
+    str, typer.Argument(metavar="INSTITUTION", help="Its name in the ledger: ville-besancon.")
+]
+Sign = Annotated[
+    Path | None,
+    typer.Option("--sign", metavar="KEYFILE", help="Sign with the key in this file (registre keys new)."),
+]
+Credentials = Annotated[
+    Path | None,
+    typer.Option(
+        "--credentials", metavar="FILE", help="The seed to connect with, as `registre partners add` wrote it."
     ),
 ]
 OneInstitution = Annotated[
@@ -690,6 +704,8 @@ def import_(
         list[Path], typer.Argument(metavar="FILE", help="Dossiers, in the order to record them in.")
     ],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a command.")] = False,
+    sign: Sign = None,
+    seed: Credentials = None,
     nats: NatsUrl = NATS_URL_DEFAULT,
 ) -> None:
     """
@@ -697,17 +713,23 @@ def import_(
 
     Every file is read first: if one is badly written, nothing of any is sent. Commands go one by one,
     each all or nothing; importing again adds nothing twice. At a refusal the rest of that file is not sent,
-    and the exit code is 1.
+    and the exit code is 1. With --sign each is signed for who records it, and holds in the ledger that the
+    file names.
     """
-    _run(_import(nats, file, as_json=as_json))
+    _run(_import(nats, file, sign, seed, as_json=as_json))
 
 
-async def _import(url: str, files: Sequence[Path], *, as_json: bool) -> int:
+async def _import(
+    url: str, files: Sequence[Path], sign: Path | None, seed: Path | None, *, as_json: bool
+) -> int:
     read = [dossiers.read(file) for file in files]
+    signer = signatures.read(sign) if sign else None
     refused = False
-    async with _bus(url) as bus:
-        await _check_origin(bus, read)
-        async for dossier, outcomes in _brought_in(bus, read):
+    async with _bus(url, seed) as bus:
+        # What is signed for one ledger is refused by another; and a partner's account reaches no INFO.
+        if signer is None:
+            await _check_origin(bus, read)
+        async for dossier, outcomes in _brought_in(bus, read, signer):
             refused = refused or any(one.outcome == "refused" for one in outcomes)
             if as_json:
                 _print_bytes(*map(msgspec.json.encode, outcomes))
@@ -728,16 +750,18 @@ async def _check_origin(bus: Client, read: Sequence[dossiers.Dossier]) -> None:
 
 
 async def _brought_in(
-    bus: Client, read: Sequence[dossiers.Dossier]
+    bus: Client, read: Sequence[dossiers.Dossier], signer: signatures.Signer | None = None
 ) -> AsyncIterator[tuple[dossiers.Dossier, list[Outcome]]]:
     """Each dossier with what became of its commands: one file after the other, made-up lives all together."""
     timed = any(command.sent_at for dossier in read for command in dossier.commands)
     for together in [read] if timed else [[dossier] for dossier in read]:
-        for told in zip(together, await _bring_in(bus, together), strict=True):
+        for told in zip(together, await _bring_in(bus, together, signer), strict=True):
             yield told
 
 
-async def _bring_in(bus: Client, read: Sequence[dossiers.Dossier]) -> list[list[Outcome]]:
+async def _bring_in(
+    bus: Client, read: Sequence[dossiers.Dossier], signer: signatures.Signer | None
+) -> list[list[Outcome]]:
     """What became of the commands of each dossier, sent in the order of their time; up to a refusal in it."""
     outcomes: dict[str, list[Outcome]] = {dossier.file: [] for dossier in read}
     positions: dict[str, dict[tuple[str, int], int]] = {dossier.file: {} for dossier in read}
@@ -750,7 +774,7 @@ async def _bring_in(bus: Client, read: Sequence[dossiers.Dossier]) -> list[list[
                 continue
             if command.sent_at is not None and command.sent_at != clock:
                 clock = await asking.set_clock(bus, command.sent_at)
-            told.append(await _bring_in_one(bus, dossier.file, command, positions[dossier.file]))
+            told.append(await _bring_in_one(bus, dossier, command, positions[dossier.file], signer))
             positions[dossier.file].update(_positions(command, told[-1]))
     return [outcomes[dossier.file] for dossier in read]
 
@@ -764,11 +788,20 @@ def _positions(command: dossiers.Command, outcome: Outcome) -> dict[tuple[str, i
 
 
 async def _bring_in_one(
-    bus: Client, file: str, command: dossiers.Command, positions: Mapping[tuple[str, int], int]
+    bus: Client,
+    dossier: dossiers.Dossier,
+    command: dossiers.Command,
+    positions: Mapping[tuple[str, int], int],
+    signer: signatures.Signer | None,
 ) -> Outcome:
+    file = dossier.file
     try:
         request = command.asking(positions)
-        answer = await _asked(bus, command, request)
+        if signer is not None:
+            request = signer.sign(
+                request, origin=dossier.origin, institution=command.recorded_by, stream=command.stream
+            )
+        answer = await _asked(bus, command.recorded_by, command.stream, request)
     except dossiers.EntryUnknown as error:
         return Outcome(file, command.line, command.key, command.stream, "refused", message=str(error))
     except asking.RefusedByRegistrar as error:
@@ -797,11 +830,11 @@ def _without_internals(refusal: Refusal) -> str:
     return f"{refusal.message} ({refusal.code})"
 
 
-async def _asked(bus: Client, command: dossiers.Command, request: bytes) -> Recording | Unchanged:
+async def _asked(bus: Client, institution: str, stream: str, request: bytes) -> Recording | Unchanged:
     """The registrar's answer; asked again with the same id where the outcome is unknown."""
     for attempt in range(1, ATTEMPTS_MAX + 1):
         try:
-            return await asking.ask(bus, command.recorded_by, command.stream, request)
+            return await asking.ask(bus, institution, stream, request)
         except asking.OutcomeUnknown:
             if attempt == ATTEMPTS_MAX:
                 raise
@@ -830,6 +863,189 @@ def _tell_outcomes(dossier: dossiers.Dossier, outcomes: Sequence[Outcome]) -> No
 
 def _counted(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+# -- who may record what; keys; a word on an entry
+
+
+@app.command("authority", epilog="Example: registre authority payment-made")
+def authority_(
+    fact: Annotated[
+        str | None, typer.Argument(metavar="FACT", help="Only the facts whose type has this in it.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """
+    Say who may record what, for each type of fact.
+
+    It is the table that the ledger itself goes by: a refusal with the code not_authorised quotes it.
+    """
+    told = {kind.TYPE: rule.words for kind, rule in authority.RULES.items() if (fact or "") in kind.TYPE}
+    if not told:
+        raise typer.BadParameter(f"no type of fact has {fact!r} in it")
+    if as_json:
+        _print_bytes(msgspec.json.encode(told))
+        return
+    by_rule: dict[str, list[str]] = {}
+    for tag, words in told.items():
+        by_rule.setdefault(words, []).append(tag)
+    for words, tags in by_rule.items():
+        typer.echo(f"{words}\n" + "".join(f"    {tag}\n" for tag in tags))
+    typer.echo(authority.FOR_OTHERS)
+
+
+_keys = typer.Typer(
+    help="The keys that institutions sign their commands with.",
+    epilog="Example: registre keys new ville-besancon.key",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
+app.add_typer(_keys, name="keys")
+
+KeyFile = Annotated[Path, typer.Argument(metavar="KEYFILE", help="The file of the private key.")]
+TheReason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why: it is read by partners.")]
+AsInstitution = Annotated[
+    str, typer.Option("--as", metavar="INSTITUTION", help="Whose word it is: ville-besancon.")
+]
+Ledger = Annotated[
+    str | None,
+    typer.Option(
+        "--ledger",
+        envvar="REGISTRE_ORIGIN",
+        metavar="NAME",
+        help="The ledger to sign for, as the source of its events says. Default: the server is asked.",
+    ),
+]
+EntryPosition = Annotated[
+    int, typer.Argument(metavar="POSITION", min=1, help="Of the entry, as `registre show` gives it.")
+]
+
+
+@_keys.command("new", epilog="Example: registre keys new ville-besancon.key")
+def keys_new(file: KeyFile) -> None:
+    """Write a new signing key to a file that its owner alone may read, and print the public key."""
+    try:
+        signer = signatures.make(file)
+    except OSError as error:
+        typer.echo(f"registre: {file}: {error.strerror}", err=True)
+        raise typer.Exit(1) from error
+    typer.echo(signer.key)
+
+
+@_keys.command("declare", epilog="Example: registre keys declare ville-besancon ville-besancon.key")
+def keys_declare(
+    institution: OfInstitution,
+    file: KeyFile,
+    seed: Credentials = None,
+    nats: NatsUrl = NATS_URL_DEFAULT,
+) -> None:
+    """Record that an institution signs with the key in a file, in its own name."""
+    _run(_declare_key(nats, institution, file, seed))
+
+
+async def _declare_key(url: str, institution: str, file: Path, seed: Path | None) -> None:
+    key = signatures.read(file).key
+    stream = _stream(f"institution/{institution}")
+    told = await _record(url, institution, stream, KeyDeclared(key=key), seed)
+    typer.echo(f"{institution} signs with {key}: position {told}")
+
+
+@_keys.command("withdraw", epilog="Example: registre keys withdraw ville-besancon KEY --reason 'poste volé'")
+def keys_withdraw(
+    institution: OfInstitution,
+    key: Annotated[str, typer.Argument(metavar="KEY", help="The public key, as `keys new` printed it.")],
+    reason: TheReason,
+    seed: Credentials = None,
+    nats: NatsUrl = NATS_URL_DEFAULT,
+) -> None:
+    """Record that an institution signs with a key no more. What was signed before keeps its signature."""
+    _run(_withdraw_key(nats, institution, key, reason, seed))
+
+
+async def _withdraw_key(url: str, institution: str, key: str, reason: str, seed: Path | None) -> None:
+    stream = _stream(f"institution/{institution}")
+    told = await _record(url, institution, stream, KeyWithdrawn(key=key, reason=reason), seed)
+    typer.echo(f"{institution} signs with {key} no more: position {told}")
+
+
+@app.command(epilog="Example: registre confirm mjc-clairs-soleils-2026 150 --as ville-besancon")
+def confirm(
+    of: OfConvention,
+    position: EntryPosition,
+    by: AsInstitution,
+    sign: Sign = None,
+    ledger: Ledger = None,
+    seed: Credentials = None,
+    nats: NatsUrl = NATS_URL_DEFAULT,
+) -> None:
+    """Stand by an entry that was recorded for an institution, or of which it is the counterparty."""
+    word = FactConfirmed(entry=position, by=by)
+    _run(_say_of(nats, _stream(of), word, "confirmed", by, sign, ledger, seed))
+
+
+@app.command(
+    epilog="Example: registre contest mjc-clairs-soleils-2026 150 --as ville-besancon --reason 'non reçu'"
+)
+def contest(
+    of: OfConvention,
+    position: EntryPosition,
+    by: AsInstitution,
+    reason: TheReason,
+    sign: Sign = None,
+    ledger: Ledger = None,
+    seed: Credentials = None,
+    nats: NatsUrl = NATS_URL_DEFAULT,
+) -> None:
+    """Deny an entry that was recorded for an institution, or of which it is the counterparty."""
+    word = FactContested(entry=position, by=by, reason=reason)
+    _run(_say_of(nats, _stream(of), word, "contested", by, sign, ledger, seed))
+
+
+async def _say_of(
+    url: str,
+    stream: str,
+    word: FactConfirmed | FactContested,
+    verb: str,
+    by: str,
+    sign: Path | None,
+    ledger: str | None,
+    seed: Path | None,
+) -> None:
+    signer = signatures.read(sign) if sign else None
+    told = await _record(url, by, stream, word, seed, signer, ledger)
+    typer.echo(f"entry {word.entry} of {stream} is {verb} by {by}: position {told}")
+
+
+async def _record(
+    url: str,
+    institution: str,
+    stream: str,
+    fact: Event,
+    seed: Path | None,
+    signer: signatures.Signer | None = None,
+    ledger: str | None = None,
+) -> int | str:
+    """The position of *fact*, effective today, that *institution* records; signed by *signer*."""
+    today = datetime.now(UTC).date().isoformat()
+    asked = asking.declaration(
+        [asking.declared(fact, today)], command_id=asking.new_command_id(), channel="cli"
+    )
+    async with _bus(url, seed) as bus:
+        if signer is not None:
+            origin = ledger or await _origin(bus)
+            asked = signer.sign(asked, origin=origin, institution=institution, stream=stream)
+        answer = await _asked(bus, institution, stream, asked)
+    return answer.first_position if isinstance(answer, Recording) else "recorded before"
+
+
+async def _origin(bus: Client) -> str:
+    try:
+        return await asking.origin(bus)
+    except (asking.NoRegistrar, runtime.BusError) as error:
+        raise Complaint(
+            "which ledger this is cannot be asked with these credentials: give its name with --ledger, as "
+            "the source of its events says"
+        ) from error
 
 
 # -- rebuild, verify
@@ -873,8 +1089,9 @@ def verify(
     """
     Go over everything again, and name the first difference.
 
-    Recomputes every digest of the store, compares LEDGER with it message by message, FEED with what the
-    events make it for each institution, and the statements that the projector gives with a fresh replay.
+    Recomputes every digest of the store, verifies every signed command, compares LEDGER with the store
+    message by message, FEED with what the events make it for each institution, and the statements that the
+    projector gives with a fresh replay.
     Writes nothing. Exit code 1 at a difference.
     """
     _run(_verify(store, nats, offline=offline, as_json=as_json))
@@ -1053,11 +1270,11 @@ WebsocketPort = Annotated[
 ]
 
 
-@app.command(epilog="Example: registre serve nats registrar relay feeder projector portal")
+@app.command(epilog="Example: registre serve nats registrar relay feeder projector")
 def serve(
     service: Annotated[
         list[str],
-        typer.Argument(metavar="SERVICE", help="Any of: nats, registrar, relay, feeder, projector, portal."),
+        typer.Argument(metavar="SERVICE", help="Any of: nats, registrar, relay, feeder, projector."),
     ],
     data: Annotated[
         Path,
@@ -1104,8 +1321,7 @@ def serve(
     Run services until Ctrl-C or SIGTERM.
 
     Each runs in a process of its own. When one ends by itself, all stop and the exit code is 1, for whatever
-    supervises them to start them again. REGISTRE_STORE, REGISTRE_VIEWS, REGISTRE_PIECES and REGISTRE_PERSONS
-    come before --data. The portal listens at REGISTRE_HTTP_ADDRESS.
+    supervises them to start them again. REGISTRE_STORE and REGISTRE_VIEWS come before --data.
     """
     known = ("nats", *processes.SERVICES)
     for name in service:
@@ -1131,7 +1347,8 @@ async def _serve(names: tuple[str, ...], data: Path, origin: str, url: str, list
         if "nats" in names:
             url, seed = await _nats(stack, data, _port(url), listening, runtime.seed_of(os.environ))
         environment = {
-            **_kept_in(data),
+            "REGISTRE_STORE": str(data / "ledger.db"),
+            "REGISTRE_VIEWS": str(data / "views"),
             **os.environ,
             "REGISTRE_ORIGIN": origin,
             "REGISTRE_NATS_URL": url,
@@ -1203,9 +1420,6 @@ async def _interruptible(work: Coroutine[Any, Any, None]) -> None:
 # -- demo
 
 
-HTTP_PORT_DEFAULT: Final = 8080
-
-
 @app.command(epilog="Example: registre demo --once")
 def demo(
     once: Annotated[bool, typer.Option("--once", help="Stop after printing, instead of staying up.")] = False,
@@ -1223,9 +1437,6 @@ def demo(
     port: Annotated[
         int, typer.Option("--port", min=0, max=65_535, help="Of NATS; a free one where it is taken.")
     ] = embedded_nats.PORT_DEFAULT,
-    http: Annotated[
-        int, typer.Option("--http", min=0, max=65_535, help="Of the portal; a free one where it is taken.")
-    ] = HTTP_PORT_DEFAULT,
     websocket: WebsocketPort = embedded_nats.WEBSOCKET_PORT_DEFAULT,
 ) -> None:
     """
@@ -1236,10 +1447,10 @@ def demo(
     """
     folder = folder or DEMO / ("cas-fictifs" if fictive else "dossiers")
     data = data or DATA / ("cas-fictifs" if fictive else "demo")
-    _run(_interruptible(_demo(data, folder, port, websocket, http, once=once)))
+    _run(_interruptible(_demo(data, folder, port, websocket, once=once)))
 
 
-async def _demo(data: Path, folder: Path, port: int, websocket: int, http: int, *, once: bool) -> None:
+async def _demo(data: Path, folder: Path, port: int, websocket: int, *, once: bool) -> None:
     read = _demo_dossiers(folder)
     async with contextlib.AsyncExitStack() as stack:
         data.mkdir(parents=True, exist_ok=True)
@@ -1247,8 +1458,8 @@ async def _demo(data: Path, folder: Path, port: int, websocket: int, http: int, 
         url, seed = await _nats(stack, data, port, listening)
         environment = {
             **os.environ,
-            **_kept_in(data),
-            "REGISTRE_HTTP_ADDRESS": f"127.0.0.1:{_free(http)}",
+            "REGISTRE_STORE": str(data / "ledger.db"),
+            "REGISTRE_VIEWS": str(data / "views"),
             "REGISTRE_ORIGIN": read[0].origin,
             "REGISTRE_NATS_URL": url,
             **_made_up_time(read),
@@ -1260,8 +1471,7 @@ async def _demo(data: Path, folder: Path, port: int, websocket: int, http: int, 
         _say(f"{', '.join(processes.SERVICES)} are at work; NATS at {url}; the data are in {data}")
         await _demonstrate(url, seed, read)
         if not once:
-            address = environment["REGISTRE_HTTP_ADDRESS"]
-            _tell_where(url, seed, data, address, is_fictional(read[0].origin))
+            _tell_where(url, seed, data, is_fictional(read[0].origin))
             await asyncio.Event().wait()
 
 
@@ -1325,29 +1535,7 @@ SHOWN_OF_MADE_UP: Final = "mjc-cas-fictif --on 2026-09-10 --known-at 2026-09-10T
 """A day on which the ledger had a payment twice, and did not know it yet."""
 
 
-def _kept_in(data: Path) -> dict[str, str]:
-    """Where services keep what is theirs."""
-    return {
-        "REGISTRE_STORE": str(data / "ledger.db"),
-        "REGISTRE_VIEWS": str(data / "views"),
-        "REGISTRE_PIECES": str(data / "pieces"),
-        "REGISTRE_PERSONS": str(data / "persons.db"),
-    }
-
-
-def _free(port: int) -> int:
-    """*port*, or a free one where it is taken."""
-    with socket.socket() as tried:
-        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            tried.bind(("127.0.0.1", port))
-        except OSError:
-            tried.bind(("127.0.0.1", 0))
-        found: int = tried.getsockname()[1]
-        return found
-
-
-def _tell_where(url: str, seed: Path, data: Path, address: str, fictional: bool) -> None:
+def _tell_where(url: str, seed: Path, data: Path, fictional: bool) -> None:
     # As it was called: `make demo` runs the one in .venv/bin, which is on nobody's PATH.
     program = sys.argv[0] if Path(sys.argv[0]).name == "registre" else "registre"
     by = "" if _data_of(url) == data else f"    export {runtime.SEED}={seed}\n"
@@ -1359,8 +1547,6 @@ The ledger answers at {url}. In another terminal:
 {by}    {program} list
     {program} show {SHOWN_OF_MADE_UP if fictional else SHOWN}
     {program} verify --store {data / "ledger.db"}
-
-The portal answers at http://{address}, its API is described at http://{address}/api/openapi.json.
 
 Ctrl-C stops it; the data stay."""
     )
@@ -1375,13 +1561,7 @@ _partners = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.add_typer(_partners, name="partners")
-app.add_typer(command_line.persons, name="persons")
-app.add_typer(command_line.tokens_, name="tokens")
-app.add_typer(command_line.mandates_, name="mandates")
 
-OfInstitution = Annotated[
-    str, typer.Argument(metavar="INSTITUTION", help="Its name in the ledger: ville-besancon.")
-]
 DataOfServer = Annotated[
     Path | None,
     typer.Option(
@@ -1596,6 +1776,9 @@ _ORDER: Final = (
     "events",
     "check",
     "import",
+    "confirm",
+    "contest",
+    "authority",
     "verify",
     "snapshot",
     "differences",

@@ -42,14 +42,14 @@ class Rule(msgspec.Struct, frozen=True):
     """
     Who may record facts of some types; *words* say it, in the table and in each refusal.
 
-    *whoever*: those whose part in the stream is enough. *own*: the fields whose institution
-    records the fact as its own act, while it has a part of those in *having*. *also*: who has
-    a say for what the stream holds.
+    *whoever*: those whose part in the stream is enough. *own*: the field that names the institution, or
+    institutions, whose own act the fact is, while their part is one of those in *having*. *also*: who
+    has a say for what the stream holds.
     """
 
     words: str
     whoever: frozenset[Part] = frozenset()
-    own: tuple[str, ...] = ()
+    own: str = ""
     having: frozenset[Part] = frozenset()
     also: _Say | None = None
 
@@ -57,8 +57,10 @@ class Rule(msgspec.Struct, frozen=True):
         """Whether *actor*, who has that *part*, may record *fact* as its own."""
         if part in self.whoever:
             return True
-        if part in self.having and any(actor in _named(fact, field) for field in self.own):
-            return True
+        if part in self.having:
+            named = getattr(fact, self.own)
+            if named == actor or (isinstance(named, tuple) and actor in named):
+                return True
         return self.also is not None and self.also(book, fact, actor, part)
 
 
@@ -119,11 +121,6 @@ FOR_OTHERS: Final = (
 
 
 # -- what the stream itself tells of who has a say
-
-
-def _named(fact: Event, field: str) -> tuple[str, ...]:
-    value = getattr(fact, field)
-    return value if isinstance(value, tuple) else (value,)
 
 
 def _has_a_say(book: Book, fact: Event, actor: str, _: Part) -> bool:
@@ -216,12 +213,12 @@ def _own_act(field: str, who: str) -> Rule:
         f"{who} itself, who may no more for a day after it left the convention, or on its behalf who keeps "
         "the record"
     )
-    return Rule(words, whoever=_KEEPER, own=(field,), having=_WHILE_PARTY)
+    return Rule(words, whoever=_KEEPER, own=field, having=_WHILE_PARTY)
 
 
 def _settlement(field: str, who: str) -> Rule:
     words = f"{who} itself, even after it left the convention, or on its behalf who keeps the record"
-    return Rule(words, whoever=_KEEPER, own=(field,), having=_SETTLING)
+    return Rule(words, whoever=_KEEPER, own=field, having=_SETTLING)
 
 
 _TEXT: Final = Rule(
@@ -249,10 +246,10 @@ _DECIDES: Final = Rule(
     "the body that decides, once the agrément was asked of it or it decided on it before, or on its behalf "
     "who keeps the record",
     whoever=_KEEPER,
-    own=("by",),
+    own="by",
     having=frozenset({"grantor"}),
 )
-_GRANTS: Final = msgspec.structs.replace(_DECIDES, own=("granted_by",))
+_GRANTS: Final = msgspec.structs.replace(_DECIDES, own="granted_by")
 _OF_THE_CENTRE: Final = Rule(
     "the centre that the agrément is about, or who keeps the record", whoever=frozenset({"keeper", "centre"})
 )
@@ -292,7 +289,7 @@ RULES: Final[dict[type[Event], Rule]] = {
     facts.ContradictionSettled: Rule(
         "who settles it, having a part in the stream, or on its behalf who keeps the record",
         whoever=_KEEPER,
-        own=("by",),
+        own="by",
         having=_MEMBERS,
     ),
     # institution/<slug>

@@ -649,9 +649,13 @@ def check_authority(state: State, *, actor: str, proposed: Proposed, fact: int) 
 def _part(state: State, actor: str, on: PartialDate) -> Part:
     """The part of *actor* in the convention, as to a fact that took effect *on*."""
     life, keeper = state.life, authority.keeper(state.book)
+    # Asked of every fact that is declared: with no one gone, it is a look at the list of those who came.
     if keeper is None or (actor == keeper and not _is_gone(life, actor)):
         return "keeper"
-    if not any(join.institution == actor for join in life.joins):
+    for join in life.joins:
+        if join.institution == actor:
+            break
+    else:
         return "stranger"
     if _is_gone(life, actor):
         return "former" if life.has_left(actor, on) else "leaving"
