@@ -11,6 +11,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -53,6 +54,7 @@ from services.domain import authority, french, statement
 from services.domain.findings import Finding
 from services.domain.obligations import Duties
 from services.domain.schedule import Calendar
+from services.portal.identity import command_line
 
 NATS_URL_DEFAULT: Final = "nats://127.0.0.1:4222"
 CONNECT_SECONDS_MAX: Final = 5.0
@@ -1270,11 +1272,11 @@ WebsocketPort = Annotated[
 ]
 
 
-@app.command(epilog="Example: registre serve nats registrar relay feeder projector")
+@app.command(epilog="Example: registre serve nats registrar relay feeder projector portal")
 def serve(
     service: Annotated[
         list[str],
-        typer.Argument(metavar="SERVICE", help="Any of: nats, registrar, relay, feeder, projector."),
+        typer.Argument(metavar="SERVICE", help="Any of: nats, registrar, relay, feeder, projector, portal."),
     ],
     data: Annotated[
         Path,
@@ -1321,7 +1323,8 @@ def serve(
     Run services until Ctrl-C or SIGTERM.
 
     Each runs in a process of its own. When one ends by itself, all stop and the exit code is 1, for whatever
-    supervises them to start them again. REGISTRE_STORE and REGISTRE_VIEWS come before --data.
+    supervises them to start them again. REGISTRE_STORE, REGISTRE_VIEWS, REGISTRE_PIECES and REGISTRE_PERSONS
+    come before --data. The portal listens at REGISTRE_HTTP_ADDRESS.
     """
     known = ("nats", *processes.SERVICES)
     for name in service:
@@ -1347,8 +1350,7 @@ async def _serve(names: tuple[str, ...], data: Path, origin: str, url: str, list
         if "nats" in names:
             url, seed = await _nats(stack, data, _port(url), listening, runtime.seed_of(os.environ))
         environment = {
-            "REGISTRE_STORE": str(data / "ledger.db"),
-            "REGISTRE_VIEWS": str(data / "views"),
+            **_kept_in(data),
             **os.environ,
             "REGISTRE_ORIGIN": origin,
             "REGISTRE_NATS_URL": url,
@@ -1420,6 +1422,9 @@ async def _interruptible(work: Coroutine[Any, Any, None]) -> None:
 # -- demo
 
 
+HTTP_PORT_DEFAULT: Final = 8080
+
+
 @app.command(epilog="Example: registre demo --once")
 def demo(
     once: Annotated[bool, typer.Option("--once", help="Stop after printing, instead of staying up.")] = False,
@@ -1437,6 +1442,9 @@ def demo(
     port: Annotated[
         int, typer.Option("--port", min=0, max=65_535, help="Of NATS; a free one where it is taken.")
     ] = embedded_nats.PORT_DEFAULT,
+    http: Annotated[
+        int, typer.Option("--http", min=0, max=65_535, help="Of the portal; a free one where it is taken.")
+    ] = HTTP_PORT_DEFAULT,
     websocket: WebsocketPort = embedded_nats.WEBSOCKET_PORT_DEFAULT,
 ) -> None:
     """
@@ -1447,10 +1455,10 @@ def demo(
     """
     folder = folder or DEMO / ("cas-fictifs" if fictive else "dossiers")
     data = data or DATA / ("cas-fictifs" if fictive else "demo")
-    _run(_interruptible(_demo(data, folder, port, websocket, once=once)))
+    _run(_interruptible(_demo(data, folder, port, websocket, http, once=once)))
 
 
-async def _demo(data: Path, folder: Path, port: int, websocket: int, *, once: bool) -> None:
+async def _demo(data: Path, folder: Path, port: int, websocket: int, http: int, *, once: bool) -> None:
     read = _demo_dossiers(folder)
     async with contextlib.AsyncExitStack() as stack:
         data.mkdir(parents=True, exist_ok=True)
@@ -1458,8 +1466,8 @@ async def _demo(data: Path, folder: Path, port: int, websocket: int, *, once: bo
         url, seed = await _nats(stack, data, port, listening)
         environment = {
             **os.environ,
-            "REGISTRE_STORE": str(data / "ledger.db"),
-            "REGISTRE_VIEWS": str(data / "views"),
+            **_kept_in(data),
+            "REGISTRE_HTTP_ADDRESS": f"127.0.0.1:{_free(http)}",
             "REGISTRE_ORIGIN": read[0].origin,
             "REGISTRE_NATS_URL": url,
             **_made_up_time(read),
@@ -1471,7 +1479,8 @@ async def _demo(data: Path, folder: Path, port: int, websocket: int, *, once: bo
         _say(f"{', '.join(processes.SERVICES)} are at work; NATS at {url}; the data are in {data}")
         await _demonstrate(url, seed, read)
         if not once:
-            _tell_where(url, seed, data, is_fictional(read[0].origin))
+            address = environment["REGISTRE_HTTP_ADDRESS"]
+            _tell_where(url, seed, data, address, is_fictional(read[0].origin))
             await asyncio.Event().wait()
 
 
@@ -1535,7 +1544,29 @@ SHOWN_OF_MADE_UP: Final = "mjc-cas-fictif --on 2026-09-10 --known-at 2026-09-10T
 """A day on which the ledger had a payment twice, and did not know it yet."""
 
 
-def _tell_where(url: str, seed: Path, data: Path, fictional: bool) -> None:
+def _kept_in(data: Path) -> dict[str, str]:
+    """Where services keep what is theirs."""
+    return {
+        "REGISTRE_STORE": str(data / "ledger.db"),
+        "REGISTRE_VIEWS": str(data / "views"),
+        "REGISTRE_PIECES": str(data / "pieces"),
+        "REGISTRE_PERSONS": str(data / "persons.db"),
+    }
+
+
+def _free(port: int) -> int:
+    """*port*, or a free one where it is taken."""
+    with socket.socket() as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind(("127.0.0.1", port))
+        except OSError:
+            tried.bind(("127.0.0.1", 0))
+        found: int = tried.getsockname()[1]
+        return found
+
+
+def _tell_where(url: str, seed: Path, data: Path, address: str, fictional: bool) -> None:
     # As it was called: `make demo` runs the one in .venv/bin, which is on nobody's PATH.
     program = sys.argv[0] if Path(sys.argv[0]).name == "registre" else "registre"
     by = "" if _data_of(url) == data else f"    export {runtime.SEED}={seed}\n"
@@ -1547,6 +1578,8 @@ The ledger answers at {url}. In another terminal:
 {by}    {program} list
     {program} show {SHOWN_OF_MADE_UP if fictional else SHOWN}
     {program} verify --store {data / "ledger.db"}
+
+The portal answers at http://{address}, its API is described at http://{address}/api/openapi.json.
 
 Ctrl-C stops it; the data stay."""
     )
@@ -1561,6 +1594,9 @@ _partners = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.add_typer(_partners, name="partners")
+app.add_typer(command_line.persons, name="persons")
+app.add_typer(command_line.tokens_, name="tokens")
+app.add_typer(command_line.mandates_, name="mandates")
 
 DataOfServer = Annotated[
     Path | None,
