@@ -600,11 +600,20 @@ async def _close(client: Client) -> None:
 
 async def _left(event: str, leaving: Awaitable[None]) -> None:
     """Wait for *leaving*, not for ever; where it fails for want of a server, log *event* and go on."""
+    us = asyncio.current_task()
+    assert us is not None
+    asked_to_end = us.cancelling()
     try:
         async with asyncio.timeout(CLOSE_SECONDS_MAX):
             await leaving
     except (TimeoutError, NatsError, OSError) as error:
         log.warning(event, error=type(error).__name__, detail=str(error))
+    except asyncio.CancelledError as error:
+        # A task of the library that is cancelled while the connection breaks takes with it what it awaits,
+        # which we await, too. That is not us.
+        if us.cancelling() > asked_to_end:
+            raise
+        log.warning(event, error=type(error).__name__, detail="the connection broke meanwhile")
 
 
 # -- answers ------------------------------------------------------------------

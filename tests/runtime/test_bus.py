@@ -109,6 +109,36 @@ async def test_it_leaves_at_once_and_well_when_the_server_is_gone(
     assert time.monotonic() - started < runtime.CLOSE_SECONDS_MAX + 1
 
 
+@pytest.mark.parametrize("is_ours", [False, True])
+async def test_a_cancellation_ends_who_leaves_only_where_it_is_meant(
+    is_ours: bool, nats_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library shares what it waits for with tasks of its own: one that is cancelled takes it along."""
+    closing, shared = asyncio.Event(), asyncio.get_running_loop().create_future()
+    close = Bus.close
+
+    async def waiting(bus: Bus) -> None:
+        await close(bus)
+        closing.set()
+        await shared
+
+    async def connect_and_leave() -> str:
+        async with runtime.connected(nats_url, "leaving"):
+            pass
+        return "left"
+
+    monkeypatch.setattr(Bus, "close", waiting)
+    leaving = asyncio.create_task(connect_and_leave())
+    await closing.wait()
+    if is_ours:
+        leaving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+    else:
+        shared.cancel()
+        assert await leaving == "left"
+
+
 async def test_credentials_withdrawn_end_the_block_with_a_sentence(nats_server: NatsServer) -> None:
     with pytest.raises(runtime.BusClosed, match="closed the connection for good"):
         async with runtime.connected(nats_server.url, "test"):
