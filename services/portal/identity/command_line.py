@@ -223,6 +223,19 @@ def list_persons(institution: AnyInstitution = None, persons: File = None, as_js
         typer.echo("  ".join(part for part in parts if part))
 
 
+@persons.command("link", epilog="Example: registre persons link anne@besancon.example")
+def link(address: Address, persons: File = None, url: Url = URL_DEFAULT) -> None:
+    """
+    Print a one-time link to sign in with, for a person who enters by one and gets no letters.
+
+    Hand it over yourself, to that person: who opens it is them.
+    """
+    text = _done(persons, lambda db: links.asked_for(db, address, now=_now()))
+    if text is None:
+        _fail("nobody who enters by a link has that address, or they have unused ones: see persons list")
+    typer.echo(letters.link_at(url, text))
+
+
 @persons.command("withdraw", epilog="Example: registre persons withdraw ville-besancon anne@besancon.example")
 def withdraw(institution: Institution, address: Address, persons: File = None) -> None:
     """

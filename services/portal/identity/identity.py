@@ -18,6 +18,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
+from authlib.common.security import is_secure_transport
 
 from contracts.commands import Recording, Unchanged
 from contracts.institutions import InstitutionId
@@ -88,6 +89,8 @@ def _provider_of(environ: Mapping[str, str]) -> ProviderSettings | None:
             "with REGISTRE_OIDC_ISSUER go REGISTRE_OIDC_CLIENT_ID and REGISTRE_OIDC_SECRET_FILE, the path of "
             "the file that has the client's secret"
         )
+    if not is_secure_transport(issuer):
+        raise SettingsUnfit(f"REGISTRE_OIDC_ISSUER is {issuer}: a provider is reached by https://")
     return ProviderSettings(
         issuer=issuer,
         client_id=client_id,

@@ -79,6 +79,18 @@ def test_a_mandate_is_granted_listed_and_revoked(tmp_path: Path) -> None:
     assert registre(file, *words, "--years", "some").exit_code == 2
 
 
+async def test_the_operator_hands_a_link_to_who_gets_no_letters(portal: Portal) -> None:
+    member = await portal.member(ANNE)
+    await portal.member("agent@besancon.example", enters_by="provider")
+    told = await asyncio.to_thread(registre, portal.file.path, "persons", "link", ANNE)
+    async with portal.browser() as browser:
+        await browser.post("/entree", {"lien": told.stdout.strip().rpartition("/")[2]})
+        assert (await browser.json("GET", "/qui"))[1]["principal"] == member.principal
+    for address in ("agent@besancon.example", "nobody@besancon.example"):
+        told = await asyncio.to_thread(registre, portal.file.path, "persons", "link", address)
+        assert (told.exit_code, told.stdout) == (1, "")
+
+
 async def test_what_an_auditor_looked_at_is_told_to_the_operator(portal: Portal) -> None:
     file = portal.file.path
     words = (
