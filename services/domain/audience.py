@@ -18,6 +18,11 @@ receives from then on what concerns its own settlement alone: the events that na
 those that it recorded or that were recorded for it, and those about one of these (a word on
 the entry, a payment that came back, what became of a mise en demeure).
 
+Whoever takes over another (institution.succeeded) follows what that one follows and has what it has, from
+its first event on, as if it had been there; and so for those whom that one had taken over. It counts as
+long as the one that is taken over says so itself: it recorded it, or confirmed it. Another's word for
+it, be it that of whoever registered the institution, opens nobody's feed.
+
 What counts is the order of the log, and no day is compared with today's. A function of the log has no
 clock: on the day that a withdrawal takes effect nothing is recorded, so nothing could end a feed
 then. A leaving ends what was joined before it as soon as it is recorded, be its day
@@ -28,7 +33,7 @@ leaving comes before or after a joining is told by their own days, as everywhere
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from typing import Final
 
@@ -96,6 +101,16 @@ class _Followed(msgspec.Struct):
         later = frozenset(had.later)
         return (position for position in self.positions[had.count :] if position not in later)
 
+    def inherited(self, whose: str, heir: str) -> list[int]:
+        """What *heir*, which does not follow, gets of the past that *whose* has: what it has not received."""
+        past, had = self.stopped[whose], self.stopped.get(heir, _Stopped(0))
+        count = max(past.count, had.count)
+        before = frozenset(self.positions[:count])
+        later = sorted({*past.later, *had.later} - before)
+        missing = {*self.positions[had.count : count], *later} - {*had.later}
+        self.stopped[heir] = _Stopped(count, later)
+        return sorted(missing)
+
 
 class _Clauses(msgspec.Struct, frozen=True):
     """Whose agréments one fact makes a condition, by article; *replaces* what the article said before."""
@@ -122,6 +137,18 @@ class _Convention(msgspec.Struct):
     holders: _Concerned = _NOBODY
 
 
+class _Succession(msgspec.Struct, frozen=True):
+    """That *heir* took over from *whose*; counts where *whose* itself says so."""
+
+    whose: str
+    heir: str
+    counts: bool
+
+
+_Heirs = frozenset[tuple[str, str]]
+"""Pairs of an institution and one that took over from it, be it through others."""
+
+
 class Audience:
     """
     Takes in a log in the order of its positions, and says of each event who receives what.
@@ -137,6 +164,8 @@ class Audience:
         self._conventions: dict[str, _Convention] = {}
         self._sets: list[_Concerned] = []
         self._set_numbers: dict[_Concerned, int] = {}
+        self._successions: dict[int, _Succession] = {}
+        self._heirs: _Heirs = frozenset()
 
     def deliveries(self, entry: Entry) -> list[Delivery]:
         """
@@ -152,8 +181,10 @@ class Audience:
         missed: dict[str, list[tuple[int, str]]] = {}
         if parse_stream(stream)[0] == "convention":
             held = self._conventions.setdefault(stream, _Convention({}, {}, array("i"), {}))
-            concerned = self._concerned(held, told.positions, entry)
+            concerned = self._with_heirs(self._concerned(held, told.positions, entry))
             missed = self._moved(held, entry)
+        elif type(entry.fact) in _OF_SUCCESSION:
+            missed = self._succeeded(entry)
         told.positions.append(at)
         receiving: AbstractSet[str] = told.reasons.keys()
         if told.stopped and (settling := told.stopped.keys() & concerned):
@@ -243,24 +274,90 @@ class Audience:
         elif not _takes_in(held, Held.of(entry), at):
             return {}
         stream = entry.envelope.stream
-        before = _reasons(stream, held.parties, held.holders)
+        before = self._reasons(stream, held)
         held.parties, held.holders = _parties(held), _holders(held)
-        after = _reasons(stream, held.parties, held.holders)
+        after = self._reasons(stream, held)
         missed: dict[str, list[tuple[int, str]]] = {}
         # Those that begin come first: who has one reason for another goes on without a break.
-        for institution, name in after - before:
+        self._begin(after - before, missed)
+        self._end(before - after)
+        return missed
+
+    def _reasons(self, stream: str, held: _Convention) -> set[tuple[str, str]]:
+        """Who follows what because of one convention."""
+        streams = [stream]
+        streams += (f"institution/{party}" for party in held.parties)
+        streams += (f"agrement/{holder}" for holder in held.parties | held.holders)
+        return {(party, name) for party in self._with_heirs(held.parties) for name in streams}
+
+    def _begin(self, reasons: Iterable[tuple[str, str]], missed: dict[str, list[tuple[int, str]]]) -> None:
+        """One reason more for each of *reasons*; what that lets whom see is added to *missed*."""
+        for institution, name in reasons:
             told = self._stream(name)
             told.reasons[institution] = told.reasons.get(institution, 0) + 1
             if told.reasons[institution] == 1:
                 missing = ((position, name) for position in told.taken_up(institution))
                 missed.setdefault(institution, []).extend(missing)
-        for institution, name in before - after:
+
+    def _end(self, reasons: Iterable[tuple[str, str]]) -> None:
+        """One reason less for each of *reasons*."""
+        for institution, name in reasons:
             told = self._stream(name)
             told.reasons[institution] -= 1
             if not told.reasons[institution]:
                 del told.reasons[institution]
                 told.stopped[institution] = _Stopped(len(told.positions))
+
+    # -- who takes over whom
+
+    def _with_heirs(self, institutions: _Concerned) -> _Concerned:
+        """*institutions*, and those that took over from one of them."""
+        if not self._heirs:
+            return institutions
+        return institutions.union(heir for whose, heir in self._heirs if whose in institutions)
+
+    def _succeeded(self, entry: Entry) -> dict[str, list[tuple[int, str]]]:
+        """What *entry* changes in who takes over whom: whom it lets see what, (position, stream) each."""
+        if not self._told(entry):
+            return {}
+        heirs = _closed({(one.whose, one.heir) for one in self._successions.values() if one.counts})
+        fresh, gone = heirs - self._heirs, self._heirs - heirs
+        moved = {whose for whose, _ in fresh | gone}
+        here = {name: held for name, held in self._conventions.items() if held.parties & moved}
+        before = {name: self._reasons(name, held) for name, held in here.items()}
+        self._heirs = heirs
+        missed: dict[str, list[tuple[int, str]]] = {}
+        self._begin(_own_streams(fresh), missed)
+        ended = [*_own_streams(gone)]
+        for name, held in here.items():
+            after = self._reasons(name, held)
+            self._begin(after - before[name], missed)
+            ended += before[name] - after
+        self._end(ended)
+        for name, told in self._streams.items():
+            for whose, heir in fresh:
+                if whose in told.stopped and heir not in told.reasons:
+                    missing = ((position, name) for position in told.inherited(whose, heir))
+                    missed.setdefault(heir, []).extend(missing)
         return missed
+
+    def _told(self, entry: Entry) -> bool:
+        """Keep what *entry* says of a succession; whether it says anything of one."""
+        fact, actor, stream = entry.fact, entry.envelope.actor, entry.envelope.stream
+        if isinstance(fact, facts.Succeeded):
+            _, whose = parse_stream(stream)
+            self._successions[entry.position] = _Succession(whose, fact.successor, actor == whose)
+            return True
+        assert isinstance(fact, _ABOUT_AN_ENTRY), fact
+        known = self._successions.get(fact.entry)
+        if known is None or stream != f"institution/{known.whose}":
+            return False
+        if isinstance(fact, CANCELLING):
+            del self._successions[fact.entry]
+        elif actor == known.whose:
+            counts = isinstance(fact, facts.FactConfirmed)
+            self._successions[fact.entry] = msgspec.structs.replace(known, counts=counts)
+        return True
 
 
 def _takes_in(held: _Convention, one: Held, at: int) -> bool:
@@ -328,9 +425,19 @@ def _holders(held: _Convention) -> _Concerned:
     return frozenset(holder for holders in reads.values() for holder in holders)
 
 
-def _reasons(stream: str, parties: _Concerned, holders: _Concerned) -> set[tuple[str, str]]:
-    """Who follows what because of one convention."""
-    streams = [stream]
-    streams += (f"institution/{party}" for party in parties)
-    streams += (f"agrement/{holder}" for holder in parties | holders)
-    return {(party, name) for party in parties for name in streams}
+_OF_SUCCESSION: Final = frozenset({facts.Succeeded, *_ABOUT_AN_ENTRY})
+
+
+def _closed(pairs: set[tuple[str, str]]) -> _Heirs:
+    """*pairs*, and those that come of them one after the other; nobody takes over itself."""
+    found = set(pairs)
+    while more := {(whose, heir) for whose, by in found for again, heir in pairs if again == by} - found:
+        found |= more
+    return frozenset((whose, heir) for whose, heir in found if whose != heir)
+
+
+def _own_streams(heirs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Who follows which stream of whom it took over."""
+    for whose, heir in heirs:
+        yield heir, f"institution/{whose}"
+        yield heir, f"agrement/{whose}"

@@ -311,6 +311,68 @@ def test_a_withdrawal_to_come_ends_a_feed_when_it_is_recorded() -> None:
     assert feed_of("mjc", deliveries)[-1] == 4
 
 
+def succeeded(whose: str, successor: str, *, by: str = "") -> Step:
+    return (
+        f"institution/{whose}",
+        "2026-07-01",
+        facts.Succeeded(successor=successor, manner="fusion"),
+        by or whose,
+    )
+
+
+def said_of(entry: int, whose: str, word: Event, *, by: str) -> Step:
+    return f"institution/{whose}", "2026-07-02", msgspec.structs.replace(word, entry=entry), by
+
+
+def test_who_takes_over_gets_the_whole_past_at_once_and_what_comes() -> None:
+    deliveries = fed(
+        registered("mjc"), *OPEN, mentioned(), granted("mjc"),
+        succeeded("mjc", "union"), mentioned(), granted("mjc"), left("mjc", "2026-08-01"), mentioned(),
+        (C, *paid("p-1", 1, "2026-09-01"), "mjc"),
+    )  # fmt: skip
+    assert feed_of("union", deliveries) == [*((at, 7) for at in range(1, 7)), 7, 8, 9, 10, 12]
+    assert feed_of("mjc", deliveries)[-5:] == [7, 8, 9, 10, 12]
+
+
+def test_who_takes_over_has_what_is_left_to_one_who_had_left_before() -> None:
+    deliveries = fed(
+        *OPEN, ADMITTED, left("ccas", "2026-05-01"), mentioned(), (*mentioned()[:3], "ccas"), mentioned(),
+        succeeded("ccas", "cias"), mentioned(), (*mentioned()[:3], "ccas"), (*mentioned()[:3], "cias"),
+    )  # fmt: skip
+    assert feed_of("ccas", deliveries)[4:] == [5, 7, 9, 11]
+    assert feed_of("cias", deliveries) == [*((at, 9) for at in (1, 2, 3, 4, 5, 7)), 9, 11, 12]
+
+
+def test_anothers_word_for_a_succession_opens_nothing_until_the_institution_says_so_itself() -> None:
+    confirmed = facts.FactConfirmed(entry=1, by="mjc")
+    contested = facts.FactContested(entry=1, by="mjc", reason="non")
+    deliveries = fed(
+        *OPEN,
+        succeeded("mjc", "union", by="ville"),  # 4
+        said_of(4, "mjc", confirmed, by="ville"),
+        mentioned(),
+        said_of(4, "mjc", confirmed, by="mjc"),  # 7
+        mentioned(),
+        said_of(4, "mjc", contested, by="mjc"),  # 9
+        mentioned(),
+    )
+    assert feed_of("union", deliveries) == [*((at, 7) for at in range(1, 7)), 7, 8]
+
+
+def test_a_succession_that_is_cancelled_gives_no_more_and_takes_nothing_back() -> None:
+    cancelling = facts.EntryCancelled(entry=1, reason="erreur")
+    deliveries = fed(
+        *OPEN, succeeded("mjc", "union"), said_of(4, "mjc", cancelling, by="mjc"), mentioned(),
+        succeeded("mjc", "union"), mentioned(),
+    )  # fmt: skip
+    assert feed_of("union", deliveries) == [(1, 4), (2, 4), (3, 4), 4, (5, 7), (6, 7), 7, 8]
+
+
+def test_who_takes_over_one_that_took_over_another_gets_both() -> None:
+    deliveries = fed(*OPEN, succeeded("mjc", "union"), succeeded("union", "maison"), mentioned())
+    assert feed_of("maison", deliveries) == [(1, 5), (2, 5), (3, 5), (4, 5), 5, 6]
+
+
 def test_who_is_named_and_no_party_receives_nothing() -> None:
     asked = facts.AdmissionRequested(institution="caf", by="caf")
     held = facts.MeetingHeld(body="comite", attended_by=("caf", "ville"))
@@ -360,8 +422,26 @@ of_conventions = st.one_of(
     st.builds(facts.EntryCancelled, entry=st.integers(1, 20), reason=st.just("erreur")),
     st.builds(facts.FactContested, entry=st.integers(1, 20), by=names, reason=st.just("non")),
 )  # fmt: skip
+of_institutions = st.one_of(
+    st.builds(facts.Succeeded, successor=names, manner=st.just("fusion")),
+    st.builds(facts.Succeeded, successor=names, manner=st.just("fusion")),
+    st.builds(facts.EntryCancelled, entry=st.integers(1, 20), reason=st.just("erreur")),
+    st.builds(facts.FactConfirmed, entry=st.integers(1, 20), by=names),
+    st.builds(facts.FactContested, entry=st.integers(1, 20), by=names, reason=st.just("non")),
+)
+
+
+@st.composite
+def of_an_institution(draw: st.DrawFn) -> Step:
+    """A fact in the stream of an institution, most often by itself."""
+    whose = draw(names)
+    by = draw(st.sampled_from((whose, whose, "agent", "caf")))
+    return f"institution/{whose}", "2026-01-01", draw(of_institutions), by
+
+
 steps = st.one_of(
     st.tuples(st.sampled_from(STREAMS), DAYS, of_conventions, st.just("agent")),
+    of_an_institution(),
     st.tuples(st.sampled_from(STREAMS), DAYS, of_conventions, names),
     names.map(granted),
     names.map(registered),
@@ -373,10 +453,11 @@ def _of_what_is_there(told: Sequence[Step]) -> list[Entry]:
     made: list[Step] = []
     for step in told:
         fact = step[2]
-        if isinstance(fact, facts.EntryCancelled | facts.FactContested):
-            if not made:
+        if isinstance(fact, facts.EntryCancelled | facts.FactContested | facts.FactConfirmed):
+            there = [at for at, one in enumerate(made, 1) if one[0] == step[0] or step[0] in STREAMS]
+            if not there:
                 continue
-            fact = msgspec.structs.replace(fact, entry=1 + fact.entry % len(made))
+            fact = msgspec.structs.replace(fact, entry=there[fact.entry % len(there)])
         made.append((*step[:2], fact, *step[3:]))
     return log(*made)
 
@@ -384,16 +465,40 @@ def _of_what_is_there(told: Sequence[Step]) -> list[Entry]:
 logs = st.lists(steps, max_size=24).map(_of_what_is_there)
 
 
+def _taken_over(past: Sequence[Entry], institution: str) -> set[str]:
+    """Those that *institution* has taken over after *past*, by their own last word, and whom those had."""
+    found: set[str] = set()
+    for entry in past:
+        fact = entry.fact
+        if not isinstance(fact, facts.Succeeded) or fact.successor != institution:
+            continue
+        stream = entry.envelope.stream
+        _, _, whose = stream.partition("/")
+        words = [
+            one
+            for one in past
+            if one.envelope.stream == stream and getattr(one.fact, "entry", 0) == entry.position
+        ]
+        if any(isinstance(word.fact, facts.EntryCancelled) for word in words):
+            continue
+        own = [word.fact for word in words if word.envelope.actor == whose]
+        if isinstance(own[-1], facts.FactConfirmed) if own else entry.envelope.actor == whose:
+            found |= {whose, *_taken_over([one for one in past if one is not entry], whose)}
+    return found - {institution}
+
+
 def _follows(past: Sequence[Entry], institution: str) -> set[str]:
     """What *institution* follows after *past*: the rule read again from the first event."""
     found = {f"institution/{institution}", f"agrement/{institution}"}
+    for other in _taken_over(past, institution):
+        found |= {f"institution/{other}", f"agrement/{other}"}
     for stream in STREAMS:
         state = reduce(
             streams.evolve, (one for one in past if one.envelope.stream == stream), streams.initial(stream)
         )
         assert isinstance(state, convention.State)
         parties = {join.institution for join in state.life.joins if state.life.until(join) is None}
-        if institution in parties:
+        if parties & {institution, *_taken_over(past, institution)}:
             holders = parties | _holders(state)
             found |= {
                 stream,
@@ -480,16 +585,25 @@ def expected(past: list[Entry]) -> list[Delivery]:
     given: list[Delivery] = []
     for at, entry in enumerate(past, 1):
         here = entry.envelope.stream
-        for institution in sorted(NAMES):
+        due: dict[str, set[int]] = {}
+        after: set[tuple[str, str]] = set()
+        for institution in NAMES:
             follows = _follows(past[:at], institution)
-            due = {one.position for one in past[:at] if one.envelope.stream in follows}
-            if (institution, here) in was_party and institution in _concerns(past[: at - 1], entry):
-                due.add(at)
-            was_party |= {(institution, stream) for stream in follows & set(STREAMS)}
-            for position in sorted(due - has[institution]):
+            due[institution] = {one.position for one in past[:at] if one.envelope.stream in follows}
+            acts_for = {institution, *_taken_over(past[:at], institution)}
+            if (institution, here) in was_party and acts_for & _concerns(past[: at - 1], entry):
+                due[institution].add(at)
+            after |= {(institution, stream) for stream in follows & set(STREAMS)}
+        was_party |= after
+        whole = {name: has[name] | due[name] for name in NAMES}
+        for institution in sorted(NAMES):
+            for other in _taken_over(past[:at], institution):
+                due[institution] |= whole[other]
+                was_party |= {(institution, stream) for stream in STREAMS if (other, stream) in was_party}
+            for position in sorted(due[institution] - has[institution]):
                 stream = past[position - 1].envelope.stream
                 given.append(Delivery(institution, position, stream, None if position == at else at))
-            has[institution] |= due
+            has[institution] |= due[institution]
     return given
 
 
@@ -509,12 +623,18 @@ def test_any_log_is_delivered_as_the_rule_reads_and_the_feeds_keep_their_promise
     for entry in past:
         if entry.envelope.stream in STREAMS:
             named[entry.envelope.stream] |= _concerns([], entry)
+    stands_for = {name: {name} for name in NAMES}
+    for end in range(1, len(past) + 1):
+        for name in NAMES:
+            for other in _taken_over(past[:end], name):
+                stands_for[name] |= stands_for[other]
     for one in deliveries:
         category, _, of = one.stream.partition("/")
+        mine = stands_for[one.institution]
         if category == "convention":
-            assert one.institution in named[one.stream]
+            assert mine & named[one.stream]
         else:
-            assert one.institution == of or any({one.institution, of} <= names for names in named.values())
+            assert of in mine or any(of in names and mine & names for names in named.values())
 
 
 @settings(max_examples=60)
