@@ -161,6 +161,7 @@ class Audience:
         self.position = 0
         """Of the last event taken in."""
         self._streams: dict[str, _Followed] = {}
+        self._left: dict[str, set[str]] = {}
         self._conventions: dict[str, _Convention] = {}
         self._sets: list[_Concerned] = []
         self._set_numbers: dict[_Concerned, int] = {}
@@ -205,6 +206,10 @@ class Audience:
         """Whether *institution* receives every event of *stream*, so far and until it leaves."""
         told = self._streams.get(stream)
         return told is not None and institution in told.reasons and bool(told.positions)
+
+    def left(self, institution: str) -> AbstractSet[str]:
+        """The streams that *institution* followed and follows no longer."""
+        return self._left.get(institution, _NOBODY)
 
     def received(self, institution: str, stream: str) -> list[int]:
         """The positions of the events of *stream* that the feed of *institution* has, in order."""
@@ -296,6 +301,7 @@ class Audience:
             told = self._stream(name)
             told.reasons[institution] = told.reasons.get(institution, 0) + 1
             if told.reasons[institution] == 1:
+                self._left.get(institution, set()).discard(name)
                 missing = ((position, name) for position in told.taken_up(institution))
                 missed.setdefault(institution, []).extend(missing)
 
@@ -307,6 +313,7 @@ class Audience:
             if not told.reasons[institution]:
                 del told.reasons[institution]
                 told.stopped[institution] = _Stopped(len(told.positions))
+                self._left.setdefault(institution, set()).add(name)
 
     # -- who takes over whom
 

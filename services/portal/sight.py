@@ -40,7 +40,6 @@ class Sight:
         self.ledger_position = 0
         self._chain = Chain()
         self._audience = Audience()
-        self._streams: dict[str, set[str]] = {}
         self._cited: dict[str, list[Citation]] = {}
         self._keepers: dict[str, str] = {}
         self._moved = asyncio.Event()
@@ -93,9 +92,8 @@ class Sight:
 
     def left(self, viewers: Viewers) -> dict[str, int]:
         """The conventions that *viewers* know and follow no longer, each with until()."""
-        known = set[str]().union(*(self._streams.get(viewer, ()) for viewer in viewers))
         left = {}
-        for stream in known:
+        for stream in set[str]().union(*map(self._audience.left, viewers)):
             if stream.startswith("convention/") and (until := self.until(viewers, stream)) is not None:
                 left[stream] = until
         return left
@@ -118,11 +116,9 @@ class Sight:
             return
         entry = self._chain.taken(message)
         try:
-            deliveries = self._audience.deliveries(entry)
+            self._audience.deliveries(entry)
         except Exception as error:
             raise Unfoldable(entry.position, detail=f"{type(error).__name__}: {error}") from error
-        for delivery in deliveries:
-            self._streams.setdefault(delivery.institution, set()).add(delivery.stream)
         self._keepers.setdefault(entry.envelope.stream, entry.envelope.actor)
         citation = Citation(entry.envelope.stream, entry.position)
         filed = (entry.fact.piece,) if isinstance(entry.fact, PieceFiled) else ()

@@ -652,6 +652,8 @@ def test_what_a_feed_has_of_a_stream_is_what_was_delivered(past: list[Entry]) ->
             lacking = [position for position in there if position not in had]
             before = [position for position in there if not lacking or position < lacking[0]]
             assert audience.whole_until(institution, stream) == (before[-1] if before else 0)
+            # What it received something of is followed, or was left.
+            assert not had or audience.follows(institution, stream) != (stream in audience.left(institution))
             if audience.follows(institution, stream):
                 assert had
                 assert not lacking
@@ -668,9 +670,11 @@ def test_who_left_knows_a_convention_until_then_and_its_own_settlement() -> None
         audience.deliveries(entry)
         if entry.position == left_at:
             assert (audience.follows("ccas", C), audience.whole_until("ccas", C)) == (False, left_at)
+            assert C in audience.left("ccas")
     # The cancelling of its leaving has it follow again, from the first event it missed.
     assert (audience.follows("ccas", C), audience.whole_until("ccas", C)) == (True, 9)
     assert not audience.follows("stranger", C)
+    assert audience.left("ccas") == set()
     assert not audience.follows("ville", "convention/unheard-of")
 
 
