@@ -6,16 +6,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 NODE_EXAMPLE := deploy/examples/node
 APT := DEBIAN_FRONTEND=noninteractive apt-get
+CONTAINERS := podman runc netavark aardvark-dns catatonit iptables mmdebstrap
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := all
-.PHONY: all help venv cc lint types test format demo bench mutants schemas clean
+.PHONY: all help venv cc engine lint types test containers format demo bench mutants schemas clean
 
 all: lint types test ## lint, types and test: what a change must pass (bare `make`)
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: $(VENV)/.installed ## the virtual environment, from the hashes of requirements.lock
 
@@ -54,6 +55,14 @@ $(NODE_EXAMPLE)/node_modules/.installed: $(NODE_EXAMPLE)/package-lock.json
 	cd $(NODE_EXAMPLE) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
+# Where the packages are Debian's, what podman needs beside itself comes with it.
+engine:
+	@dpkg --status $(CONTAINERS) >/dev/null 2>&1 \
+	  || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	       && $(APT) update -qq && $(APT) install -qq -y --no-install-recommends $(CONTAINERS) >/dev/null; } \
+	  || command -v podman >/dev/null \
+	  || { echo "the containers are tried with podman: install it, then run make again" >&2; exit 1; }
+
 lint: venv ## ruff: the rules, and the format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -63,6 +72,9 @@ types: venv ## mypy, strict
 
 test: lint types cc $(NODE_EXAMPLE)/node_modules/.installed ## everything: lint, types and the whole suite (ARGS= for pytest)
 	$(BIN)/pytest $(ARGS)
+
+containers: venv engine ## the image and the whole set of deploy/, built, used, killed, taken down
+	$(BIN)/python -m tests.containers
 
 format: venv ## let ruff write the format and its safe fixes
 	$(BIN)/ruff check --fix .

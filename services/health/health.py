@@ -5,6 +5,8 @@ A service that is behind is not ill, whatever the distance; one that is behind a
 """
 
 import asyncio
+import http.client
+import ssl
 from typing import Any, Final
 
 import msgspec
@@ -29,6 +31,7 @@ MOVE_SECONDS_MAX: Final = 4.0
 """How long a service that is behind may stay where it is, answering questions meanwhile."""
 
 POLL_SECONDS: Final = 0.2
+SAID_BYTES_MAX: Final = 2_000
 
 
 class Unwell(RuntimeError):
@@ -45,6 +48,39 @@ class NotMoving(Unwell):
         self.service = service
         self.reached = reached
         self.lag_events = lag_events
+
+
+PORTAL: Final = "portal"
+READY: Final = "/api/v1/health"
+
+
+async def look_at_portal(port: int, *, is_secure: bool) -> None:
+    """
+    Return where the portal that listens at *port* on this machine is ready to answer anybody.
+
+    Raises Unwell with what it answers, or an OSError where it does not.
+    """
+    status, said = await asyncio.to_thread(_got, port, is_secure=is_secure)
+    if status != http.HTTPStatus.OK:
+        raise Unwell(f"the portal answers {status}: {said}")
+
+
+def _got(port: int, *, is_secure: bool) -> tuple[int, str]:
+    if is_secure:
+        # Asked on this machine whether it answers: the name in its certificate is for others to check.
+        trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+        connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+            "127.0.0.1", port, timeout=ANSWER_SECONDS_MAX, context=trusting
+        )
+    else:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS_MAX)
+    try:
+        connection.request("GET", READY)
+        response = connection.getresponse()
+        return response.status, response.read(SAID_BYTES_MAX).decode(errors="replace")
+    finally:
+        connection.close()
 
 
 async def look(bus: Client, service: str) -> None:

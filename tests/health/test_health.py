@@ -4,12 +4,20 @@ import asyncio
 import contextlib
 import os
 import signal
+import ssl
 import sys
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import msgspec
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from contracts.commands import Refusal
 from services import runtime
@@ -104,3 +112,59 @@ async def test_the_whole_set_is_well_and_who_hangs_is_not(nats_server: NatsServe
     assert hanging[1].startswith("no answer on admin.relay.status within 4 s")
     assert silent[1].startswith("no service answers on $SRV.INFO.registrar")
     assert gone[1].startswith("no service answers on query.status")
+
+
+# -- the portal, which is asked by HTTP
+
+
+def certificate_in(folder: Path) -> tuple[Path, Path]:
+    """A certificate that nobody has signed, for another name, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "portail.example.fr")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "certificate.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+    )
+    return folder / "certificate.pem", folder / "key.pem"
+
+
+class Waiting(BaseHTTPRequestHandler):
+    """Answers that it waits, until it *is_ready*."""
+
+    is_ready = False
+
+    def do_GET(self) -> None:
+        self.send_response(200 if self.is_ready and self.path == health.READY else 503)
+        self.end_headers()
+        self.wfile.write(b"it waits")
+
+
+@pytest.mark.parametrize("is_secure", [False, True], ids=["http", "https"])
+async def test_a_portal_that_is_not_ready_is_unwell(
+    is_secure: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Waiting) as portal:
+        if is_secure:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate_in(tmp_path))
+            portal.socket = context.wrap_socket(portal.socket, server_side=True)
+        serving = asyncio.create_task(asyncio.to_thread(portal.serve_forever, 0.01))
+        with pytest.raises(health.Unwell, match="the portal answers 503: it waits"):
+            await health.look_at_portal(portal.server_port, is_secure=is_secure)
+        monkeypatch.setattr(Waiting, "is_ready", True)
+        await health.look_at_portal(portal.server_port, is_secure=is_secure)
+        portal.shutdown()
+        await serving
+    with pytest.raises(ConnectionRefusedError):
+        await health.look_at_portal(portal.server_port, is_secure=is_secure)
