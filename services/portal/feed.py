@@ -64,7 +64,7 @@ OPEN_MAX: Final = 256
 log = structlog.get_logger()
 
 
-def may_follow(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+async def may_follow(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
     """
     A guard: lets through an institution's own people and programs that may read; others get 403.
 

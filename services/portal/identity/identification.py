@@ -11,7 +11,7 @@ not known. What an auditor may reach says so with *FOR_AUDITORS*; all else answe
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import date, datetime
 from functools import partial
 from typing import Any, Final
@@ -184,10 +184,11 @@ async def _check_csrf(request: Asked, cookie: str) -> None:
         )
 
 
-def needs(right: Right) -> Callable[[Connection, BaseRouteHandler], None]:
+def needs(right: Right) -> Callable[[Connection, BaseRouteHandler], Awaitable[None]]:
     """A guard that lets through whoever has *right*, and answers 403 to others."""
 
-    def guard(connection: Connection, handler: BaseRouteHandler) -> None:
+    # A coroutine, though it waits for nothing: Litestar gives any other guard a thread, for each request.
+    async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
         access = connection.auth
         assert isinstance(access, Access), "a guarded handler that anybody may reach"
         if right not in access.rights:
