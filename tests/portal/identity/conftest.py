@@ -5,6 +5,7 @@ import contextlib
 import html
 import re
 import socket
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -13,6 +14,7 @@ from typing import Any, Self
 
 import aiohttp
 import pytest
+import pytest_asyncio
 import uvicorn
 from litestar import Litestar, Request, get
 from litestar.datastructures import State
@@ -173,6 +175,20 @@ class Portal:
             logging_config=None,
         )
 
+    async def forget(self) -> None:
+        """Be as at the beginning."""
+
+        def work(db: sqlite3.Connection) -> None:
+            for (table,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
+                db.execute(f"DELETE FROM {table}")
+
+        await self.file.change(work)
+        self.clock.instant = datetime.now(UTC).replace(microsecond=0)
+        self.letters.clear()
+        self.sent.clear()
+        self.sirens = {}
+        self.send_fails = None
+
     def browser(self) -> Browser:
         return Browser(self.url)
 
@@ -212,8 +228,26 @@ async def on_a_day() -> str:
     return "état"
 
 
-@pytest.fixture
-async def portal(file: PersonsFile, clock: HandClock) -> AsyncIterator[Portal]:
-    it = Portal(clock, file)
-    async with served(it.app):
+@contextlib.asynccontextmanager
+async def portal_in(
+    folder: Path, *, clock: HandClock, provider: Provider | None = None
+) -> AsyncIterator[Portal]:
+    """The identity at work, its file in *folder*."""
+    async with persons_file.opened(folder / "persons.db") as file:
+        it = Portal(clock, file)
+        it.provider = provider
+        async with served(it.app):
+            yield it
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def portal_of_module(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Portal]:
+    async with portal_in(tmp_path_factory.mktemp("identity"), clock=HandClock()) as it:
         yield it
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def portal(portal_of_module: Portal) -> Portal:
+    """One portal a module, empty again for each test."""
+    await portal_of_module.forget()
+    return portal_of_module

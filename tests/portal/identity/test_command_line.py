@@ -79,6 +79,7 @@ def test_a_mandate_is_granted_listed_and_revoked(tmp_path: Path) -> None:
     assert registre(file, *words, "--years", "some").exit_code == 2
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_the_operator_hands_a_link_to_who_gets_no_letters(portal: Portal) -> None:
     member = await portal.member(ANNE)
     await portal.member("agent@besancon.example", enters_by="provider")
@@ -91,6 +92,7 @@ async def test_the_operator_hands_a_link_to_who_gets_no_letters(portal: Portal) 
         assert (told.exit_code, told.stdout) == (1, "")
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_what_an_auditor_looked_at_is_told_to_the_operator(portal: Portal) -> None:
     file = portal.file.path
     words = (

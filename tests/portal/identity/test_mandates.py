@@ -10,6 +10,9 @@ from services.portal.identity import consultations, mandates, members
 from services.portal.identity.mandates import Granted
 from tests.portal.identity.conftest import BESANCON, CCAS, Portal
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
 AUDITOR, ANNE = "auditrice@crc.example", "anne@besancon.example"
 
 

@@ -13,6 +13,9 @@ from services.portal.identity.letters import Letter
 from services.portal.identity.persons_file import PersonsFile
 from tests.portal.identity.conftest import BESANCON, CCAS, HandClock, Portal
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
 ANNE, BRUNO = "anne.martin@besancon.example", "bruno@mjc.example"
 
 
@@ -156,11 +159,11 @@ def bytes_in(folder: Path) -> bytes:
 @pytest.mark.parametrize("by", ["administrator", "page", "operator"])
 async def test_an_erased_person_is_nowhere_and_the_principal_stays(
     portal: Portal,
-    tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
     by: str,
 ) -> None:
     name, address = "Bérénice Quérard", "berenice.querard@mjc.example"
+    folder = portal.file.path.parent
     for number in range(40):  # so that the file has pages that are given back
         await portal.member(f"person-{number}@besancon.example")
     await portal.member(ANNE, "administration")
@@ -173,8 +176,8 @@ async def test_an_erased_person_is_nowhere_and_the_principal_stays(
         await browser.get(f"/entree/{await portal.link(address)}")
         await admin.json("POST", "/api/v1/persons", {**invitation, "rights": ["validation"]})
         assert (await browser.json("GET", "/qui"))[1]["principal"] == member["principal"]
-        assert address.encode() in bytes_in(tmp_path)
-        assert name.encode() in bytes_in(tmp_path)
+        assert address.encode() in bytes_in(folder)
+        assert name.encode() in bytes_in(folder)
         if by == "administrator":
             assert (await admin.json("DELETE", f"/api/v1/persons/{member['principal']}"))[0] == 204
         elif by == "page":
@@ -185,7 +188,7 @@ async def test_an_erased_person_is_nowhere_and_the_principal_stays(
             async with persons_file.opened(portal.file.path) as beside:
                 assert await beside.change(lambda db: members.forget_everywhere(db, address)) == 1
                 await beside.wipe()
-        left = bytes_in(tmp_path)
+        left = bytes_in(folder)
         for trace in (name, address, "Bérénice", "querard", member["principal"]):
             assert trace.encode() not in left
             assert trace.encode("utf-16-le") not in left
@@ -240,13 +243,12 @@ async def test_an_erasure_that_a_reader_holds_up_says_so(
 
 
 async def test_a_letter_that_is_not_carried_is_told_to_the_operator_without_its_address(
-    portal: Portal, capfd: pytest.CaptureFixture[str]
+    portal: Portal, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def refuses(letter: Letter) -> None:
         raise letters.NotCarried("SMTPRecipientsRefused")
 
-    assert portal.identity is not None
-    object.__setattr__(portal.identity, "carry", refuses)
+    monkeypatch.setattr(portal.identity, "carry", refuses)
     await portal.member(ANNE, "administration")
     async with portal.browser() as browser:
         await portal.enter(browser, ANNE)

@@ -17,13 +17,16 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import flask
 import oidc_provider_mock
 import pytest
+import pytest_asyncio
 import werkzeug.serving
 from oidc_provider_mock import User
 
 from services.portal.identity import departures, members, provider
-from services.portal.identity.persons_file import PersonsFile
 from services.portal.identity.provider import ProviderSettings
-from tests.portal.identity.conftest import BESANCON, CCAS, Answer, Browser, HandClock, Portal, served
+from tests.portal.identity.conftest import BESANCON, CCAS, Answer, Browser, Portal, portal_in
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 SIRET_OF_BESANCON = "21250056500016"
 SIRET_OF_ITS_SCHOOLS = "21250056500024"
@@ -96,20 +99,27 @@ def mock_at() -> Iterator[tuple[Mock, str]]:
         yield mock, url
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def portal_of_module(
+    mock_at: tuple[Mock, str], tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Portal]:
+    """The portal of conftest.py, with a provider."""
+    settings = ProviderSettings(mock_at[1], "registre", "secret", scope="openid email profile")
+    clock, folder = HandClock(), tmp_path_factory.mktemp("provider")
+    async with (
+        provider.reached(settings, now=clock) as reached,
+        portal_in(folder, clock=clock, provider=reached) as it,
+    ):
+        yield it
+
+
 @pytest.fixture
-def mock(mock_at: tuple[Mock, str]) -> Mock:
+def mock(mock_at: tuple[Mock, str], portal: Portal) -> Mock:
+    """The provider as it should be, which knows two institutions' SIREN."""
+    portal.sirens = {BESANCON: frozenset({SIRET_OF_BESANCON[:9]}), CCAS: frozenset({SIRET_OF_CCAS[:9]})}
     mock_at[0].spoil = lambda _path, _response: None
     mock_at[0].verified.clear()
     return mock_at[0]
-
-
-@pytest.fixture
-async def portal(file: PersonsFile, clock: HandClock, mock_at: tuple[Mock, str]) -> AsyncIterator[Portal]:
-    it = Portal(clock, file)
-    it.sirens = {BESANCON: frozenset({SIRET_OF_BESANCON[:9]}), CCAS: frozenset({SIRET_OF_CCAS[:9]})}
-    settings = ProviderSettings(mock_at[1], "registre", "secret", scope="openid email profile")
-    async with provider.reached(settings, now=clock) as it.provider, served(it.app):
-        yield it
 
 
 async def to_provider(browser: Browser) -> str:

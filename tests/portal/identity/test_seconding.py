@@ -17,6 +17,9 @@ from services.portal.identity.persons_file import PersonsFile
 from services.portal.identity.seconding import Kind, Proposal
 from tests.portal.identity.conftest import BESANCON, CCAS, Browser, HandClock, Portal
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
 ANNE, BRUNO, CHLOE = "anne@besancon.example", "bruno@besancon.example", "chloe@besancon.example"
 STREAM = "convention/mjc-2026"
 EVERYTHING: tuple[Kind, ...] = ("payment", "mise-en-demeure", "resiliation")

@@ -8,7 +8,10 @@ import pytest
 
 from services.portal.identity import members, secret, sessions
 from services.portal.identity.identification import Cookies
-from tests.portal.identity.conftest import BESANCON, CCAS, HandClock, Portal
+from tests.portal.identity.conftest import BESANCON, CCAS, Portal
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 ANNE, BRUNO = "anne.martin@besancon.example", "bruno@mjc.example"
 COOKIE = "registre"
@@ -335,12 +338,12 @@ async def test_a_form_is_small(portal: Portal) -> None:
         assert (await browser.post("/connexion", {"adresse": "x" * 20_000}, csrf=csrf)).status == 413
 
 
-async def test_sessions_of_one_person_are_bounded(portal: Portal, clock: HandClock) -> None:
+async def test_sessions_of_one_person_are_bounded(portal: Portal) -> None:
     await portal.member(ANNE)
     async with portal.browser() as first:
         await portal.enter(first, ANNE)
         for _ in range(sessions.SESSIONS_MAX):
-            clock.move(timedelta(seconds=1))
+            portal.clock.move(timedelta(seconds=1))
             async with portal.browser() as browser:
                 await portal.enter(browser, ANNE)
         assert (await first.get("/qui")).status == 401
