@@ -35,7 +35,7 @@ PAGE_ENTRIES_MAX: Final = 500
 ANSWER_SECONDS_MAX: Final = 4.0
 RETRY_SECONDS: Final = 0.25
 HEARTBEAT_SECONDS: Final = 1.0
-SILENCE_SECONDS_MAX: Final = 2.5
+SILENCE_SECONDS_MAX: Final = 5.0
 LOOK_SECONDS: Final = 0.25
 """Between two looks at whether the connection is still the same, while nothing comes."""
 
@@ -307,11 +307,16 @@ class Feeds:
 
     async def follow(self) -> None:
         """Hear what comes to FEED and wake who waits for it, through servers that come and go."""
+        told = ""
         while True:
             try:
                 await self._attend()
+                told = ""
             except (Unreachable, nats.errors.Error, nats.js.errors.Error, OSError) as error:
-                log.warning("feed.interrupted", reason=str(error) or type(error).__name__)
+                reason = str(error) or type(error).__name__
+                if reason != told:  # it may be so for long
+                    log.warning("feed.interrupted", reason=reason)
+                told = reason
             for listener in itertools.chain.from_iterable(self._listeners.values()):
                 listener.wake(0)
             await asyncio.sleep(RETRY_SECONDS)
@@ -319,9 +324,9 @@ class Feeds:
     async def _attend(self) -> None:
         """Until there is no sign of life, or another connection."""
         asked = f"follow {subjects.FEED}"
-        if not self._bus.is_connected:
-            raise Unreachable(asked=asked, detail="not connected")
         connections = self._bus.stats["reconnects"]
+        if not self._is_connected(connections):
+            raise Unreachable(asked=asked, detail="not connected")
         inbox = self._bus.new_inbox()
         async with self._bus.tapped(inbox, self._came):
             await self._bus.jetstream(timeout=ANSWER_SECONDS_MAX).add_consumer(
@@ -342,7 +347,7 @@ class Feeds:
                 listener.wake(0)
             now = asyncio.get_running_loop().time
             heard_at = now()
-            while self._bus.stats["reconnects"] == connections:
+            while self._is_connected(connections):
                 self._heard.clear()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_SECONDS):
@@ -350,6 +355,10 @@ class Feeds:
                     heard_at = now()
                 if (silence_seconds := now() - heard_at) > SILENCE_SECONDS_MAX:
                     raise Unreachable(asked=asked, detail=f"no sign of life for {silence_seconds:.1f} s")
+
+    def _is_connected(self, connections: int) -> bool:
+        """Whether it is still the connection after so many before it."""
+        return self._bus.is_connected and self._bus.stats["reconnects"] == connections
 
     def _came(self, subject: bytes, reply: bytes, _body: bytes, headers: bytes) -> bool:
         """Something of FEED, or a sign of life."""
