@@ -23,7 +23,7 @@ from oidc_provider_mock import User
 
 from services.portal.identity import departures, members, provider
 from services.portal.identity.provider import ProviderSettings
-from tests.portal.identity.conftest import BESANCON, CCAS, Answer, Browser, Portal, portal_in
+from tests.portal.identity.conftest import BESANCON, CCAS, Answer, Browser, HandClock, Portal, portal_in
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
