@@ -51,11 +51,18 @@ HEARTBEAT_SECONDS: Final = 15.0
 SEND_SECONDS_MAX: Final = 10.0
 """How long a client may take nothing of what is sent to it."""
 
-STREAM_SECONDS_MAX: Final = 300.0
-"""After which a stream ends and is asked for again, with credentials that are looked at again."""
+STREAM_SECONDS_MAX: Final = 60.0
+"""
+After which a stream ends and is asked for again, with credentials that are looked at again.
+
+So long may one read on whose token was revoked.
+"""
+
+RETRY_MILLISECONDS: Final = 500
+"""How long a client is asked to wait before it asks for the stream again (retry)."""
 
 RECONNECT_SECONDS: Final = 2
-"""How long a client is asked to wait before it comes back (retry, Retry-After)."""
+"""How long it is asked to wait where there was none to be had (Retry-After)."""
 
 OPEN_OF_INSTITUTION_MAX: Final = 8
 OPEN_MAX: Final = 256
@@ -293,7 +300,7 @@ async def stream(
 
 async def _parts(feeds: Feeds, institution: str, place: Place) -> AsyncGenerator[bytes]:
     """What is sent: page after page, and signs of life between them; until FEED cannot be read."""
-    yield b"retry: %d\n\n" % (1_000 * RECONNECT_SECONDS)
+    yield b"retry: %d\n\n" % RETRY_MILLISECONDS
     now = asyncio.get_running_loop().time
     until = now() + STREAM_SECONDS_MAX
     told_at = now()

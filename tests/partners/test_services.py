@@ -226,6 +226,22 @@ async def test_a_folder_that_was_made_with_the_one_seed_goes_on_and_gets_the_oth
     assert partners.seed_of_service("relay", seed) != seed
 
 
+async def test_a_key_whose_file_is_taken_away_is_good_no_more_once_the_server_starts_again(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "nats"
+    seed = await partners.prepare(folder)
+    stolen = tmp_path / "stolen.nk"
+    (folder / "relay.nk").rename(stolen)
+    assert await partners.prepare(folder) == seed
+    async with embedded_nats.running(folder, port=0) as server:
+        with pytest.raises(runtime.NotAllowed):
+            async with runtime.connected(server.url, "relay", seed=stolen):
+                pass
+        async with runtime.connected(server.url, "relay", seed=folder / "relay.nk") as bus:
+            assert bus.is_connected
+
+
 async def test_a_change_of_partners_takes_no_service_its_key(world: World) -> None:
     await world.add("another")
     for name in NAMES:
