@@ -40,6 +40,7 @@ from contracts.queries import (
 from services.domain.findings import Finding
 from services.domain.obligations import Duties
 from services.domain.schedule import Calendar
+from services.portal.identity import mandated
 from services.portal.identity.access import Access
 from services.portal.identity.identification import FOR_AUDITORS, needs
 from services.portal.ledger import Ledger, stream_named
@@ -173,7 +174,7 @@ async def _statement(
 ) -> StatementAnswer:
     known_at = _placed(known_at)
     query = StatementQuery(stream=stream, on=on, known_at=known_at, at_least_position=at_least)
-    return await ledger.statement(request.auth, query)
+    return mandated.shown(request.auth, await ledger.statement(request.auth, query))
 
 
 def _placed(known_at: datetime | None) -> datetime | None:

@@ -7,7 +7,7 @@ The services are real, and so are their files: after an erasure every one of the
 import contextlib
 import io
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,10 @@ from services import asking, questions
 from services.portal.app import create_app
 from services.portal.identity import (
     administration,
+    consultations,
     letters,
     links,
+    mandates,
     members,
     pages,
     persons_file,
@@ -180,6 +182,48 @@ async def test_what_needs_two_persons_is_recorded_by_the_second(staffed: Staffed
             assert len(await staffed.recorded()) == before + 1
     finally:
         await staffed.persons.change(lambda db: seconding.set_seconded(db, A, []))
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_an_auditor_reads_the_years_mandated_and_no_fact_of_later_ones(staffed: Staffed) -> None:
+    world = staffed.world
+    for on, key in (("2026-12-31", "de-2026"), ("2027", "de-2027"), ("XXXX", "sans-date")):
+        fact = events.PaymentMade(payer=A, beneficiary="mjc", key=key, exercice=2026, amount_cents=1)
+        await world.shown(await world.record(STREAM, (on, fact), by=A))
+    now = datetime.now(UTC)
+    address = "auditrice@crc.example"
+    grant = partial(
+        mandates.grant,
+        address=address,
+        institutions=[A],
+        first_year=2026,
+        last_year=2026,
+        purpose="contrôle",
+        expires_at=now + timedelta(days=1),
+        now=now,
+    )
+    await staffed.persons.change(grant)
+    link = await staffed.persons.change(lambda db: links.asked_for(db, address, now=now))
+    assert link is not None
+    path = "/api/v1/conventions/mjc-2026"
+    async with (
+        Browser(staffed.url) as auditor,
+        staffed.person("anne@besancon.example", "lecture") as (anne, _),
+    ):
+        await auditor.post("/entree", {"lien": link})
+        seen = {}
+        for who, browser in (("auditor", auditor), ("anne", anne)):
+            status, told = await browser.json("GET", f"{path}?on=2026-12-31")
+            assert status == 200, told
+            seen[who] = {line["fact"].get("key") for line in told["journal"]}
+        assert {"de-2026", "sans-date"} <= seen["auditor"]
+        assert seen["anne"] - seen["auditor"] == {"de-2027"}
+        for closed in (f"{path}?on=2027-01-01", path, f"{path}/events", "/api/v1/feed"):
+            assert (await auditor.json("GET", closed))[0] in {403, 404}, closed
+        assert (await auditor.json("POST", PATH, declared("x")))[0] == 403
+        assert (await auditor.json("GET", "/api/v1/conventions?on=2026-05-01"))[0] == 200
+    recorded = await staffed.persons.read(lambda db: consultations.listed(db, A))
+    assert f"GET {path}?on=2026-12-31" in [it.asked for it in recorded]
 
 
 @pytest.mark.asyncio(loop_scope="module")
