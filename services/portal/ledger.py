@@ -20,6 +20,7 @@ import msgspec
 
 from contracts import commands, dates, subjects
 from contracts.commands import Declaration, Recording, Unchanged
+from contracts.envelope import Channel
 from contracts.events import InstrumentOpened
 from contracts.queries import (
     WAIT_SECONDS_MAX,
@@ -189,7 +190,7 @@ class Ledger:
 
     async def declare(self, access: Access, stream: str, declaration: Declaration) -> Recording | Unchanged:
         """
-        What becomes of *declaration*, in the name of *access* and with its principal.
+        What becomes of *declaration*, in the name of *access*, with its principal and by its door.
 
         Raises NotVisible for a convention that it may not know, whether there is one or not; Refused,
         and the errors of services.asking.
@@ -198,7 +199,9 @@ class Ledger:
         is_known = self._may_declare(access.institution, stream)
         if not is_known:
             _check_opens(declaration)
-        request = _encode_declaration(msgspec.structs.replace(declaration, principal=access.principal))
+        channel: Channel = "portal" if access.through == "session" else "api"
+        own = msgspec.structs.replace(declaration, principal=access.principal, channel=channel)
+        request = _encode_declaration(own)
         try:
             return await self._asked(partial(asking.ask, self._bus, access.institution, stream, request))
         except asking.RefusedByRegistrar as refused:

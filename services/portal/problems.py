@@ -37,7 +37,7 @@ TITLES: Final[Mapping[int, str]] = {
     412: "Condition non remplie",
     413: "Demande trop volumineuse",
     415: "Type de contenu non admis",
-    422: "Refusé par les règles du registre",
+    422: "Refusé : voyez la règle et les champs en cause",
     429: "Trop de demandes",
     500: "Erreur interne",
     503: "Momentanément indisponible",
@@ -55,6 +55,7 @@ _DETAILS: Final[Mapping[int, str]] = {
 
 STATUSES: Final[Mapping[str, int]] = {
     "malformed": 422,
+    "not_authorised": 403,
     "wrong_version": 409,
     "contention": 409,
     "command_reused": 409,
