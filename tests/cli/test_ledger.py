@@ -258,7 +258,8 @@ def test_verify_finds_nothing_where_nothing_is_wrong(demo: Demo, kept: list[Reco
     result = called(demo, "verify", "--store", str(store))
     assert result.exit_code == 0, result.stderr
     assert result.stdout == (
-        f"{store}: {len(kept)} events of registre.demo, verified: store, signatures, ledger, feed, statements\n"
+        f"{store}: {len(kept)} events of registre.demo, "
+        "verified: store, signatures, ledger, feed, statements\n"
         f"running digest at position {kept[-1].position}: {kept[-1].digest.hex()}\n"
     )
     verdict = json.loads(called(demo, "verify", "--store", str(store), "--json").stdout)
