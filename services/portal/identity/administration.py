@@ -18,12 +18,13 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 
 import msgspec
+import structlog
 from litestar import Request, Response, Router, delete, get, post, put
 from litestar.di import NamedDependency, Provide
 from litestar.exceptions import HTTPException, NotFoundException
 from litestar.params import JSONBody, PathParameter, QueryParameter
 
-from services.portal.identity import consultations, members, pages, seconding, tokens
+from services.portal.identity import consultations, members, pages, persons_file, seconding, tokens
 from services.portal.identity.access import Access, Right, Through
 from services.portal.identity.consultations import Consultation
 from services.portal.identity.identification import OF_NO_DAY, needs
@@ -32,6 +33,8 @@ from services.portal.identity.members import EntersBy, Member
 from services.portal.identity.seconding import Kind, Proposal
 from services.portal.identity.sessions import Session
 from services.portal.identity.tokens import Token
+
+log = structlog.get_logger()
 
 NO_STORE: Final = {"Cache-Control": "no-store"}
 
@@ -96,6 +99,9 @@ def _told() -> Iterator[None]:
         yield
     except (tokens.NoSuchToken, members.NoSuchMember, seconding.NoSuchProposal) as error:
         raise NotFoundException(str(error)) from error
+    except persons_file.NotYetErased as error:
+        log.error("persons.not_wiped", detail=str(error))  # noqa: TRY400 - the error says it all
+        raise HTTPException(pages.NOT_WIPED, status_code=503) from error
     except (seconding.NotAPerson, seconding.SamePerson) as error:
         raise HTTPException(str(error), status_code=403) from error
     except seconding.ProposedOtherwise as error:
@@ -230,7 +236,7 @@ async def erase(request: Asked, identity: It, principal: Principal) -> None:
         await identity.file.change(
             lambda db: members.forget(db, institution=request.auth.institution, principal=principal)
         )
-    await identity.file.wipe()
+        await identity.file.wipe()
 
 
 # -- four eyes

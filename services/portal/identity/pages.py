@@ -23,6 +23,7 @@ from services.portal.identity.access import RIGHTS, Access
 from services.portal.identity.identification import PUBLIC, csrf_token
 from services.portal.identity.identity import Identity
 from services.portal.identity.letters import Letter, NotCarried, link_at
+from services.portal.identity.persons_file import NotYetErased
 from services.portal.identity.protection import PAGES_POLICY
 from services.portal.identity.provider import NotVouched, ProviderUnreachable
 from services.portal.identity.sessions import Session
@@ -30,6 +31,11 @@ from services.portal.identity.sessions import Session
 FORM_BYTES_MAX: Final = 16_384
 STYLE_SECONDS_MAX: Final = 3_600
 FOLDER: Final = Path(__file__).with_name("templates")
+
+NOT_WIPED: Final = (
+    "La personne n’est plus connue, mais un fichier occupé en garde des traces : demandez à l’exploitant "
+    "de lancer registre persons erase avec son adresse."
+)
 
 log = structlog.get_logger()
 
@@ -455,7 +461,11 @@ async def erase(request: Asked, identity: It, data: Form) -> Response[Any]:
         )
     except members.MembersError as fault:
         return await _members(request, identity, access, status=422, fault=str(fault))
-    await identity.file.wipe()
+    try:
+        await identity.file.wipe()
+    except NotYetErased as error:
+        log.error("persons.not_wiped", detail=str(error))  # noqa: TRY400 - the error says it all
+        return notice(request, identity, 503, "Effacement inachevé", NOT_WIPED)
     return Redirect("/personnes", status_code=303)
 
 

@@ -29,6 +29,9 @@ from services.portal.identity.members import EntersBy, Member
 from services.portal.identity.persons_file import PersonsFile
 from services.portal.identity.provider import Provider
 
+Tls = tuple[Path, Path]
+"""A certificate and its key."""
+
 BESANCON, CCAS = "ville-besancon", "ccas-besancon"
 
 
@@ -57,12 +60,16 @@ async def file(tmp_path: Path) -> AsyncIterator[PersonsFile]:
 
 
 @contextlib.asynccontextmanager
-async def served(app_at: Callable[[str], Litestar]) -> AsyncIterator[str]:
+async def served(app_at: Callable[[str], Litestar], *, tls: Tls | None = None) -> AsyncIterator[str]:
     """The address at which the app answers, on a free port, as long as the block lasts."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        server = uvicorn.Server(uvicorn.Config(app_at(url), log_config=None, access_log=False))
+        url = f"{'https' if tls else 'http'}://127.0.0.1:{listening.getsockname()[1]}"
+        certificate, key = tls or (None, None)
+        config = uvicorn.Config(
+            app_at(url), log_config=None, access_log=False, ssl_certfile=certificate, ssl_keyfile=key
+        )
+        server = uvicorn.Server(config)
         async with asyncio.TaskGroup() as tasks:
             task = tasks.create_task(server.serve(sockets=[listening]))
             while not server.started:
@@ -93,7 +100,9 @@ class Browser:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.http = aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True))
+        # Of a certificate of our own, the cookies are what is looked at.
+        connector = aiohttp.TCPConnector(ssl=False)
+        self.http = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.CookieJar(unsafe=True))
 
     async def __aenter__(self) -> Self:
         return self

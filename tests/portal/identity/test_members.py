@@ -239,6 +239,21 @@ async def test_an_erasure_that_a_reader_holds_up_says_so(
     assert BRUNO.encode() not in bytes_in(portal.file.path.parent)
 
 
+async def test_an_administrator_is_told_of_an_erasure_that_is_not_done(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def busy() -> None:
+        raise persons_file.NotYetErased(portal.file.path)
+
+    await portal.member(ANNE, "administration")
+    of_page, of_api = await portal.member(BRUNO), await portal.member("c@mjc.example")
+    async with portal.browser() as browser:
+        await portal.enter(browser, ANNE)
+        monkeypatch.setattr(portal.file, "wipe", busy)
+        assert (await browser.post("/personnes/effacement", {"principal": of_page.principal})).status == 503
+        assert (await browser.json("DELETE", f"/api/v1/persons/{of_api.principal}"))[0] == 503
+
+
 # -- the letter itself
 
 

@@ -103,9 +103,10 @@ class Staffed:
             assert (await browser.post("/entree", {"lien": link})).status == 200
             yield browser, member.principal
 
-    async def recorded(self, stream: str = STREAM) -> list[Any]:
-        """The events of *stream*, decoded."""
-        page = await questions.events(self.world.bus, EventsQuery(stream=stream))
+    async def recorded(self, *, at_least_position: int = 0) -> list[Any]:
+        """The envelopes of the convention's events, up to *at_least_position* and maybe further."""
+        query = EventsQuery(stream=STREAM, at_least_position=at_least_position)
+        page = await questions.events(self.world.bus, query)
         return [decode_event(bytes(event)).envelope for event in page.events]
 
 
@@ -146,7 +147,8 @@ async def test_a_person_declares_and_the_event_has_their_principal(staffed: Staf
     async with staffed.person("anne@besancon.example", "saisie") as (anne, principal):
         status, told = await anne.json("POST", PATH, declared("acompte-0"))
         assert status == 201, told
-        assert (await staffed.recorded())[-1].principal == principal
+        recorded = await staffed.recorded(at_least_position=told["last_position"])
+        assert recorded[-1].principal == principal
         async with anne.http.post(
             staffed.url + PATH, json=declared("acompte-x"), headers={"Origin": staffed.url}
         ) as answer:
@@ -176,7 +178,8 @@ async def test_what_needs_two_persons_is_recorded_by_the_second(staffed: Staffed
             assert (await anne.json("POST", approval))[0] == 403
             status, told = await bruno.json("POST", approval)
             assert status == 200, told
-            [event] = (await staffed.recorded())[before:]
+            position = told["outcome"]["last_position"]
+            [event] = (await staffed.recorded(at_least_position=position))[before:]
             assert (event.principal, event.causation_id) == (of_bruno, proposal["proposal"])
             assert (await anne.json("POST", PATH, body))[0] == 200, "recorded already"
             assert len(await staffed.recorded()) == before + 1
@@ -235,7 +238,9 @@ async def test_after_an_erasure_no_file_and_no_log_has_the_name_or_the_address(
         staffed.person("chef@besancon.example", "administration") as (chef, _),
         staffed.person(ADDRESS, "saisie", name=NAME) as (browser, principal),
     ):
-        assert (await browser.json("POST", PATH, declared("acompte-2")))[0] == 201
+        status, told = await browser.json("POST", PATH, declared("acompte-2"))
+        assert status == 201, told
+        await staffed.world.shown(told["last_position"])
         assert (await browser.json("GET", "/api/v1/conventions/mjc-2026"))[0] == 200
         await browser.post("/connexion", {"adresse": ADDRESS})
         assert ADDRESS in staffed.written.getvalue()
