@@ -37,9 +37,9 @@ KEPT: Final = ("keys", "ledger", "nats", "persons", "pieces")
 BACKUP: Final = "registre.tar.gz"
 PUBLISHED: Final = ["nats 4222/tcp", "portal 8080/tcp"]
 
-SECONDS_MAX: Final = 480
+SECONDS_MAX: Final = 560
 UP_SECONDS_MAX: Final = 120.0
-WELL_SECONDS_MAX: Final = 60.0
+WELL_SECONDS_MAX: Final = 90.0
 STOP_SECONDS_MAX: Final = 8.0
 ATTEMPT_SECONDS_MAX: Final = 5.0
 COMMANDS_FIRST: Final = 10

@@ -35,6 +35,7 @@ STEP_SECONDS_MAX: Final = 60.0
 BUILD_SECONDS_MAX: Final = 300.0
 PULL_SECONDS_MAX: Final = 60.0
 SOCKET_SECONDS_MAX: Final = 15.0
+SILENCE_SECONDS_MAX: Final = 900
 LOOK_SECONDS: Final = 1.0
 """Between two rounds of health checks, where nobody else makes them."""
 
@@ -169,8 +170,8 @@ def started(folder: Path) -> Iterator[Engine]:
     (folder / "containers.conf").write_text(_settings())
     log = (folder / "podman.log").open("wb")
     service = subprocess.Popen(
-        # Should we be killed, it ends by itself when nobody has asked for so many seconds.
-        ["podman", "system", "service", "--time=300", engine.address],
+        # Should we be killed, it ends by itself when nobody has asked for so long; a build asks nothing.
+        ["podman", "system", "service", f"--time={SILENCE_SECONDS_MAX}", engine.address],
         env=engine.environment,
         stdin=subprocess.DEVNULL,
         stdout=log,
