@@ -214,16 +214,19 @@ class Ledger:
         began = time.monotonic()
         for service in services:
             os.kill(before[service]["Pid"], signal.SIGKILL)
-        async with asyncio.timeout(WELL_SECONDS_MAX):
-            while True:
-                now = await asyncio.to_thread(self.states)
-                if all(
-                    now[service]["StartedAt"] != before[service]["StartedAt"]
-                    and now[service]["Health"]["Status"] == "healthy"
-                    for service in services
-                ):
-                    return time.monotonic() - began
-                await asyncio.sleep(0.2)
+        while True:
+            now = await asyncio.to_thread(self.states)
+            seconds = time.monotonic() - began
+            ill = {
+                service: now[service]["Health"]["Status"]
+                for service in services
+                if now[service]["StartedAt"] == before[service]["StartedAt"]
+                or now[service]["Health"]["Status"] != "healthy"
+            }
+            if not ill:
+                return seconds
+            check(seconds < WELL_SECONDS_MAX, f"the killed are well after {seconds:.0f} s, also {ill}")
+            await asyncio.sleep(0.2)
 
 
 def _free_port() -> int:
