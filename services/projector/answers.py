@@ -52,15 +52,13 @@ WHERE name > :first AND name < :last
 AND NOT EXISTS (SELECT 1 FROM json_each(:words) WHERE instr(words, value) = 0)
 ORDER BY name LIMIT :rows_max"""
 
-# What is bounded says other words: whoever reads it looks into them again.
+# By name, so that a page ends where it is full. What is bounded says other words: its reader looks again.
 _LISTED_OF_ONE: Final = """
-SELECT name, summary FROM (
-    SELECT stream FROM memberships WHERE institution = :institution
-    UNION SELECT id FROM streams WHERE name IN (SELECT value FROM json_each(:bounded))
-) JOIN conventions USING (stream) JOIN streams ON stream = id
+SELECT name, summary FROM streams JOIN conventions ON stream = id
 WHERE name > :first AND name < :last
 AND (name IN (SELECT value FROM json_each(:bounded))
-     OR NOT EXISTS (SELECT 1 FROM json_each(:words) WHERE instr(words, value) = 0))
+     OR EXISTS (SELECT 1 FROM memberships AS mine WHERE institution = :institution AND mine.stream = id)
+     AND NOT EXISTS (SELECT 1 FROM json_each(:words) WHERE instr(words, value) = 0))
 ORDER BY name LIMIT :rows_max"""
 
 _encode = msgspec.json.Encoder(enc_hook=dates.encode, order="sorted").encode

@@ -29,7 +29,7 @@ SLUGS: Final = {
     "agrements": "mjc-clairs-soleils",
     "institutions": WHO,
 }
-EXAMPLES: Final = 12
+EXAMPLES: Final = 6
 """Of each operation; half of those with a name in the path are of one that is there."""
 
 ELSEWHERE: Final = {"/api/v1/feed/stream"}

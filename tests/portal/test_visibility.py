@@ -17,7 +17,10 @@ from litestar.routes import HTTPRoute
 
 from contracts import events
 from contracts.dates import parse
+from contracts.queries import ListQuery, StatementQuery
 from services import asking
+from services.portal.identity.access import Access, Mandate
+from services.portal.problems import NotVisible
 from tests.portal.worlds import World
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -327,6 +330,19 @@ async def test_a_party_reads_the_paper_that_an_event_of_its_feed_cites(scene: Sc
     assert answer.headers["x-content-type-options"] == "nosniff"
     accuse = (await scene.get("mjc-a", f"/api/v1/pieces/{scene.digest}/accuse")).json()
     assert (accuse["deposited_by"], accuse["size_bytes"]) == (A, len(PAPER))
+
+
+async def test_an_auditor_sees_what_the_mandated_institution_sees(scene: Scene) -> None:
+    mandate = Mandate(institutions=frozenset({A}), first_year=2025, last_year=2026)
+    auditor = Access("chambre", "p-12345678", frozenset({"lecture"}), mandate)
+    listed = await scene.world.ledger.conventions(auditor, ListQuery())
+    streams = {row.stream for row in listed.rows}
+    assert "convention/propre-a" in streams
+    assert "convention/propre-b" not in streams
+    told = await scene.world.ledger.statement(auditor, StatementQuery("convention/propre-a"))
+    assert SECRET.encode() in bytes(told.statement)
+    with pytest.raises(NotVisible):
+        await scene.world.ledger.statement(auditor, StatementQuery("convention/propre-b"))
 
 
 async def test_who_left_reads_what_was_known_then_and_its_own_settlement(scene: Scene) -> None:
