@@ -113,7 +113,7 @@ WRONG: list[tuple[str, bytes, str, str]] = [
     ("one fact too many", body(*[fact()] * (FACTS_MAX + 1)), "$.facts", f"length <= {FACTS_MAX}"),
     ("an unknown channel", body(fact(), channel="fax"), "$.channel", "Invalid enum value 'fax'"),
     ("a version below nothing", body(fact(), expected_version=-1), "$.expected_version", ">= 0"),
-    ("a person's name as principal", body(fact(), principal="M. Dupont"), "$.principal", "regex"),
+    ("a person's name as principal", body(fact(), principal="M. le Maire"), "$.principal", "regex"),
     ("nothing", b"", "$", "truncated"),
     ("no JSON", b"command_id: x", "$", "malformed"),
     ("no UTF-8", b'{"command_id":"\xff","facts":[]}', "$", "utf-8"),

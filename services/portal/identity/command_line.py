@@ -46,7 +46,7 @@ def _group(about: str, example: str) -> typer.Typer:
 
 persons = _group(
     "The persons that institutions let in, and who they are.",
-    "registre persons invite ville-besancon anne@besancon.example --as administration",
+    "registre persons invite ville-besancon adjointe@besancon.example --as administration",
 )
 tokens_ = _group("The tokens that programs of institutions have.", "registre tokens list ville-besancon")
 mandates_ = _group(
@@ -140,7 +140,7 @@ def _day(instant: datetime | None) -> str:
 
 @persons.command(
     "invite",
-    epilog="Example: registre persons invite ville-besancon anne@besancon.example --as administration",
+    epilog="Example: registre persons invite ville-besancon adjointe@besancon.example --as administration",
 )
 def invite(
     institution: Institution,
@@ -223,7 +223,7 @@ def list_persons(institution: AnyInstitution = None, persons: File = None, as_js
         typer.echo("  ".join(part for part in parts if part))
 
 
-@persons.command("link", epilog="Example: registre persons link anne@besancon.example")
+@persons.command("link", epilog="Example: registre persons link adjointe@besancon.example")
 def link(address: Address, persons: File = None, url: Url = URL_DEFAULT) -> None:
     """
     Print a one-time link to sign in with, for a person who enters by one and gets no letters.
@@ -236,7 +236,9 @@ def link(address: Address, persons: File = None, url: Url = URL_DEFAULT) -> None
     typer.echo(letters.link_at(url, text))
 
 
-@persons.command("withdraw", epilog="Example: registre persons withdraw ville-besancon anne@besancon.example")
+@persons.command(
+    "withdraw", epilog="Example: registre persons withdraw ville-besancon adjointe@besancon.example"
+)
 def withdraw(institution: Institution, address: Address, persons: File = None) -> None:
     """
     Let a person act for an institution no more.
@@ -256,7 +258,7 @@ def withdraw(institution: Institution, address: Address, persons: File = None) -
     typer.echo(f"{principal} acts for {institution} no more")
 
 
-@persons.command("erase", epilog="Example: registre persons erase anne@besancon.example")
+@persons.command("erase", epilog="Example: registre persons erase adjointe@besancon.example")
 def erase(address: Address, persons: File = None) -> None:
     """
     Erase who a person was, everywhere.

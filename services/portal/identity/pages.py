@@ -281,6 +281,12 @@ async def _begun(request: Asked, identity: Identity, cookie: str) -> Response[An
     )
 
 
+@get("/", opt=PUBLIC, sync_to_thread=False)
+def first_page() -> Redirect:
+    """Where whoever types the bare address begins: for whom they act, or signing in."""
+    return Redirect("/au-titre-de", status_code=303)
+
+
 @get("/au-titre-de", opt=PUBLIC)
 async def roles_page(request: Asked, identity: It) -> Response[Any]:
     """For whom the person may act, and for whom they do."""
@@ -484,7 +490,7 @@ def routes(identity: Identity) -> Router:
     return Router(
         path="/",
         route_handlers=[
-            sign_in, ask_link, link_page, enter, depart, arrive, roles_page, act_for, sign_out,
+            first_page, sign_in, ask_link, link_page, enter, depart, arrive, roles_page, act_for, sign_out,
             members_page, invite, withdraw, erase, style,
         ],
         dependencies={"identity": Provide(lambda: identity, sync_to_thread=False)},

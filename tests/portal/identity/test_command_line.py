@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from services.cli import app
 from tests.portal.identity.conftest import Portal
 
-ANNE = "anne.martin@besancon.example"
+ADJOINTE = "adjointe.essai@besancon.example"
 
 
 def registre(file: Path, *words: str) -> Result:
@@ -23,21 +23,21 @@ def registre(file: Path, *words: str) -> Result:
 def test_the_operator_invites_lists_withdraws_and_erases(tmp_path: Path) -> None:
     file = tmp_path / "persons.db"
     told = registre(
-        file, "persons", "invite", "ville-besancon", ANNE, "--as", "administration", "--as", "saisie"
+        file, "persons", "invite", "ville-besancon", ADJOINTE, "--as", "administration", "--as", "saisie"
     )
     assert told.exit_code == 0, told.output
     assert re.fullmatch(r"https://p\.example/entree/[A-Za-z0-9_-]{43}\n", told.stdout)
     [member] = msgspec.json.decode(registre(file, "persons", "list", "--json").stdout)
-    assert (member["address"], member["rights"]) == (ANNE, ["saisie", "administration"])
-    told = registre(file, "persons", "withdraw", "ville-besancon", ANNE)
+    assert (member["address"], member["rights"]) == (ADJOINTE, ["saisie", "administration"])
+    told = registre(file, "persons", "withdraw", "ville-besancon", ADJOINTE)
     assert (told.exit_code, "nul n’administre plus" in told.stderr) == (1, True)
     words = ("persons", "invite", "ville-besancon", "b@besancon.example", "--as", "administration")
     assert registre(file, *words, "--by", "provider").stdout == "https://p.example/connexion\n"
-    assert registre(file, "persons", "withdraw", "ville-besancon", ANNE).exit_code == 0
+    assert registre(file, "persons", "withdraw", "ville-besancon", ADJOINTE).exit_code == 0
     assert "withdrawn" in registre(file, "persons", "list", "ville-besancon").stdout
-    assert registre(file, "persons", "erase", ANNE).stdout == "1 principals are nobody's now\n"
-    assert registre(file, "persons", "erase", ANNE).stdout == "nobody has that address\n"
-    assert ANNE.encode() not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert registre(file, "persons", "erase", ADJOINTE).stdout == "1 principals are nobody's now\n"
+    assert registre(file, "persons", "erase", ADJOINTE).stdout == "nobody has that address\n"
+    assert ADJOINTE.encode() not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
 
 
 def test_a_token_is_printed_once_and_listed_by_its_name(tmp_path: Path) -> None:
@@ -81,9 +81,9 @@ def test_a_mandate_is_granted_listed_and_revoked(tmp_path: Path) -> None:
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_the_operator_hands_a_link_to_who_gets_no_letters(portal: Portal) -> None:
-    member = await portal.member(ANNE)
+    member = await portal.member(ADJOINTE)
     await portal.member("agent@besancon.example", enters_by="provider")
-    told = await asyncio.to_thread(registre, portal.file.path, "persons", "link", ANNE)
+    told = await asyncio.to_thread(registre, portal.file.path, "persons", "link", ADJOINTE)
     async with portal.browser() as browser:
         await browser.post("/entree", {"lien": told.stdout.strip().rpartition("/")[2]})
         assert (await browser.json("GET", "/qui"))[1]["principal"] == member.principal
@@ -122,9 +122,9 @@ async def test_what_an_auditor_looked_at_is_told_to_the_operator(portal: Portal)
     "words",
     [
         ("persons", "invite", "ville-besancon", "nobody", "--as", "lecture"),
-        ("persons", "invite", "ville-besancon", ANNE, "--as", "tout"),
-        ("persons", "invite", "ville-besancon", ANNE, "--as", "lecture", "--by", "pigeon"),
-        ("persons", "withdraw", "ville-besancon", ANNE),
+        ("persons", "invite", "ville-besancon", ADJOINTE, "--as", "tout"),
+        ("persons", "invite", "ville-besancon", ADJOINTE, "--as", "lecture", "--by", "pigeon"),
+        ("persons", "withdraw", "ville-besancon", ADJOINTE),
         ("tokens", "make", "ville-besancon", "--right", "administration", "--for", "x"),
         ("mandates", "revoke", "nobody"),
     ],

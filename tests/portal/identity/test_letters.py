@@ -13,7 +13,7 @@ from services.portal.identity import letters
 from services.portal.identity.letters import Letter
 
 LETTER = Letter(
-    "bruno@mjc.example", "Votre lien de connexion", "Ouvrez ce lien :\n\nhttps://p.example/entree/x\n"
+    "tresorier@mjc.example", "Votre lien de connexion", "Ouvrez ce lien :\n\nhttps://p.example/entree/x\n"
 )
 
 

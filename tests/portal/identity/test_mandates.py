@@ -13,7 +13,7 @@ from tests.portal.identity.conftest import BESANCON, CCAS, Portal
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-AUDITOR, ANNE = "auditrice@crc.example", "anne@besancon.example"
+AUDITOR, ADJOINTE = "auditrice@crc.example", "adjointe@besancon.example"
 
 
 async def granted(portal: Portal, *institutions: str, first: int = 2024, last: int = 2025) -> Granted:
@@ -89,22 +89,22 @@ async def test_a_mandate_that_is_over_ends_its_sessions(portal: Portal, how: str
 
 async def test_whatever_an_auditor_asks_is_recorded_and_shown_to_whom_it_is_about(portal: Portal) -> None:
     mandate = await granted(portal, BESANCON, CCAS)
-    await portal.member(ANNE, "administration")
+    await portal.member(ADJOINTE, "administration")
     await portal.member("chef@ccas.example", "administration", institution=CCAS)
-    async with portal.browser() as browser, portal.browser() as anne, portal.browser() as chef:
+    async with portal.browser() as browser, portal.browser() as adjointe, portal.browser() as chef:
         await portal.enter(browser, AUDITOR)
         form = {"institution": BESANCON, "principal": mandate.principal}
         await browser.post("/au-titre-de", form)
         await browser.get("/etat?on=2024-05-01")
         await browser.get("/qui?on=2024-05-01")
-        await portal.enter(anne, ANNE)
-        await anne.get("/etat?on=2024-05-01")
-        seen = (await anne.json("GET", "/api/v1/consultations"))[1]
+        await portal.enter(adjointe, ADJOINTE)
+        await adjointe.get("/etat?on=2024-05-01")
+        seen = (await adjointe.json("GET", "/api/v1/consultations"))[1]
         asked = [it["asked"] for it in seen if "/connexion" not in it["asked"]]
         assert asked == ["GET /au-titre-de", "GET /etat?on=2024-05-01", "GET /qui?on=2024-05-01"]
         assert {it["principal"] for it in seen} == {mandate.principal}
         after = seen[-1]["number"]
-        assert (await anne.json("GET", f"/api/v1/consultations?after={after}"))[1] == []
+        assert (await adjointe.json("GET", f"/api/v1/consultations?after={after}"))[1] == []
         await portal.enter(chef, "chef@ccas.example")
         assert (await chef.json("GET", "/api/v1/consultations"))[1] == []
     assert len(await portal.file.read(consultations.listed)) == len(seen)

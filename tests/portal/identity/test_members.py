@@ -16,18 +16,18 @@ from tests.portal.identity.conftest import BESANCON, CCAS, HandClock, Portal
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-ANNE, BRUNO = "anne.martin@besancon.example", "bruno@mjc.example"
+ADJOINTE, TRESORIER = "adjointe.essai@besancon.example", "tresorier@mjc.example"
 
 
 async def test_who_is_invited_gets_a_link_and_enters_with_the_rights_given(portal: Portal) -> None:
-    await portal.member(ANNE, "administration")
+    await portal.member(ADJOINTE, "administration")
     async with portal.browser() as admin, portal.browser() as browser:
-        await portal.enter(admin, ANNE)
-        body = {"address": BRUNO, "rights": ["saisie"], "name": "Bruno Petit"}
+        await portal.enter(admin, ADJOINTE)
+        body = {"address": TRESORIER, "rights": ["saisie"], "name": "Trésorier Petit"}
         status, member = await admin.json("POST", "/api/v1/persons", body)
         assert (status, member["rights"], member["entered_at"]) == (201, ["saisie"], None)
         [letter] = portal.letters
-        assert letter.address == BRUNO
+        assert letter.address == TRESORIER
         found = re.search(rf"{re.escape(portal.url)}/entree/(\S+)", letter.text)
         assert found is not None
         assert found[1] not in str(member), "the administrator does not see the link"
@@ -46,33 +46,33 @@ async def test_who_is_invited_gets_a_link_and_enters_with_the_rights_given(porta
 
 
 async def test_an_administrator_rules_over_their_own_institution_alone(portal: Portal) -> None:
-    await portal.member(ANNE, "administration")
-    other = await portal.member(BRUNO, "lecture", institution=CCAS)
+    await portal.member(ADJOINTE, "administration")
+    other = await portal.member(TRESORIER, "lecture", institution=CCAS)
     await portal.member("chef@ccas.example", "administration", institution=CCAS)
     async with portal.browser() as browser:
-        await portal.enter(browser, ANNE)
+        await portal.enter(browser, ADJOINTE)
         listed = (await browser.json("GET", "/api/v1/persons"))[1]
-        assert [it["address"] for it in listed] == [ANNE]
-        assert BRUNO not in (await browser.get("/personnes")).text
+        assert [it["address"] for it in listed] == [ADJOINTE]
+        assert TRESORIER not in (await browser.get("/personnes")).text
         path = f"/api/v1/persons/{other.principal}"
         assert (await browser.json("POST", f"{path}/withdrawal"))[0] == 404
         assert (await browser.json("DELETE", path))[0] == 404
         for page in ("retrait", "effacement"):
             answer = await browser.post(f"/personnes/{page}", {"principal": other.principal})
             assert answer.status == 422
-            assert BRUNO not in answer.text
+            assert TRESORIER not in answer.text
     [left] = await portal.file.read(lambda db: members.listed(db, CCAS)[:1])
     assert left.withdrawn_at is None
 
 
 async def test_an_institution_keeps_an_administrator(portal: Portal) -> None:
-    anne = await portal.member(ANNE, "administration")
-    await portal.member(BRUNO, "validation")
+    adjointe = await portal.member(ADJOINTE, "administration")
+    await portal.member(TRESORIER, "validation")
     async with portal.browser() as browser:
-        await portal.enter(browser, ANNE)
+        await portal.enter(browser, ADJOINTE)
         for method, path in (("POST", "/withdrawal"), ("DELETE", "")):
-            assert (await browser.json(method, f"/api/v1/persons/{anne.principal}{path}"))[0] == 422
-        assert (await browser.json("POST", "/api/v1/persons", {"address": ANNE, "rights": ["lecture"]}))[
+            assert (await browser.json(method, f"/api/v1/persons/{adjointe.principal}{path}"))[0] == 422
+        assert (await browser.json("POST", "/api/v1/persons", {"address": ADJOINTE, "rights": ["lecture"]}))[
             0
         ] == 422
         assert (await browser.get("/personnes")).status == 200
@@ -85,45 +85,45 @@ async def test_an_institution_keeps_an_administrator(portal: Portal) -> None:
         {"address": "a@b.example\nBcc: c@d.example", "rights": ["lecture"]},
         {"address": "a@b.example,c@d.example", "rights": ["lecture"]},
         {"address": f"{'a' * 250}@b.example", "rights": ["lecture"]},
-        {"address": BRUNO, "rights": []},
-        {"address": BRUNO, "rights": ["lecture"], "name": "x" * 101},
-        {"address": BRUNO, "rights": ["lecture"], "name": "\x1b[2J"},
+        {"address": TRESORIER, "rights": []},
+        {"address": TRESORIER, "rights": ["lecture"], "name": "x" * 101},
+        {"address": TRESORIER, "rights": ["lecture"], "name": "\x1b[2J"},
     ],
     ids=["none", "line-break", "two", "long", "no-right", "long-name", "control"],
 )
 async def test_an_invitation_that_makes_no_sense_is_refused(portal: Portal, body: dict[str, object]) -> None:
-    await portal.member(ANNE, "administration")
+    await portal.member(ADJOINTE, "administration")
     async with portal.browser() as browser:
-        await portal.enter(browser, ANNE)
+        await portal.enter(browser, ADJOINTE)
         assert (await browser.json("POST", "/api/v1/persons", body))[0] == 422
     assert portal.letters == []
     assert len(await portal.file.read(members.listed)) == 1
 
 
 async def test_a_right_that_is_none_and_a_field_that_is_none_are_refused(portal: Portal) -> None:
-    await portal.member(ANNE, "administration")
+    await portal.member(ADJOINTE, "administration")
     async with portal.browser() as browser:
-        await portal.enter(browser, ANNE)
+        await portal.enter(browser, ADJOINTE)
         for body in (
-            {"address": BRUNO, "rights": ["tout"]},
-            {"address": BRUNO, "rights": ["lecture"], "x": 1},
+            {"address": TRESORIER, "rights": ["tout"]},
+            {"address": TRESORIER, "rights": ["lecture"], "x": 1},
         ):
             assert (await browser.json("POST", "/api/v1/persons", body))[0] == 400
 
 
 async def test_members_are_bounded(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(members, "MEMBERS_MAX", 1)
-    await portal.member(ANNE)
+    await portal.member(ADJOINTE)
     with pytest.raises(members.TooManyMembers):
-        await portal.member(BRUNO)
-    await portal.member(ANNE, "saisie")
-    await portal.member(BRUNO, institution=CCAS)
+        await portal.member(TRESORIER)
+    await portal.member(ADJOINTE, "saisie")
+    await portal.member(TRESORIER, institution=CCAS)
 
 
 async def test_an_administrator_makes_and_revokes_tokens_and_a_token_makes_none(portal: Portal) -> None:
-    await portal.member(ANNE, "administration")
+    await portal.member(ADJOINTE, "administration")
     async with portal.browser() as browser, portal.browser() as program:
-        await portal.enter(browser, ANNE)
+        await portal.enter(browser, ADJOINTE)
         wanted = {
             "rights": ["validation"],
             "purpose": "logiciel des finances",
@@ -166,9 +166,9 @@ async def test_an_erased_person_is_nowhere_and_the_principal_stays(
     folder = portal.file.path.parent
     for number in range(40):  # so that the file has pages that are given back
         await portal.member(f"person-{number}@besancon.example")
-    await portal.member(ANNE, "administration")
+    await portal.member(ADJOINTE, "administration")
     async with portal.browser() as admin, portal.browser() as browser:
-        await portal.enter(admin, ANNE)
+        await portal.enter(admin, ADJOINTE)
         invitation = {"address": address, "rights": ["saisie"], "name": name}
         member = (await admin.json("POST", "/api/v1/persons", invitation))[1]
         await portal.enter(browser, address)
@@ -193,7 +193,7 @@ async def test_an_erased_person_is_nowhere_and_the_principal_stays(
             assert trace.encode() not in left
             assert trace.encode("utf-16-le") not in left
         assert (await browser.get("/qui")).status == 401
-        assert ANNE.encode() in left
+        assert ADJOINTE.encode() in left
     logged = "".join(capfd.readouterr())
     assert "querard" not in logged.lower()
     assert "entree/" not in logged, "a link that is logged is a link that others use"
@@ -201,29 +201,29 @@ async def test_an_erased_person_is_nowhere_and_the_principal_stays(
 
 async def test_erasing_at_one_institution_leaves_the_other(portal: Portal) -> None:
     await portal.member("chef@besancon.example", "administration")
-    here = await portal.member(BRUNO)
-    there = await portal.member(BRUNO, institution=CCAS)
+    here = await portal.member(TRESORIER)
+    there = await portal.member(TRESORIER, institution=CCAS)
     await portal.file.change(lambda db: members.forget(db, institution=BESANCON, principal=here.principal))
     assert [it.principal for it in await portal.file.read(lambda db: members.listed(db, CCAS))] == [
         there.principal
     ]
     async with portal.browser() as browser:
-        await portal.enter(browser, BRUNO)
+        await portal.enter(browser, TRESORIER)
         assert (await browser.json("GET", "/qui"))[1]["institution"] == CCAS
 
 
 async def test_who_is_invited_again_after_an_erasure_is_another_principal(portal: Portal) -> None:
     await portal.member("chef@besancon.example", "administration")
-    before = await portal.member(BRUNO)
+    before = await portal.member(TRESORIER)
     await portal.file.change(lambda db: members.forget(db, institution=BESANCON, principal=before.principal))
-    assert (await portal.member(BRUNO)).principal != before.principal
+    assert (await portal.member(TRESORIER)).principal != before.principal
 
 
 async def test_an_erasure_that_a_reader_holds_up_says_so(
     portal: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(persons_file, "LOCK_SECONDS_MAX", 0.05)
-    await portal.member(BRUNO)
+    await portal.member(TRESORIER)
     async with (
         persons_file.opened(portal.file.path) as eraser,
         persons_file.opened(portal.file.path) as reader,
@@ -231,12 +231,12 @@ async def test_an_erasure_that_a_reader_holds_up_says_so(
         await reader._on_thread(
             lambda: reader._connection.execute("BEGIN").execute("SELECT * FROM persons").fetchone()
         )
-        await eraser.change(lambda db: members.forget_everywhere(db, BRUNO))
+        await eraser.change(lambda db: members.forget_everywhere(db, TRESORIER))
         with pytest.raises((persons_file.NotYetErased, persons_file.FileBusy)):
             await eraser.wipe()
         await reader._on_thread(lambda: reader._connection.execute("ROLLBACK"))
         await eraser.wipe()
-    assert BRUNO.encode() not in bytes_in(portal.file.path.parent)
+    assert TRESORIER.encode() not in bytes_in(portal.file.path.parent)
 
 
 async def test_an_administrator_is_told_of_an_erasure_that_is_not_done(
@@ -245,10 +245,10 @@ async def test_an_administrator_is_told_of_an_erasure_that_is_not_done(
     async def busy() -> None:
         raise persons_file.NotYetErased(portal.file.path)
 
-    await portal.member(ANNE, "administration")
-    of_page, of_api = await portal.member(BRUNO), await portal.member("c@mjc.example")
+    await portal.member(ADJOINTE, "administration")
+    of_page, of_api = await portal.member(TRESORIER), await portal.member("c@mjc.example")
     async with portal.browser() as browser:
-        await portal.enter(browser, ANNE)
+        await portal.enter(browser, ADJOINTE)
         monkeypatch.setattr(portal.file, "wipe", busy)
         assert (await browser.post("/personnes/effacement", {"principal": of_page.principal})).status == 503
         assert (await browser.json("DELETE", f"/api/v1/persons/{of_api.principal}"))[0] == 503
@@ -264,10 +264,10 @@ async def test_a_letter_that_is_not_carried_is_told_to_the_operator_without_its_
         raise letters.NotCarried("SMTPRecipientsRefused")
 
     monkeypatch.setattr(portal.identity, "carry", refuses)
-    await portal.member(ANNE, "administration")
+    await portal.member(ADJOINTE, "administration")
     async with portal.browser() as browser:
-        await portal.enter(browser, ANNE)
-        assert (await browser.json("POST", "/api/v1/persons", {"address": BRUNO, "rights": ["lecture"]}))[
+        await portal.enter(browser, ADJOINTE)
+        assert (await browser.json("POST", "/api/v1/persons", {"address": TRESORIER, "rights": ["lecture"]}))[
             0
         ] == 201
     said = "".join(capfd.readouterr())

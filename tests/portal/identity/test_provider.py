@@ -31,7 +31,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 SIRET_OF_BESANCON = "21250056500016"
 SIRET_OF_ITS_SCHOOLS = "21250056500024"
 SIRET_OF_CCAS = "26250056400012"
-ANNE = "anne.martin@besancon.example"
+ADJOINTE = "adjointe.essai@besancon.example"
 
 
 class Mock:
@@ -39,15 +39,18 @@ class Mock:
 
     def __init__(self) -> None:
         users = [
-            User(sub="anne", claims=claims(ANNE, SIRET_OF_BESANCON, given_name="Anne", usual_name="Martin")),
+            User(
+                sub="adjointe",
+                claims=claims(ADJOINTE, SIRET_OF_BESANCON, given_name="Adjointe", usual_name="Essai"),
+            ),
             User(sub="schools", claims=claims("s@besancon.example", SIRET_OF_ITS_SCHOOLS)),
-            User(sub="ccas", claims=claims(ANNE, SIRET_OF_CCAS)),
+            User(sub="ccas", claims=claims(ADJOINTE, SIRET_OF_CCAS)),
             User(sub="nobody", claims=claims("n@besancon.example", SIRET_OF_BESANCON)),
-            User(sub="no-siret", claims=claims(ANNE, None)),
-            User(sub="bad-siret", claims=claims(ANNE, "12345678901234")),
-            User(sub="unverified", claims=claims(ANNE, SIRET_OF_BESANCON, email_verified=False)),
+            User(sub="no-siret", claims=claims(ADJOINTE, None)),
+            User(sub="bad-siret", claims=claims(ADJOINTE, "12345678901234")),
+            User(sub="unverified", claims=claims(ADJOINTE, SIRET_OF_BESANCON, email_verified=False)),
             User(sub="no-address", claims=claims(None, SIRET_OF_BESANCON)),
-            User(sub="other-anne", claims=claims(ANNE, SIRET_OF_BESANCON)),
+            User(sub="other-adjointe", claims=claims(ADJOINTE, SIRET_OF_BESANCON)),
         ]
         self.app = oidc_provider_mock.app(require_nonce=True, user_claims=users)
         self.challenges: dict[str, str] = {}
@@ -141,11 +144,11 @@ async def sign_in(browser: Browser, sub: str) -> Answer:
 
 
 async def test_whom_an_institution_invited_and_who_works_there_signs_in(portal: Portal, mock: Mock) -> None:
-    member = await portal.member(ANNE, "saisie", enters_by="provider")
+    member = await portal.member(ADJOINTE, "saisie", enters_by="provider")
     async with portal.browser() as browser:
-        answer = await sign_in(browser, "anne")
+        answer = await sign_in(browser, "adjointe")
         assert (answer.status, answer.url) == (200, f"{portal.url}/au-titre-de")
-        assert "Anne Martin" in answer.text
+        assert "Adjointe Essai" in answer.text
         assert mock.verified == [True]
         assert (await browser.json("GET", "/qui"))[1]["principal"] == member.principal
 
@@ -160,7 +163,7 @@ async def test_any_establishment_of_the_institution_will_do(portal: Portal, mock
 async def test_neither_the_siret_nor_the_invitation_is_enough_by_itself(
     portal: Portal, mock: Mock, sub: str
 ) -> None:
-    await portal.member(ANNE, enters_by="provider")
+    await portal.member(ADJOINTE, enters_by="provider")
     async with portal.browser() as browser:
         assert (await sign_in(browser, sub)).status == 403
         assert (await browser.get("/qui")).status == 401
@@ -170,18 +173,18 @@ async def test_neither_the_siret_nor_the_invitation_is_enough_by_itself(
 async def test_an_institution_without_a_siren_in_the_ledger_lets_nobody_in(
     portal: Portal, mock: Mock
 ) -> None:
-    await portal.member(ANNE, enters_by="provider")
+    await portal.member(ADJOINTE, enters_by="provider")
     portal.sirens = {}
     async with portal.browser() as browser:
-        assert (await sign_in(browser, "anne")).status == 403
+        assert (await sign_in(browser, "adjointe")).status == 403
 
 
 async def test_of_several_institutions_only_those_one_works_for_are_open(portal: Portal, mock: Mock) -> None:
-    await portal.member(ANNE, enters_by="provider")
-    at_ccas = await portal.member(ANNE, institution=CCAS, enters_by="provider")
-    by_link = await portal.member(ANNE, institution="mjc", enters_by="link")
+    await portal.member(ADJOINTE, enters_by="provider")
+    at_ccas = await portal.member(ADJOINTE, institution=CCAS, enters_by="provider")
+    by_link = await portal.member(ADJOINTE, institution="mjc", enters_by="link")
     async with portal.browser() as browser:
-        await sign_in(browser, "anne")
+        await sign_in(browser, "adjointe")
         assert (await browser.json("GET", "/qui"))[1]["institution"] == BESANCON
         for member in (at_ccas, by_link):
             form = {"institution": member.institution, "principal": member.principal}
@@ -189,56 +192,56 @@ async def test_of_several_institutions_only_those_one_works_for_are_open(portal:
 
 
 async def test_who_was_invited_by_link_does_not_enter_by_the_provider(portal: Portal, mock: Mock) -> None:
-    await portal.member(ANNE, enters_by="link")
+    await portal.member(ADJOINTE, enters_by="link")
     async with portal.browser() as browser:
-        assert (await sign_in(browser, "anne")).status == 403
+        assert (await sign_in(browser, "adjointe")).status == 403
 
 
 async def test_an_address_given_to_somebody_else_opens_nothing(portal: Portal, mock: Mock) -> None:
-    await portal.member(ANNE, enters_by="provider")
+    await portal.member(ADJOINTE, enters_by="provider")
     async with portal.browser() as browser:
-        assert (await sign_in(browser, "anne")).status == 200
+        assert (await sign_in(browser, "adjointe")).status == 200
     async with portal.browser() as browser:
-        assert (await sign_in(browser, "other-anne")).status == 403
+        assert (await sign_in(browser, "other-adjointe")).status == 403
 
 
 async def test_a_withdrawn_person_signs_in_no_more(portal: Portal, mock: Mock) -> None:
     await portal.member("admin@besancon.example", "administration")
-    member = await portal.member(ANNE, enters_by="provider")
+    member = await portal.member(ADJOINTE, enters_by="provider")
     async with portal.browser() as browser:
-        assert (await sign_in(browser, "anne")).status == 200
+        assert (await sign_in(browser, "adjointe")).status == 200
         await portal.file.change(
             lambda db: members.withdraw(
                 db, institution=BESANCON, principal=member.principal, now=portal.clock()
             )
         )
         assert (await browser.get("/qui")).status == 401
-        assert (await sign_in(browser, "anne")).status == 403
+        assert (await sign_in(browser, "adjointe")).status == 403
 
 
 # -- what comes back must belong to what left
 
 
 async def test_a_state_is_good_once_in_its_browser_and_for_a_while(portal: Portal, mock: Mock) -> None:
-    await portal.member(ANNE, enters_by="provider")
+    await portal.member(ADJOINTE, enters_by="provider")
     async with portal.browser() as browser, portal.browser() as victim:
-        back = await from_provider(browser, await to_provider(browser), "anne")
+        back = await from_provider(browser, await to_provider(browser), "adjointe")
         await to_provider(victim)  # has a departure of its own
         assert (await victim.get(back)).status == 403, "a code that somebody else brought"
         assert mock.verified == []
         assert (await browser.get(back)).status == 200
         assert (await browser.get(back)).status == 403, "used"
     async with portal.browser() as browser:
-        back = await from_provider(browser, await to_provider(browser), "anne")
+        back = await from_provider(browser, await to_provider(browser), "adjointe")
         portal.clock.move(departures.LIFETIME)
         assert (await browser.get(back)).status == 403, "too late"
 
 
 @pytest.mark.parametrize("state", ["", "x", "A" * 43])
 async def test_a_wrong_state_is_refused(portal: Portal, mock: Mock, state: str) -> None:
-    await portal.member(ANNE, enters_by="provider")
+    await portal.member(ADJOINTE, enters_by="provider")
     async with portal.browser() as browser:
-        back = await from_provider(browser, await to_provider(browser), "anne")
+        back = await from_provider(browser, await to_provider(browser), "adjointe")
         code = parse_qs(urlsplit(back).query)["code"][0]
         query = urlencode({"code": code, "state": state})
         assert (await browser.get(f"/connexion/retour?{query}")).status == 403
@@ -247,9 +250,9 @@ async def test_a_wrong_state_is_refused(portal: Portal, mock: Mock, state: str) 
 
 async def test_a_code_of_another_departure_is_refused(portal: Portal, mock: Mock) -> None:
     """PKCE: the verifier is not the one whose challenge the code was given for."""
-    await portal.member(ANNE, enters_by="provider")
+    await portal.member(ADJOINTE, enters_by="provider")
     async with portal.browser() as thief, portal.browser() as browser:
-        stolen = parse_qs(urlsplit(await from_provider(thief, await to_provider(thief), "anne")).query)[
+        stolen = parse_qs(urlsplit(await from_provider(thief, await to_provider(thief), "adjointe")).query)[
             "code"
         ][0]
         back = await from_provider(browser, await to_provider(browser), "nobody")
@@ -261,12 +264,12 @@ async def test_a_code_of_another_departure_is_refused(portal: Portal, mock: Mock
 
 
 async def test_an_id_token_with_another_nonce_is_refused(portal: Portal, mock: Mock) -> None:
-    await portal.member(ANNE, enters_by="provider")
+    await portal.member(ADJOINTE, enters_by="provider")
     async with portal.browser() as browser:
         url = urlsplit(await to_provider(browser))
         asked = {name: values[0] for name, values in parse_qs(url.query).items()}
         replayed = url._replace(query=urlencode({**asked, "nonce": "of-another-sign-in"})).geturl()
-        assert (await browser.get(await from_provider(browser, replayed, "anne"))).status == 403
+        assert (await browser.get(await from_provider(browser, replayed, "adjointe"))).status == 403
         assert mock.verified == [True]
         assert (await browser.get("/qui")).status == 401
 
@@ -284,14 +287,14 @@ def _other_claims(path: str, response: flask.Response) -> None:
     if path == "/oauth2/token":
         tokens = response.get_json()
         head, body, signature = tokens["id_token"].split(".")
-        read = base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)).replace(b'"nobody"', b'"anne"')
+        read = base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)).replace(b'"nobody"', b'"adjointe"')
         tokens["id_token"] = f"{head}.{base64.urlsafe_b64encode(read).rstrip(b'=').decode()}.{signature}"
         response.set_data(flask.json.dumps(tokens))
 
 
 def _userinfo_of_another(path: str, response: flask.Response) -> None:
     if path == "/userinfo":
-        response.set_data(flask.json.dumps({"sub": "anne", **claims(ANNE, SIRET_OF_BESANCON)}))
+        response.set_data(flask.json.dumps({"sub": "adjointe", **claims(ADJOINTE, SIRET_OF_BESANCON)}))
 
 
 def _userinfo_in_its_own_words(path: str, response: flask.Response) -> None:
@@ -305,7 +308,7 @@ def _userinfo_in_its_own_words(path: str, response: flask.Response) -> None:
 async def test_what_is_not_signed_for_this_sign_in_vouches_for_nobody(
     portal: Portal, mock: Mock, spoil: Callable[[str, flask.Response], None]
 ) -> None:
-    await portal.member(ANNE, enters_by="provider")
+    await portal.member(ADJOINTE, enters_by="provider")
     await portal.member("n@besancon.example", enters_by="provider")
     async with portal.browser() as browser:
         mock.spoil = spoil
@@ -316,10 +319,10 @@ async def test_what_is_not_signed_for_this_sign_in_vouches_for_nobody(
 
 
 async def test_an_id_token_is_refused_after_its_end(portal: Portal, mock: Mock) -> None:
-    await portal.member(ANNE, enters_by="provider")
+    await portal.member(ADJOINTE, enters_by="provider")
     portal.clock.move(timedelta(hours=2))
     async with portal.browser() as browser:
-        assert (await sign_in(browser, "anne")).status == 403
+        assert (await sign_in(browser, "adjointe")).status == 403
 
 
 def _is_another(path: str, response: flask.Response) -> None:
@@ -367,9 +370,9 @@ async def test_whom_the_provider_refuses_is_told_so(portal: Portal, mock: Mock) 
 
 
 async def test_signing_out_ends_the_session_of_the_provider_too(portal: Portal, mock: Mock) -> None:
-    await portal.member(ANNE, enters_by="provider")
+    await portal.member(ADJOINTE, enters_by="provider")
     async with portal.browser() as browser:
-        await sign_in(browser, "anne")
+        await sign_in(browser, "adjointe")
         answer = await browser.post("/deconnexion", {}, allow_redirects=False)
         to = urlsplit(answer.headers["Location"])
         asked = parse_qs(to.query)

@@ -13,13 +13,13 @@ from tests.portal.identity.conftest import BESANCON, CCAS, Portal
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-ANNE, BRUNO = "anne.martin@besancon.example", "bruno@mjc.example"
+ADJOINTE, TRESORIER = "adjointe.essai@besancon.example", "tresorier@mjc.example"
 COOKIE = "registre"
 
 
 async def test_a_link_signs_in_once_and_only_by_its_button(portal: Portal) -> None:
-    member = await portal.member(ANNE)
-    text = await portal.link(ANNE)
+    member = await portal.member(ADJOINTE)
+    text = await portal.link(ADJOINTE)
     async with portal.browser() as scanner:
         for _ in range(3):
             assert (await scanner.get(f"/entree/{text}")).fields("lien") == [text]
@@ -36,8 +36,8 @@ async def test_a_link_signs_in_once_and_only_by_its_button(portal: Portal) -> No
 
 
 async def test_a_link_ends_by_itself(portal: Portal) -> None:
-    await portal.member(ANNE)
-    text = await portal.link(ANNE)
+    await portal.member(ADJOINTE)
+    text = await portal.link(ADJOINTE)
     portal.clock.move(timedelta(minutes=15))
     async with portal.browser() as browser:
         assert (await browser.post("/entree", {"lien": text})).status == 403
@@ -46,20 +46,20 @@ async def test_a_link_ends_by_itself(portal: Portal) -> None:
 async def test_a_link_that_was_asked_for_goes_to_its_address_alone_and_not_without_end(
     portal: Portal,
 ) -> None:
-    await portal.member(ANNE)
+    await portal.member(ADJOINTE)
     await portal.member("agent@besancon.example", enters_by="provider")
     async with portal.browser() as browser:
         pages = [
             await browser.post("/connexion", {"adresse": address})
             for address in (
-                ANNE,
+                ADJOINTE,
                 "nobody@besancon.example",
                 "agent@besancon.example",
-                *[f" {ANNE.upper()} "] * 9,
+                *[f" {ADJOINTE.upper()} "] * 9,
             )
         ]
     assert {(page.status, page.text) for page in pages} == {(200, pages[0].text)}
-    assert [letter.address for letter in portal.letters] == [ANNE] * 5
+    assert [letter.address for letter in portal.letters] == [ADJOINTE] * 5
     found = re.search(r"/entree/(\S+)", portal.letters[0].text)
     assert found is not None
     async with portal.browser() as browser:
@@ -67,9 +67,9 @@ async def test_a_link_that_was_asked_for_goes_to_its_address_alone_and_not_witho
 
 
 async def test_the_cookie_is_httponly_lax_and_of_this_host(portal: Portal) -> None:
-    await portal.member(ANNE)
+    await portal.member(ADJOINTE)
     async with portal.browser() as browser:
-        answer = await browser.post("/entree", {"lien": await portal.link(ANNE)}, allow_redirects=False)
+        answer = await browser.post("/entree", {"lien": await portal.link(ADJOINTE)}, allow_redirects=False)
     [cookie] = [it for it in answer.headers.getall("Set-Cookie") if it.startswith("registre=")]
     parts = {part.strip().lower() for part in cookie.split(";")[1:]}
     assert {"httponly", "samesite=lax", "path=/"} <= parts
@@ -84,17 +84,17 @@ async def test_the_cookie_is_httponly_lax_and_of_this_host(portal: Portal) -> No
     ids=["empty", "guess", "sql", "long", "path", "accents"],
 )
 async def test_a_forged_cookie_is_nobodys(portal: Portal, forged: str) -> None:
-    await portal.member(ANNE)
+    await portal.member(ADJOINTE)
     async with portal.browser() as browser:
-        await portal.enter(browser, ANNE)
+        await portal.enter(browser, ADJOINTE)
         answer = await browser.get("/qui", cookies={COOKIE: forged})
         assert answer.status == 401
 
 
 async def test_a_changed_cookie_is_nobodys(portal: Portal) -> None:
-    await portal.member(ANNE)
+    await portal.member(ADJOINTE)
     async with portal.browser() as browser, portal.browser() as forger:
-        await portal.enter(browser, ANNE)
+        await portal.enter(browser, ADJOINTE)
         cookie = browser.cookies[COOKIE]
         other = ("B" if cookie[0] != "B" else "C") + cookie[1:]
         assert (await forger.get("/qui", cookies={COOKIE: cookie})).status == 200
@@ -103,23 +103,23 @@ async def test_a_changed_cookie_is_nobodys(portal: Portal) -> None:
 
 
 async def test_the_file_has_no_cookie_and_no_link(portal: Portal) -> None:
-    await portal.member(ANNE)
-    text = await portal.link(ANNE)
+    await portal.member(ADJOINTE)
+    text = await portal.link(ADJOINTE)
     async with portal.browser() as browser:
-        await portal.enter(browser, ANNE)
+        await portal.enter(browser, ADJOINTE)
         cookie = browser.cookies[COOKIE]
     path = portal.file.path
     there = b"".join(it.read_bytes() for it in path.parent.glob("persons.db*"))
-    assert ANNE.encode() in there
+    assert ADJOINTE.encode() in there
     assert text.encode() not in there
     assert cookie.encode() not in there
 
 
 async def test_a_session_ends_when_nobody_uses_it_and_after_a_working_day(portal: Portal) -> None:
-    await portal.member(ANNE)
+    await portal.member(ADJOINTE)
     async with portal.browser() as idle, portal.browser() as busy:
-        await portal.enter(idle, ANNE)
-        await portal.enter(busy, ANNE)
+        await portal.enter(idle, ADJOINTE)
+        await portal.enter(busy, ADJOINTE)
         for _ in range(19):
             portal.clock.move(timedelta(minutes=31))
             assert (await busy.get("/qui")).status == 200
@@ -129,10 +129,10 @@ async def test_a_session_ends_when_nobody_uses_it_and_after_a_working_day(portal
 
 
 async def test_the_session_of_a_withdrawn_person_ends_at_the_next_request(portal: Portal) -> None:
-    member = await portal.member(ANNE, "saisie")
-    await portal.member(BRUNO, "administration")
+    member = await portal.member(ADJOINTE, "saisie")
+    await portal.member(TRESORIER, "administration")
     async with portal.browser() as browser:
-        await portal.enter(browser, ANNE)
+        await portal.enter(browser, ADJOINTE)
         assert (await browser.get("/qui")).status == 200
         await portal.file.change(
             lambda db: members.withdraw(
@@ -140,25 +140,25 @@ async def test_the_session_of_a_withdrawn_person_ends_at_the_next_request(portal
             )
         )
         assert (await browser.get("/qui")).status == 401
-        assert (await portal.enter(browser, ANNE)).status == 403
+        assert (await portal.enter(browser, ADJOINTE)).status == 403
 
 
 async def test_a_right_that_is_taken_back_is_gone_by_the_next_request(portal: Portal) -> None:
-    await portal.member(ANNE, "administration")
-    await portal.member(BRUNO, "administration")
+    await portal.member(ADJOINTE, "administration")
+    await portal.member(TRESORIER, "administration")
     async with portal.browser() as browser:
-        await portal.enter(browser, ANNE)
+        await portal.enter(browser, ADJOINTE)
         assert (await browser.get("/personnes")).status == 200
-        await portal.member(ANNE, "lecture")
+        await portal.member(ADJOINTE, "lecture")
         assert (await browser.get("/personnes")).status == 403
         assert (await browser.json("GET", "/api/v1/persons"))[0] == 403
         assert (await browser.get("/qui")).status == 200
 
 
 async def test_signing_out_ends_the_session_and_not_only_the_cookie(portal: Portal) -> None:
-    await portal.member(ANNE)
+    await portal.member(ADJOINTE)
     async with portal.browser() as browser:
-        await portal.enter(browser, ANNE)
+        await portal.enter(browser, ADJOINTE)
         cookie = browser.cookies[COOKIE]
         assert (await browser.post("/deconnexion", {})).url == f"{portal.url}/connexion"
         assert browser.cookies == {}
@@ -166,11 +166,11 @@ async def test_signing_out_ends_the_session_and_not_only_the_cookie(portal: Port
 
 
 async def test_a_person_of_two_institutions_acts_for_one_at_a_time(portal: Portal) -> None:
-    of_town = await portal.member(ANNE, "validation")
-    of_ccas = await portal.member(ANNE, "lecture", institution=CCAS)
+    of_town = await portal.member(ADJOINTE, "validation")
+    of_ccas = await portal.member(ADJOINTE, "lecture", institution=CCAS)
     assert of_town.principal != of_ccas.principal
     async with portal.browser() as browser:
-        page = await portal.enter(browser, ANNE)
+        page = await portal.enter(browser, ADJOINTE)
         assert sorted(page.fields("institution")) == [CCAS, BESANCON]
         assert (await browser.get("/qui")).status == 403  # for nobody yet
         seen = {browser.cookies[COOKIE]}
@@ -190,10 +190,10 @@ async def test_a_person_of_two_institutions_acts_for_one_at_a_time(portal: Porta
 
 
 async def test_nobody_acts_for_an_institution_that_did_not_invite_them(portal: Portal) -> None:
-    await portal.member(ANNE)
-    other = await portal.member(BRUNO, institution=CCAS)
+    await portal.member(ADJOINTE)
+    other = await portal.member(TRESORIER, institution=CCAS)
     async with portal.browser() as browser:
-        await portal.enter(browser, ANNE)
+        await portal.enter(browser, ADJOINTE)
         for form in (
             {"institution": CCAS, "principal": other.principal},
             {"institution": CCAS, "principal": ""},
@@ -220,12 +220,12 @@ async def test_nobody_acts_for_an_institution_that_did_not_invite_them(portal: P
     ids=["none", "elsewhere", "null", "other-port", "cross-site", "same-site", "typed"],
 )
 async def test_what_another_site_sends_changes_nothing(portal: Portal, headers: dict[str, str]) -> None:
-    await portal.member(ANNE, "administration")
-    link = await portal.link(ANNE)
+    await portal.member(ADJOINTE, "administration")
+    link = await portal.link(ADJOINTE)
     async with portal.browser() as browser:
-        await portal.enter(browser, ANNE)
+        await portal.enter(browser, ADJOINTE)
         csrf = (await browser.get("/personnes")).fields("jeton")[0]
-        form = {"adresse": BRUNO, "lecture": "oui"}
+        form = {"adresse": TRESORIER, "lecture": "oui"}
         assert (await browser.post("/personnes", form, csrf=csrf, headers=headers)).status == 403
         assert (await browser.post("/entree", {"lien": link}, csrf=csrf, headers=headers)).status == 403
         assert len(await portal.file.read(members.listed)) == 1
@@ -235,11 +235,11 @@ async def test_what_another_site_sends_changes_nothing(portal: Portal, headers: 
 
 
 async def test_what_has_not_the_token_of_its_own_session_changes_nothing(portal: Portal) -> None:
-    await portal.member(ANNE, "administration")
-    await portal.member(BRUNO)
+    await portal.member(ADJOINTE, "administration")
+    await portal.member(TRESORIER)
     async with portal.browser() as browser, portal.browser() as other:
-        await portal.enter(browser, ANNE)
-        await portal.enter(other, BRUNO)
+        await portal.enter(browser, ADJOINTE)
+        await portal.enter(other, TRESORIER)
         of_other = (await other.get("/au-titre-de")).fields("jeton")[0]
         for csrf in ("", "x", of_other, browser.cookies[COOKIE]):
             form = {"adresse": "c@mjc.example", "lecture": "oui"}
@@ -261,9 +261,9 @@ async def test_secrets_are_compared_in_constant_time(portal: Portal, monkeypatch
         return False
 
     monkeypatch.setattr(secret, "are_same", are_same)
-    await portal.member(ANNE)
+    await portal.member(ADJOINTE)
     async with portal.browser() as browser:
-        await portal.enter(browser, ANNE)
+        await portal.enter(browser, ADJOINTE)
         assert compared == []
         csrf = (await browser.get("/au-titre-de")).fields("jeton")[0]
         assert (await browser.post("/deconnexion", {}, csrf=csrf)).status == 403
@@ -289,22 +289,30 @@ async def test_every_answer_forbids_what_no_page_of_ours_needs(portal: Portal, p
 
 
 async def test_pages_ask_nothing_of_others_and_run_nothing(portal: Portal) -> None:
-    await portal.member(ANNE, "administration")
+    await portal.member(ADJOINTE, "administration")
     async with portal.browser() as browser:
-        await portal.enter(browser, ANNE)
+        await portal.enter(browser, ADJOINTE)
         for path in ("/connexion", "/au-titre-de", "/personnes", "/entree/x", "/connexion/retour"):
             text = (await browser.get(path)).text
             assert not re.findall(r"<script|<style|\sstyle=|\son[a-z]+=|javascript:", text)
             assert not re.findall(r'(?:href|src|action)="(?!/[^/])[^"]*"', text)
 
 
+async def test_the_bare_address_leads_in(portal: Portal) -> None:
+    await portal.member(ADJOINTE)
+    async with portal.browser() as browser:
+        assert (await browser.get("/")).url.endswith("/connexion")
+        await portal.enter(browser, ADJOINTE)
+        assert (await browser.get("/")).url.endswith("/au-titre-de")
+
+
 @pytest.mark.parametrize("where", ["//ailleurs.example", "https://ailleurs.example", "/\\ailleurs.example"])
 async def test_no_parameter_leads_to_another_site(portal: Portal, where: str) -> None:
-    await portal.member(ANNE)
+    await portal.member(ADJOINTE)
     async with portal.browser() as browser:
         more = {"suite": where, "next": where, "url": where, "redirect_uri": where}
         answer = await browser.post(
-            "/entree", {"lien": await portal.link(ANNE), **more}, params=more, allow_redirects=False
+            "/entree", {"lien": await portal.link(ADJOINTE), **more}, params=more, allow_redirects=False
         )
         assert answer.headers["Location"] == "/au-titre-de"
         answer = await browser.post("/deconnexion", more, params=more, allow_redirects=False)
@@ -312,11 +320,11 @@ async def test_no_parameter_leads_to_another_site(portal: Portal, where: str) ->
 
 
 async def test_html_in_a_name_or_a_field_is_text(portal: Portal) -> None:
-    await portal.member(ANNE, "administration")
+    await portal.member(ADJOINTE, "administration")
     nasty = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
     async with portal.browser() as browser:
-        await portal.enter(browser, ANNE)
-        answer = await browser.post("/personnes", {"adresse": BRUNO, "nom": nasty, "lecture": "oui"})
+        await portal.enter(browser, ADJOINTE)
+        answer = await browser.post("/personnes", {"adresse": TRESORIER, "nom": nasty, "lecture": "oui"})
         assert answer.status == 200
         assert "&lt;script&gt;" in answer.text
         answer = await browser.post("/personnes", {"adresse": nasty, "lecture": "oui"})
@@ -332,20 +340,20 @@ async def test_html_in_a_name_or_a_field_is_text(portal: Portal) -> None:
 
 
 async def test_a_form_is_small(portal: Portal) -> None:
-    await portal.member(ANNE)
+    await portal.member(ADJOINTE)
     async with portal.browser() as browser:
         csrf = (await browser.get("/connexion")).fields("jeton")[0]
         assert (await browser.post("/connexion", {"adresse": "x" * 20_000}, csrf=csrf)).status == 413
 
 
 async def test_sessions_of_one_person_are_bounded(portal: Portal) -> None:
-    await portal.member(ANNE)
+    await portal.member(ADJOINTE)
     async with portal.browser() as first:
-        await portal.enter(first, ANNE)
+        await portal.enter(first, ADJOINTE)
         for _ in range(sessions.SESSIONS_MAX):
             portal.clock.move(timedelta(seconds=1))
             async with portal.browser() as browser:
-                await portal.enter(browser, ANNE)
+                await portal.enter(browser, ADJOINTE)
         assert (await first.get("/qui")).status == 401
 
     def count(db: sqlite3.Connection) -> int:

@@ -12,7 +12,7 @@ from cryptography.x509.oid import NameOID
 from services.portal.identity.persons_file import PersonsFile
 from tests.portal.identity.conftest import HandClock, Portal, Tls, served
 
-ANNE = "anne@besancon.example"
+ADJOINTE = "adjointe@besancon.example"
 
 
 @pytest.fixture
@@ -44,8 +44,8 @@ async def test_the_cookie_is_of_this_host_and_of_tls_alone(
     file: PersonsFile, clock: HandClock, tls: Tls
 ) -> None:
     portal = Portal(clock, file)
-    await portal.member(ANNE)
-    link = await portal.link(ANNE)
+    await portal.member(ADJOINTE)
+    link = await portal.link(ADJOINTE)
     async with served(portal.app, tls=tls) as url, portal.browser() as browser:
         assert url.startswith("https://")
         answer = await browser.post("/entree", {"lien": link}, allow_redirects=False)

@@ -144,12 +144,12 @@ def declared(key: str) -> dict[str, Any]:
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_a_person_declares_and_the_event_has_their_principal(staffed: Staffed) -> None:
-    async with staffed.person("anne@besancon.example", "saisie") as (anne, principal):
-        status, told = await anne.json("POST", PATH, declared("acompte-0"))
+    async with staffed.person("adjointe@besancon.example", "saisie") as (adjointe, principal):
+        status, told = await adjointe.json("POST", PATH, declared("acompte-0"))
         assert status == 201, told
         recorded = await staffed.recorded(at_least_position=told["last_position"])
         assert recorded[-1].principal == principal
-        async with anne.http.post(
+        async with adjointe.http.post(
             staffed.url + PATH, json=declared("acompte-x"), headers={"Origin": staffed.url}
         ) as answer:
             assert answer.status == 403, "without the token of a page"
@@ -166,22 +166,22 @@ async def test_what_needs_two_persons_is_recorded_by_the_second(staffed: Staffed
     await staffed.persons.change(lambda db: seconding.set_seconded(db, A, ["payment"]))
     try:
         async with (
-            staffed.person("anne@besancon.example", "saisie") as (anne, of_anne),
-            staffed.person("bruno@besancon.example", "validation") as (bruno, of_bruno),
+            staffed.person("adjointe@besancon.example", "saisie") as (adjointe, of_adjointe),
+            staffed.person("tresorier@besancon.example", "validation") as (tresorier, of_tresorier),
         ):
             before = len(await staffed.recorded())
             body = declared("acompte-1")
-            status, proposal = await anne.json("POST", PATH, body)
-            assert (status, proposal["words"]) == (202, [of_anne])
+            status, proposal = await adjointe.json("POST", PATH, body)
+            assert (status, proposal["words"]) == (202, [of_adjointe])
             assert len(await staffed.recorded()) == before
             approval = f"/api/v1/proposals/{proposal['proposal']}/approval"
-            assert (await anne.json("POST", approval))[0] == 403
-            status, told = await bruno.json("POST", approval)
+            assert (await adjointe.json("POST", approval))[0] == 403
+            status, told = await tresorier.json("POST", approval)
             assert status == 200, told
             position = told["outcome"]["last_position"]
             [event] = (await staffed.recorded(at_least_position=position))[before:]
-            assert (event.principal, event.causation_id) == (of_bruno, proposal["proposal"])
-            assert (await anne.json("POST", PATH, body))[0] == 200, "recorded already"
+            assert (event.principal, event.causation_id) == (of_tresorier, proposal["proposal"])
+            assert (await adjointe.json("POST", PATH, body))[0] == 200, "recorded already"
             assert len(await staffed.recorded()) == before + 1
     finally:
         await staffed.persons.change(lambda db: seconding.set_seconded(db, A, []))
@@ -211,16 +211,16 @@ async def test_an_auditor_reads_the_years_mandated_and_no_fact_of_later_ones(sta
     path = "/api/v1/conventions/mjc-2026"
     async with (
         Browser(staffed.url) as auditor,
-        staffed.person("anne@besancon.example", "lecture") as (anne, _),
+        staffed.person("adjointe@besancon.example", "lecture") as (adjointe, _),
     ):
         await auditor.post("/entree", {"lien": link})
         seen = {}
-        for who, browser in (("auditor", auditor), ("anne", anne)):
+        for who, browser in (("auditor", auditor), ("adjointe", adjointe)):
             status, told = await browser.json("GET", f"{path}?on=2026-12-31")
             assert status == 200, told
             seen[who] = {line["fact"].get("key") for line in told["journal"]}
         assert {"de-2026", "sans-date"} <= seen["auditor"]
-        assert seen["anne"] - seen["auditor"] == {"de-2027"}
+        assert seen["adjointe"] - seen["auditor"] == {"de-2027"}
         for closed in (f"{path}?on=2027-01-01", path, f"{path}/events", "/api/v1/feed"):
             assert (await auditor.json("GET", closed))[0] in {403, 404}, closed
         assert (await auditor.json("POST", PATH, declared("x")))[0] == 403
