@@ -273,6 +273,7 @@ OF_PERSONS: Final = {
     ("POST", "/api/v1/proposals/{proposal}/approval"),
     ("DELETE", "/api/v1/proposals/{proposal}"),
     ("GET", "/api/v1/consultations"),
+    ("GET", "/"),
     ("GET", "/connexion"),
     ("POST", "/connexion"),
     ("GET", "/connexion/fournisseur"),
