@@ -48,8 +48,7 @@ _NAMES_OF_CONVENTIONS: Final = ("convention/", "convention0")
 
 _LISTED: Final = """
 SELECT name, summary FROM streams JOIN conventions ON stream = id
-WHERE name > :first AND name < :last
-AND NOT EXISTS (SELECT 1 FROM json_each(:words) WHERE instr(words, value) = 0)
+WHERE name > :first AND name < :last AND %s
 ORDER BY name LIMIT :rows_max"""
 
 # By name, so that a page ends where it is full. What is bounded says other words: its reader looks again.
@@ -58,7 +57,7 @@ SELECT name, summary FROM streams JOIN conventions ON stream = id
 WHERE name > :first AND name < :last
 AND (name IN (SELECT value FROM json_each(:bounded))
      OR EXISTS (SELECT 1 FROM memberships AS mine WHERE institution = :institution AND mine.stream = id)
-     AND NOT EXISTS (SELECT 1 FROM json_each(:words) WHERE instr(words, value) = 0))
+     AND %s)
 ORDER BY name LIMIT :rows_max"""
 
 _encode = msgspec.json.Encoder(enc_hook=dates.encode, order="sorted").encode
@@ -166,11 +165,14 @@ class Answers:
             "last": last,
             "institution": query.institution,
             "bounded": msgspec.json.encode(list(query.bounds)),
-            "words": msgspec.json.encode(words),
             "rows_max": query.rows_max + 1,
+            **{f"word_{number}": word for number, word in enumerate(words)},
         }
+        # A test for each word: to go through a list of them at every row took three times as long.
+        says = " AND ".join(["TRUE", *(f"instr(words, :word_{number})" for number in range(len(words)))])
+        listed = _LISTED if query.institution is None else _LISTED_OF_ONE
         with self._snapshot("listed") as position:
-            found = self._connection.execute(_LISTED if query.institution is None else _LISTED_OF_ONE, values)
+            found = self._connection.execute(listed % says, values)
             rows: list[ListRow] = []
             size_bytes, more = 0, False
             for name, body in found:

@@ -139,9 +139,7 @@ async def test_the_list_comes_in_pages_by_stream(
     assert await page(after="institution/a") == ("", False)
     assert await page(institution="caf-c", rows_max=2) == ("ac", True)
     assert await page(institution="caf-c", rows_max=2, after="convention/c") == ("de", False)
-    size_bytes = len(
-        msgspec.json.encode((await questions.list_page(bus, ListQuery())).rows[0], enc_hook=str)
-    )
+    size_bytes = len(msgspec.json.encode((await questions.list_page(bus, ListQuery())).rows[0], enc_hook=str))
     monkeypatch.setattr(answers, "PAGE_BYTES_MAX", 2 * size_bytes)
     assert await page() == ("ab", True)
     monkeypatch.setattr(answers, "PAGE_BYTES_MAX", 1)
