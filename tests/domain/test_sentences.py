@@ -14,11 +14,17 @@ import yaml
 
 from contracts import envelope
 from contracts.dates import PartialDate
-from contracts.events import EVENTS, ClauseStated, Event
+from contracts.events import EVENTS, ClauseStated, Event, KeyDeclared, KeyWithdrawn
 from services.domain import french
 
 DEMO = Path(__file__).parents[2] / "deploy" / "demo"
 KEPT = Path(__file__).with_name("sentences.txt")
+
+OF_NO_DOSSIER: tuple[Event, ...] = (
+    KeyDeclared(key="a" * 64),
+    KeyWithdrawn(key="a" * 64, reason="poste remplacé"),
+)
+"""An institution says these of its own keys, and nobody in its name."""
 
 
 def _facts(file: Path) -> list[tuple[str, PartialDate, Event]]:
@@ -62,6 +68,9 @@ def _lines() -> Iterator[str]:
             yield f"    sans les noms : {french.sentence(fact)}"
             if fact.source is not None:
                 yield f"    {french.source_in_words(fact.source)}"
+    yield "## what no dossier has"
+    for fact in OF_NO_DOSSIER:
+        yield french.capitalised(french.sentence(fact))
 
 
 def test_the_words_that_partners_read_are_those_that_were_reviewed() -> None:
@@ -70,6 +79,7 @@ def test_the_words_that_partners_read_are_those_that_were_reviewed() -> None:
 
 def test_every_kind_of_fact_is_among_them() -> None:
     told = {fact.TYPE for file in DEMO.glob("*/*.yaml") for _, _, fact in _facts(file)}
+    told |= {fact.TYPE for fact in OF_NO_DOSSIER}
     assert set(EVENTS) - told == {"entry.replaced.v1"}
 
 
