@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import socket
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -316,6 +317,15 @@ async def test_a_paper_is_given_back_with_its_accuse_de_depot(world: World) -> N
             "/api/v1/pieces?name=x", content=content, headers={"Content-Type": "application/pdf"}
         )
         problem(refused, 403, "forbidden")
+
+
+async def test_the_second_part_of_an_answer_waits_for_no_acknowledgement_of_the_first() -> None:
+    with (
+        server.bound("127.0.0.1", 0) as listening,
+        socket.create_connection(listening.getsockname()),
+        listening.accept()[0] as accepted,
+    ):
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 async def test_who_asks_too_often_is_told_when_to_come_back_and_others_are_answered(world: World) -> None:
