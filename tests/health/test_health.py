@@ -7,22 +7,17 @@ import signal
 import ssl
 import sys
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import msgspec
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from contracts.commands import Refusal
 from services import runtime
 from services.health import health
 from services.runtime import Asked, Bus, Endpoint
+from tests.certificates import certificate_in
 from tests.conftest import NatsServer
 from tests.whole import processes
 
@@ -115,28 +110,6 @@ async def test_the_whole_set_is_well_and_who_hangs_is_not(nats_server: NatsServe
 
 
 # -- the portal, which is asked by HTTP
-
-
-def certificate_in(folder: Path) -> tuple[Path, Path]:
-    """A certificate that nobody has signed, for another name, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "portail.example.fr")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now)
-        .not_valid_after(now + timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "certificate.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
-    )
-    return folder / "certificate.pem", folder / "key.pem"
 
 
 class Waiting(BaseHTTPRequestHandler):

@@ -1,15 +1,11 @@
 """Under TLS: cookies that no other host and no plain connection can have; browsers come back by TLS."""
 
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from services.portal.identity.persons_file import PersonsFile
+from tests.certificates import certificate_in
 from tests.portal.identity.conftest import HandClock, Portal, Tls, served
 
 ADJOINTE = "adjointe@besancon.example"
@@ -17,27 +13,7 @@ ADJOINTE = "adjointe@besancon.example"
 
 @pytest.fixture
 def tls(tmp_path: Path) -> Tls:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "registre")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .sign(key, hashes.SHA256())
-    )
-    pem, pkcs8, plain = (
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    (tmp_path / "cert.pem").write_bytes(certificate.public_bytes(pem))
-    (tmp_path / "key.pem").write_bytes(key.private_bytes(pem, pkcs8, plain))
-    return tmp_path / "cert.pem", tmp_path / "key.pem"
+    return certificate_in(tmp_path)
 
 
 async def test_the_cookie_is_of_this_host_and_of_tls_alone(
