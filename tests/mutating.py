@@ -10,11 +10,12 @@ has to be the copy beside the mutants; its arguments are mutmut's own. What it d
 - The tests are collected once, in the process that all mutants are forked from, and not for each.
 - The tests that found other mutants of the same function come first, then those of the file named after
   the mutant's module, the quick ones before the slow ones.
-- Results are written at the end, and not all those of a file at each of them.
+- Results are written at the end, and not all those of a file at each of them; SIGTERM is such an end.
 """
 
 import os
 import re
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable
@@ -36,6 +37,8 @@ from mutmut.stats import print_stats
 from mutmut.utils.file_utils import change_cwd
 from mutmut.utils.format_utils import mangled_name_from_mutant_name
 from mutmut.workers import isolation
+
+STARTED = os.getpid()
 
 RESULTS_PER_COUNT = 100
 
@@ -234,7 +237,15 @@ def saving_at_the_end(
     return registered
 
 
+def end(*_: object) -> None:
+    """End as if all were tried: what was found until now is written. A process of a mutant just dies."""
+    if os.getpid() != STARTED:
+        os._exit(SUSPICIOUS)
+    raise SystemExit("ended before all mutants were tried")
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, end)
     vars(trampoline)["wrap_in_trampoline"] = mutated
     vars(isolation)["PytestRunner"] = CollectedOnce
     vars(program)["print_stats"] = seldom(print_stats)
