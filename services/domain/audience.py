@@ -346,6 +346,7 @@ class Audience:
                 if whose in told.stopped and heir not in told.reasons:
                     missing = ((position, name) for position in told.inherited(whose, heir))
                     missed.setdefault(heir, []).extend(missing)
+                    self._left.setdefault(heir, set()).add(name)
         return missed
 
     def _told(self, entry: Entry) -> bool:

@@ -343,6 +343,13 @@ def test_who_takes_over_has_what_is_left_to_one_who_had_left_before() -> None:
     assert feed_of("cias", deliveries) == [*((at, 9) for at in (1, 2, 3, 4, 5, 7)), 9, 11, 12]
 
 
+def test_who_takes_over_has_left_what_that_one_had_left() -> None:
+    audience = Audience()
+    for entry in log(*OPEN, ADMITTED, left("ccas", "2026-05-01"), succeeded("ccas", "cias")):
+        audience.deliveries(entry)
+    assert (audience.received("cias", C), C in audience.left("cias")) == ([1, 2, 3, 4, 5], True)
+
+
 def test_anothers_word_for_a_succession_opens_nothing_until_the_institution_says_so_itself() -> None:
     confirmed = facts.FactConfirmed(entry=1, by="mjc")
     contested = facts.FactContested(entry=1, by="mjc", reason="non")
