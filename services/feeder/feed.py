@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 from nats.aio.client import Client
+from nats.js.api import PersistMode
 
 from contracts import subjects
 from contracts.subjects import parse_stream
@@ -18,10 +19,10 @@ from services import numbered_streams
 from services.domain.audience import Delivery
 from services.numbered_streams import ANSWER_SECONDS_MAX, Halted, Last, Message, NumberedStream
 
-SINGLY_MAX: Final = 16
-"""Entries put each by itself, which is quicker for so few than one batch of them."""
+TOGETHER_MAX: Final = 256
+"""Entries sent before the server is asked what it has."""
 
-BATCH_BYTES_MAX: Final = 4 * 1024 * 1024
+TOGETHER_BYTES_MAX: Final = 4 * 1024 * 1024
 
 
 class FeedDiffers(Halted):
@@ -91,6 +92,9 @@ class Feed:
             description="What each institution receives: the events in their own bytes, each once.",
             replicas=replicas,
         )
+        if replicas == 1:
+            # Acknowledged before it is on the disk: what a power cut takes, the log makes again.
+            wanted = wanted.evolve(persist_mode=PersistMode.ASYNC, allow_atomic=None)
         self._stream = NumberedStream(
             bus, wanted, made_anew="the feeder makes it anew, entry for entry", answer_seconds=answer_seconds
         )
@@ -125,15 +129,12 @@ class Feed:
         after = entries[0].sequence - 1
         messages: list[Message] = []
         size_bytes = 0
-        for entry in entries[: numbered_streams.BATCH_MESSAGES_LIMIT]:
+        for entry in entries[:TOGETHER_MAX]:
             body = bodies[entry.delivery.position]
             size_bytes += len(body)
-            if messages and size_bytes > BATCH_BYTES_MAX:
+            if messages and size_bytes > TOGETHER_BYTES_MAX:
                 break
             messages.append(entry.message(body))
-        if len(messages) <= SINGLY_MAX:
-            await self._stream.append_each(messages, after=after)
-        else:
-            await self._stream.append(messages, after=after)
+        await self._stream.append_in_order(messages, after=after)
         final = messages[-1]
         return Last(after + len(messages), final.subject, final.body, final.headers)

@@ -22,7 +22,7 @@ import structlog
 from services import ledger_pages
 from services.domain.audience import Audience
 from services.feeder.bodies import Bodies
-from services.feeder.feed import SINGLY_MAX, Entry, Feed, check
+from services.feeder.feed import TOGETHER_MAX, Entry, Feed, check
 from services.history import Chain, Published, Unfoldable
 from services.ledger_pages import Page
 from services.numbered_streams import Last, Overtaken, Setback
@@ -32,7 +32,7 @@ ENTRIES_MAX: Final = 500
 """Whose bodies are held at once, to be published."""
 
 CHECK_SECONDS: Final = 30.0
-"""Between two looks at where FEED ends while LEDGER brings nothing."""
+"""Between two looks at where FEED ends while LEDGER brings nothing and the connection is the same."""
 
 STAND_BY_SECONDS: Final = 0.25
 """After another feeder was faster: it goes on, and there will be nothing left to do."""
@@ -171,7 +171,10 @@ class Feeder:
                     if coming.done():
                         page, coming = coming.result(), None
                         await self._take(page, stopping)
-                    elif not stopping.is_set():
+                        is_due = self._connections != self._feed.connections
+                    else:
+                        is_due = True
+                    if is_due and not stopping.is_set():
                         await self._look_again(stopping)
             finally:
                 told.cancel()
@@ -216,8 +219,8 @@ class Feeder:
                 self._last = await self._feed.put(chunk, bodies)
                 entries = entries[self._last.sequence - entries[0].sequence + 1 :]
             except Setback as setback:
-                # Of entries that went each by itself, one may stand after a message that is none of ours.
-                doubtful = entries[:SINGLY_MAX]
+                # Of entries that go each by itself, one may stand after a message that is none of ours.
+                doubtful = entries[:TOGETHER_MAX]
                 await self._wait_out(setback, stopping)
 
     async def _compare(self, entries: Sequence[Entry]) -> None:
@@ -241,7 +244,7 @@ class Feeder:
         self._last, self._connections = found, connections
 
     async def _look_again(self, stopping: asyncio.Event) -> None:
-        """While LEDGER brings nothing: whether FEED is still there, and LEDGER not behind it."""
+        """While there is nothing to publish: whether FEED is still there, and LEDGER not behind it."""
         try:
             await self._look()
         except Setback as setback:
