@@ -15,7 +15,6 @@ from functools import partial
 from pathlib import Path
 
 import structlog
-from nats.aio.msg import Msg
 
 from contracts import subjects
 from eventstore import sqlite
@@ -46,13 +45,14 @@ async def serve(
     async with sqlite.reading(store_path) as store, runtime.connected(nats_url, "relay", seed=seed) as bus:
         relay = Relay(store, Ledger(bus, store.origin, replicas=replicas), limits)
 
-        async def nudged(_: Msg) -> None:
+        def nudged(*_: bytes) -> bool:
             relay.nudge()
+            return True
 
-        await bus.subscribe(subjects.APPENDED, cb=nudged)
-        await relay.meet(stopping)
-        async with status.offered(bus, relay):
-            await relay.run(stopping)
+        async with bus.tapped(subjects.APPENDED, nudged):
+            await relay.meet(stopping)
+            async with status.offered(bus, relay):
+                await relay.run(stopping)
 
 
 async def create(store_path: Path, nats_url: str, *, replicas: int = 1, seed: Path | None = None) -> None:

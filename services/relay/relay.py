@@ -9,6 +9,7 @@ sequence p or nowhere, whoever sends it and however late or often.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
@@ -134,7 +135,7 @@ class Relay:
         self._connections = -1
 
     def nudge(self) -> None:
-        """Say that the store has new events. Losing a nudge costs a poll, no more."""
+        """Say that there is something to do: new events, or to stop. Losing a nudge costs a poll, no more."""
         self._nudged.set()
 
     async def meet(self, stopping: asyncio.Event) -> None:
@@ -159,7 +160,15 @@ class Relay:
                 await self.compare()
                 await self._carry(stopping)
 
-        await self._persevere(compare_and_carry, stopping)
+        async def nudge_to_stop() -> None:
+            await stopping.wait()
+            self.nudge()
+
+        nudging = asyncio.create_task(nudge_to_stop())
+        try:
+            await self._persevere(compare_and_carry, stopping)
+        finally:
+            nudging.cancel()
 
     async def compare(self) -> None:
         """
@@ -221,31 +230,34 @@ class Relay:
                 log.warning(
                     "relay.setback", reason=str(setback), sequence=self.sequence, pause_seconds=pause_seconds
                 )
-                await _first_of(stopping, timeout_seconds=pause_seconds)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause_seconds):
+                        await stopping.wait()
                 pause_seconds = min(2 * pause_seconds, self._limits.pause_seconds_max)
             else:
                 return
 
     async def _carry(self, stopping: asyncio.Event) -> None:
         """Publish what comes, until it is time to compare again."""
+        events_max = self._limits.batch_events_max
         while not stopping.is_set() and not self._must_compare():
             self._nudged.clear()
-            page = await self._store.read_all(after=self.sequence, events_max=self._limits.batch_events_max)
-            for batch in batches(
-                page, events_max=self._limits.batch_events_max, bytes_max=self._limits.batch_bytes_max
-            ):
+            page = await self._store.read_all(after=self.sequence, events_max=events_max)
+            for batch in batches(page, events_max=events_max, bytes_max=self._limits.batch_bytes_max):
                 await self._publish(batch)
                 if stopping.is_set():
                     return
             if not page:
-                await _first_of(stopping, self._nudged, timeout_seconds=self._limits.poll_seconds)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._limits.poll_seconds):
+                        await self._nudged.wait()
 
     async def _publish(self, batch: Sequence[Recorded]) -> None:
         clock = asyncio.get_running_loop().time
         started_seconds = clock()
         await self._ledger.append(batch)
         self.sequence = batch[-1].position
-        log.info(
+        log.debug(
             "relay.batch",
             first=batch[0].position,
             last=batch[-1].position,
@@ -256,13 +268,3 @@ class Relay:
     def _must_compare(self) -> bool:
         elapsed_seconds = asyncio.get_running_loop().time() - self._compared_at_seconds
         return self._ledger.connections != self._connections or elapsed_seconds >= self._limits.check_seconds
-
-
-async def _first_of(*events: asyncio.Event, timeout_seconds: float) -> None:
-    """Wait for one of *events*, *timeout_seconds* at most."""
-    waits = [asyncio.create_task(event.wait()) for event in events]
-    try:
-        await asyncio.wait(waits, timeout=timeout_seconds, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for wait in waits:
-            wait.cancel()

@@ -26,6 +26,7 @@ from services.numbered_streams import (
 )
 from services.relay import status
 from services.relay.ledger import (
+    SINGLY_MAX,
     Ledger,
     LedgerAhead,
     LedgerDiffers,
@@ -140,6 +141,20 @@ async def test_a_single_event_goes_without_a_batch(bus: Bus, store: MemoryStore)
     await assert_whole(store, bus)
 
 
+async def test_a_few_commands_of_one_event_go_without_a_batch_and_one_of_two_never(
+    bus: Bus, store: MemoryStore
+) -> None:
+    await created(bus)
+    async with overhearing(bus) as overheard, relaying(store, bus, NUDGED_ONLY) as relay:
+        for commands in ([1] * SINGLY_MAX, [1, 2], [1] * (SINGLY_MAX + 1)):
+            await record(store, [Recording(events) for events in commands])
+            relay.nudge()
+            await overheard.reach((await store.head()).position)
+    in_batches = ["Nats-Batch-Id" in (message.headers or {}) for message in overheard.messages]
+    assert in_batches == [False] * SINGLY_MAX + [True] * 3 + [True] * (SINGLY_MAX + 1)
+    await assert_whole(store, bus)
+
+
 async def test_a_nudge_spares_the_wait_for_the_next_look(bus: Bus) -> None:
     class Watched(MemoryStore):
         def __init__(self) -> None:
@@ -226,7 +241,7 @@ async def test_it_says_one_line_a_batch(bus: Bus, store: MemoryStore) -> None:
         await relayed(store, bus)
     (line,) = entries(logged, "relay.batch")
     assert line.pop("ms") > 0
-    assert line == {"event": "relay.batch", "log_level": "info", "first": 1, "last": 5, "count": 5}
+    assert line == {"event": "relay.batch", "log_level": "debug", "first": 1, "last": 5, "count": 5}
 
 
 # When it halts
