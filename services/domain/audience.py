@@ -9,9 +9,15 @@ when it begins to, first all that came before; each event once, ever. It follows
 
 - its own two, institution/<it> and agrement/<it>;
 - a convention whose party it is: listed, joined, or admitted by an avenant;
-- the agréments that its conventions depend on: those of their parties, and of whom a
-  clause names as the holder of one (terms.Condition);
-- the streams of the institutions with which it shares a convention.
+- as far as they are opened in such a convention: institution/<party> and agrement/<party> of its other
+  parties, and agrement/<holder> of whom a clause names as the holder of one (terms.Condition).
+
+That a convention names an institution opens nothing of that one's, for anybody may list anybody. A *word*
+in it does: an entry there, whatever it says, which is the word of who recorded it, and of nobody on whose
+behalf that was; it stays said when it is cancelled. A stream of an institution is opened by the word of
+the institution itself, or of who *keeps* that stream: who recorded its first entry, as long as the
+institution has recorded none there. With its own first entry there the keeper's words count no more: who
+followed by them alone follows no longer, until the institution itself has a word in the convention.
 
 Who is a party no more follows no longer, and keeps what it has. Of that convention it
 receives from then on what concerns its own settlement alone: the events that name it,
@@ -86,9 +92,12 @@ class _Followed(msgspec.Struct):
     """
     A stream: the positions of its events; how many reasons each has to follow it; who had one.
 
-    An institution's own stream is a reason in itself.
+    An institution's own stream is a reason in itself. Its *keeper* is who opens it besides that one,
+    which keeps it itself while there is nothing in it, and from its own first entry there on. Of a convention
+    nobody asks that.
     """
 
+    keeper: str
     reasons: dict[str, int]
     positions: "array[int]"
     stopped: dict[str, _Stopped]
@@ -124,6 +133,7 @@ class _Convention(msgspec.Struct):
     """
     What is kept of a convention besides its positions: what moves its parties, and whom its events concern.
 
+    *heard* are those whose word it has.
     *moves* and *clauses* are by the position of the fact that tells them, which may be cancelled.
     *concerns* has an index into the sets of institutions for each of its events, *spoken_of* the same for
     what they introduce by name.
@@ -133,8 +143,14 @@ class _Convention(msgspec.Struct):
     clauses: dict[int, _Clauses]
     concerns: "array[int]"
     spoken_of: dict[tuple[str, str], int]
+    heard: set[str]
     parties: _Concerned = _NOBODY
     holders: _Concerned = _NOBODY
+
+    @property
+    def named(self) -> _Concerned:
+        """Those of whom a stream may be opened in it."""
+        return self.parties | self.holders
 
 
 class _Succession(msgspec.Struct, frozen=True):
@@ -163,6 +179,8 @@ class Audience:
         self._streams: dict[str, _Followed] = {}
         self._left: dict[str, set[str]] = {}
         self._conventions: dict[str, _Convention] = {}
+        self._naming: dict[str, set[str]] = {}
+        """By institution, the conventions in which a stream of its own may be opened, or once might."""
         self._sets: list[_Concerned] = []
         self._set_numbers: dict[_Concerned, int] = {}
         self._successions: dict[int, _Succession] = {}
@@ -181,11 +199,11 @@ class Audience:
         concerned = _NOBODY
         missed: dict[str, list[tuple[int, str]]] = {}
         if parse_stream(stream)[0] == "convention":
-            held = self._conventions.setdefault(stream, _Convention({}, {}, array("i"), {}))
+            held = self._conventions.setdefault(stream, _Convention({}, {}, array("i"), {}, set()))
             concerned = self._with_heirs(self._concerned(held, told.positions, entry))
             missed = self._moved(held, entry)
-        elif type(entry.fact) in _OF_SUCCESSION:
-            missed = self._succeeded(entry)
+        else:
+            missed = self._spoken(told, entry)
         told.positions.append(at)
         receiving: AbstractSet[str] = told.reasons.keys()
         if told.stopped and (settling := told.stopped.keys() & concerned):
@@ -241,7 +259,7 @@ class Audience:
         if told is None:
             category, slug = parse_stream(name)
             own = {} if category == "convention" else {slug: 1}
-            told = self._streams[name] = _Followed(own, array("i"), {})
+            told = self._streams[name] = _Followed(slug, own, array("i"), {})
         return told
 
     # -- whom an event concerns
@@ -269,18 +287,16 @@ class Audience:
 
     def _moved(self, held: _Convention, entry: Entry) -> dict[str, list[tuple[int, str]]]:
         """What *entry* changes in who follows what: whom it lets see what, (position, stream) each."""
-        fact, at = entry.fact, entry.position
-        if type(fact) not in _TELLING:
+        stream, actor = entry.envelope.stream, entry.envelope.actor
+        tells = _tells(held, entry)
+        if not tells and actor in held.heard:
             return {}
-        if isinstance(fact, CANCELLING):
-            moved = [told.pop(fact.entry, None) is not None for told in (held.moves, held.clauses)]
-            if not any(moved):
-                return {}
-        elif not _takes_in(held, Held.of(entry), at):
-            return {}
-        stream = entry.envelope.stream
         before = self._reasons(stream, held)
-        held.parties, held.holders = _parties(held), _holders(held)
+        held.heard.add(actor)
+        if tells:
+            held.parties, held.holders = _parties(held), _holders(held)
+            for institution in held.named:
+                self._naming.setdefault(institution, set()).add(stream)
         after = self._reasons(stream, held)
         missed: dict[str, list[tuple[int, str]]] = {}
         # Those that begin come first: who has one reason for another goes on without a break.
@@ -291,9 +307,16 @@ class Audience:
     def _reasons(self, stream: str, held: _Convention) -> set[tuple[str, str]]:
         """Who follows what because of one convention."""
         streams = [stream]
-        streams += (f"institution/{party}" for party in held.parties)
-        streams += (f"agrement/{holder}" for holder in held.parties | held.holders)
+        streams += (
+            f"institution/{party}" for party in held.parties if self._is_open("institution", party, held)
+        )
+        streams += (f"agrement/{holder}" for holder in held.named if self._is_open("agrement", holder, held))
         return {(party, name) for party in self._with_heirs(held.parties) for name in streams}
+
+    def _is_open(self, category: str, whose: str, held: _Convention) -> bool:
+        """Whether a word in that convention opened that stream of *whose* to its parties."""
+        told = self._streams.get(f"{category}/{whose}")
+        return whose in held.heard or (told is not None and told.keeper in held.heard)
 
     def _begin(self, reasons: Iterable[tuple[str, str]], missed: dict[str, list[tuple[int, str]]]) -> None:
         """One reason more for each of *reasons*; what that lets whom see is added to *missed*."""
@@ -323,16 +346,25 @@ class Audience:
             return institutions
         return institutions.union(heir for whose, heir in self._heirs if whose in institutions)
 
-    def _succeeded(self, entry: Entry) -> dict[str, list[tuple[int, str]]]:
-        """What *entry* changes in who takes over whom: whom it lets see what, (position, stream) each."""
-        if not self._told(entry):
+    def _spoken(self, told: _Followed, entry: Entry) -> dict[str, list[tuple[int, str]]]:
+        """
+        What *entry*, in the stream of an institution, changes in who keeps it and in who takes over whom.
+
+        Whom that lets see what, (position, stream) each.
+        """
+        _, itself = parse_stream(entry.envelope.stream)
+        actor, keeper, heirs = entry.envelope.actor, told.keeper, self._heirs
+        if not told.positions or actor == itself:
+            keeper = actor
+        if type(entry.fact) in _OF_SUCCESSION and self._told(entry):
+            heirs = _closed({(one.whose, one.heir) for one in self._successions.values() if one.counts})
+        if (keeper, heirs) == (told.keeper, self._heirs):
             return {}
-        heirs = _closed({(one.whose, one.heir) for one in self._successions.values() if one.counts})
         fresh, gone = heirs - self._heirs, self._heirs - heirs
-        moved = {whose for whose, _ in fresh | gone}
-        here = {name: held for name, held in self._conventions.items() if held.parties & moved}
+        moved = {itself, *(whose for whose, _ in fresh | gone)}
+        here = {name: self._conventions[name] for whose in moved for name in self._naming.get(whose, ())}
         before = {name: self._reasons(name, held) for name, held in here.items()}
-        self._heirs = heirs
+        told.keeper, self._heirs = keeper, heirs
         missed: dict[str, list[tuple[int, str]]] = {}
         self._begin(_own_streams(fresh), missed)
         ended = [*_own_streams(gone)]
@@ -341,10 +373,10 @@ class Audience:
             self._begin(after - before[name], missed)
             ended += before[name] - after
         self._end(ended)
-        for name, told in self._streams.items():
-            for whose, heir in fresh:
-                if whose in told.stopped and heir not in told.reasons:
-                    missing = ((position, name) for position in told.inherited(whose, heir))
+        for whose, heir in fresh:
+            for name, stream in self._streams.items():
+                if whose in stream.stopped and heir not in stream.reasons:
+                    missing = ((position, name) for position in stream.inherited(whose, heir))
                     missed.setdefault(heir, []).extend(missing)
                     self._left.setdefault(heir, set()).add(name)
         return missed
@@ -366,6 +398,17 @@ class Audience:
             counts = isinstance(fact, facts.FactConfirmed)
             self._successions[fact.entry] = msgspec.structs.replace(known, counts=counts)
         return True
+
+
+def _tells(held: _Convention, entry: Entry) -> bool:
+    """Keep what *entry* tells of parties and of conditions, or takes back; whether it is anything."""
+    fact = entry.fact
+    if type(fact) not in _TELLING:
+        return False
+    if isinstance(fact, CANCELLING):
+        taken = [told.pop(fact.entry, None) is not None for told in (held.moves, held.clauses)]
+        return any(taken)
+    return _takes_in(held, Held.of(entry), entry.position)
 
 
 def _takes_in(held: _Convention, one: Held, at: int) -> bool:

@@ -6,7 +6,7 @@ from typing import Any, TypeGuard
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
 from contracts import events as facts
@@ -44,6 +44,11 @@ def feed_of(institution: str, deliveries: Iterable[Delivery]) -> list[int | tupl
     """Positions; of what came before, with the position that let it in."""
     mine = (one for one in deliveries if one.institution == institution)
     return [one.position if one.backfill_of is None else (one.position, one.backfill_of) for one in mine]
+
+
+def by(institution: str, *told: Step) -> list[Step]:
+    """*told*, recorded by that institution."""
+    return [(stream, on, fact, institution) for stream, on, fact, *_ in told]
 
 
 def listed(institution: str, *, stream: str = C, on: str = "2026-01-01") -> Step:
@@ -96,6 +101,7 @@ def amended(
 
 
 OPEN: tuple[Step, ...] = ((C, *OPENED), listed("ville"), listed("mjc"))
+"""By the clerk, who also keeps the streams of institutions: what they share, all share."""
 ADMITTED = amended(1, "2026-03-01", facts.Admission("ccas"), binds=("ville", "mjc"))
 
 
@@ -204,6 +210,134 @@ def test_what_an_institution_is_goes_to_it_and_to_those_with_whom_it_shares_a_co
     assert feed_of("mjc", deliveries) == [1, (2, 6), (4, 6), (5, 6), 6, 7, 8, 9]
     assert feed_of("ville", deliveries) == [2, (4, 5), 5, (1, 6), 6, 7, 8, 10]
     assert feed_of("caf", deliveries) == [3]
+
+
+def test_whoever_lists_an_institution_gets_nothing_of_what_is_that_ones() -> None:
+    deliveries = fed(
+        registered("mjc"), *by("caf", granted("mjc")),
+        *by("foyer", *OPEN, listed("foyer"), mentioned(), clause("3", condition("centre"))),  # 3 to 8
+        registered("mjc"), granted("centre"), *by("caf", granted("mjc")),
+    )  # fmt: skip
+    assert feed_of("foyer", deliveries) == [(3, 6), (4, 6), (5, 6), 6, 7, 8]
+    assert feed_of("ville", deliveries) == [(3, 4), 4, 5, 6, 7, 8]
+    assert feed_of("mjc", deliveries) == [1, 2, (3, 5), (4, 5), 5, 6, 7, 8, 9, 11]
+
+
+def test_an_institution_s_own_first_word_opens_its_streams_to_the_parties() -> None:
+    deliveries = fed(
+        registered("mjc"), *by("caf", granted("mjc")), *by("ville", *OPEN),  # 3 to 5
+        *by("mjc", mentioned(), mentioned()), *by("caf", granted("mjc")), *by("mjc", registered("mjc")),
+    )  # fmt: skip
+    assert feed_of("ville", deliveries) == [(3, 4), 4, 5, (1, 6), (2, 6), 6, 7, 8, 9]
+
+
+def test_a_keepers_word_opens_the_stream_that_it_keeps_and_no_other() -> None:
+    deliveries = fed(
+        registered("mjc"), *by("caf", granted("mjc")), *by("ville", *OPEN),  # 3 to 5
+        *by("caf", mentioned(), granted("mjc")), registered("mjc"), mentioned(), registered("mjc"),
+    )  # fmt: skip
+    assert feed_of("ville", deliveries) == [(3, 4), 4, 5, (2, 6), 6, 7, (1, 9), (8, 9), 9, 10]
+    deliveries = fed(
+        registered("mjc"), *by("caf", granted("mjc")), *by("ville", *OPEN), mentioned(), granted("mjc")
+    )  # fmt: skip
+    assert feed_of("ville", deliveries) == [(3, 4), 4, 5, (1, 6), 6]
+
+
+def test_a_stream_is_kept_by_who_recorded_its_first_entry_and_by_no_later_one() -> None:
+    deliveries = fed(
+        *by("ville", *OPEN), *by("caf", mentioned()), *by("caf", granted("mjc")), *by("caf", granted("mjc")),
+        registered("mjc"), *by("caf", registered("mjc")),
+    )  # fmt: skip
+    # Of the agrément the keeper had spoken before there was any.
+    assert feed_of("ville", deliveries) == [(1, 2), 2, 3, 4, 5, 6]
+
+
+def test_a_keepers_word_counts_until_the_institution_records_in_its_stream_itself() -> None:
+    deliveries = fed(
+        registered("mjc"), granted("mjc"), *OPEN, registered("mjc"),  # 6
+        *by("mjc", registered("mjc")), registered("mjc"), mentioned(), granted("mjc"),  # 10
+        *by("mjc", mentioned()), registered("mjc"),  # 12
+    )  # fmt: skip
+    # The agrément goes on: that stream the mjc has recorded nothing in.
+    assert feed_of("ville", deliveries) == [
+        (3, 4), 4, (1, 5), (2, 5), 5, 6, 9, 10, (7, 11), (8, 11), 11, 12
+    ]  # fmt: skip
+    assert feed_of("mjc", deliveries)[-6:] == [7, 8, 9, 10, 11, 12]
+
+
+def test_an_institution_that_has_spoken_in_a_convention_is_followed_there_whoever_keeps_its_streams() -> None:
+    deliveries = fed(
+        registered("mjc"), *OPEN, *by("mjc", mentioned()), *by("mjc", registered("mjc")), registered("mjc")
+    )
+    assert feed_of("ville", deliveries) == [(2, 3), 3, (1, 4), 4, 5, 6, 7]
+
+
+def test_a_word_opens_in_the_convention_in_which_it_was_said() -> None:
+    other = "convention/autre"
+    deliveries = fed(
+        registered("mjc"), *by("ville", *OPEN),
+        *by("foyer", listed("foyer", stream=other), listed("mjc", stream=other)),  # 5 and 6
+        *by("mjc", mentioned(stream=other)), *by("mjc", registered("mjc")),
+    )  # fmt: skip
+    assert feed_of("ville", deliveries) == [(2, 3), 3, 4]
+    assert feed_of("foyer", deliveries) == [5, 6, (1, 7), 7, 8]
+
+
+def test_what_another_records_for_an_institution_is_no_word_of_that_one() -> None:
+    received = facts.PaymentMade(payer="mjc", beneficiary="ville", key="p-1", exercice=2026, amount_cents=1)
+    for_the_mjc: Step = (C, "2026-02-01", received)
+    [_, *_, entry] = log(*OPEN, *by("ville", for_the_mjc))
+    assert (entry.envelope.actor, entry.whose) == ("ville", "mjc")
+    deliveries = fed(
+        registered("mjc"), *by("ville", *OPEN, for_the_mjc), *by("caf", for_the_mjc), registered("mjc")
+    )
+    assert feed_of("ville", deliveries) == [(2, 3), 3, 4, 5, 6]
+
+
+def test_a_word_that_is_cancelled_was_said_all_the_same() -> None:
+    deliveries = fed(
+        registered("mjc"),
+        *by("ville", *OPEN),
+        *by("mjc", mentioned()),
+        cancelled(5, by="ville"),
+        registered("mjc"),
+    )
+    assert feed_of("ville", deliveries) == [(2, 3), 3, 4, (1, 5), 5, 6, 7]
+
+
+def test_the_agrement_of_a_holder_that_a_clause_names_is_opened_by_that_one_or_its_keeper() -> None:
+    deliveries = fed(
+        *by("caf", granted("centre"), granted("relais")), registered("centre"),
+        *by("ville", *OPEN, clause("3", condition("centre")), clause("4", condition("relais"))),  # 4 to 8
+        *by("centre", mentioned()), *by("caf", mentioned()),  # 9 and 10
+        *by("relais", granted("relais")), *by("caf", granted("centre")),
+    )  # fmt: skip
+    assert feed_of("ville", deliveries) == [(4, 5), 5, 6, 7, 8, (1, 9), 9, (2, 10), 10, 12]
+    assert feed_of("centre", deliveries) == [1, 3, 12]
+
+
+def test_who_takes_over_a_party_is_let_in_by_the_same_words_as_that_one() -> None:
+    deliveries = fed(
+        registered("mjc"), registered("ville"), *by("ville", *OPEN), succeeded("ville", "metropole"),  # 6
+        *by("metropole", mentioned()), *by("mjc", mentioned()), *by("mjc", registered("mjc")),
+    )  # fmt: skip
+    assert feed_of("metropole", deliveries) == [*((at, 6) for at in (2, 3, 4, 5)), 6, 7, (1, 8), 8, 9]
+    # Who takes over an institution is not that institution: its word opens its own streams.
+    deliveries = fed(
+        *by("mjc", registered("mjc")),
+        *by("ville", *OPEN),
+        succeeded("mjc", "union"),
+        *by("union", mentioned()),
+    )
+    assert feed_of("ville", deliveries) == [(2, 3), 3, 4, 6]
+
+
+def test_the_first_word_of_an_institution_in_its_stream_may_be_that_another_takes_over() -> None:
+    deliveries = fed(
+        registered("mjc"), registered("ville"), *OPEN, succeeded("mjc", "union"), *by("mjc", mentioned())
+    )  # fmt: skip
+    assert feed_of("ville", deliveries) == [2, (3, 4), 4, (1, 5), 5, (6, 7), 7]
+    assert feed_of("union", deliveries) == [*((at, 6) for at in range(1, 6)), 6, 7]
 
 
 def test_two_conventions_are_two_reasons_and_the_last_one_that_ends_ends_it() -> None:
@@ -438,21 +572,51 @@ of_institutions = st.one_of(
 )
 
 
+SPEAKERS = st.sampled_from((*NAMES, *NAMES, "agent", "foyer"))
+
+
 @st.composite
-def of_an_institution(draw: st.DrawFn) -> Step:
-    """A fact in the stream of an institution, most often by itself."""
-    whose = draw(names)
-    by = draw(st.sampled_from((whose, whose, "agent", "caf")))
-    return f"institution/{whose}", "2026-01-01", draw(of_institutions), by
+def stories(draw: st.DrawFn) -> list[Step]:
+    """
+    Steps of few speakers: some conventions hear whom they name, or who keeps its streams, and some do not.
 
+    Some institutions and parties are there from the beginning.
+    """
+    registering, granting = draw(st.permutations(("agent", "caf", "foyer")))[:2]
+    some_keepers = st.lists(st.sampled_from((registering, granting)), max_size=2)
+    some_speakers = st.lists(SPEAKERS, min_size=1, max_size=4)
+    heard = {stream: draw(st.permutations(draw(some_speakers) + draw(some_keepers))) for stream in STREAMS}
 
-steps = st.one_of(
-    st.tuples(st.sampled_from(STREAMS), DAYS, of_conventions, st.just("agent")),
-    of_an_institution(),
-    st.tuples(st.sampled_from(STREAMS), DAYS, of_conventions, names),
-    names.map(granted),
-    names.map(registered),
-)
+    def in_a_convention(stream: str) -> st.SearchStrategy[Step]:
+        return st.tuples(st.just(stream), DAYS, of_conventions, st.sampled_from(heard[stream]))
+
+    def of_an_institution(whose: str) -> st.SearchStrategy[Step]:
+        """A fact in one of the streams of an institution, by itself or by a keeper."""
+        told = of_institutions.map(lambda fact: (f"institution/{whose}", "2026-01-01", fact))
+        return st.one_of(
+            st.builds(by, st.sampled_from((whose, registering)), st.one_of(told, st.just(registered(whose)))),
+            st.builds(by, st.sampled_from((whose, granting, granting, registering)), st.just(granted(whose))),
+        ).map(lambda one: one[0])
+
+    steps = st.one_of(
+        st.sampled_from(STREAMS).flatmap(in_a_convention),
+        st.sampled_from(STREAMS).flatmap(in_a_convention),
+        names.flatmap(of_an_institution),
+    )
+    some = st.lists(names, max_size=3, unique=True)
+    known = [
+        step
+        for one in draw(some)
+        for step in [*by(registering, registered(one)), *by(granting, granted(one))]
+    ]
+    there = [
+        step
+        for stream in STREAMS
+        for one in draw(some)
+        for step in by(heard[stream][0], listed(one, stream=stream))
+    ]
+    length = draw(st.integers(0, 28))
+    return [*known, *there, *draw(st.lists(steps, min_size=length, max_size=length))]
 
 
 def _of_what_is_there(told: Sequence[Step]) -> list[Entry]:
@@ -469,7 +633,7 @@ def _of_what_is_there(told: Sequence[Step]) -> list[Entry]:
     return log(*made)
 
 
-logs = st.lists(steps, max_size=24).map(_of_what_is_there)
+logs = stories().map(_of_what_is_there)
 
 
 def _taken_over(past: Sequence[Entry], institution: str) -> set[str]:
@@ -500,19 +664,32 @@ def _follows(past: Sequence[Entry], institution: str) -> set[str]:
     for other in _taken_over(past, institution):
         found |= {f"institution/{other}", f"agrement/{other}"}
     for stream in STREAMS:
-        state = reduce(
-            streams.evolve, (one for one in past if one.envelope.stream == stream), streams.initial(stream)
-        )
-        assert isinstance(state, convention.State)
-        parties = {join.institution for join in state.life.joins if state.life.until(join) is None}
+        parties, to_be_opened = _to_be_opened(past, stream)
         if parties & {institution, *_taken_over(past, institution)}:
-            holders = parties | _holders(state)
-            found |= {
-                stream,
-                *(f"institution/{one}" for one in parties),
-                *(f"agrement/{one}" for one in holders),
-            }
+            found |= {stream, *(name for name in to_be_opened if _opening(past, name) & _heard(past, stream))}
     return found
+
+
+def _to_be_opened(past: Sequence[Entry], stream: str) -> tuple[set[str], set[str]]:
+    """The parties of a convention, and the streams that they follow for it once a word opens them there."""
+    state = reduce(
+        streams.evolve, (one for one in past if one.envelope.stream == stream), streams.initial(stream)
+    )
+    assert isinstance(state, convention.State)
+    parties = {join.institution for join in state.life.joins if state.life.until(join) is None}
+    holders = parties | _holders(state)
+    return parties, {*(f"institution/{one}" for one in parties), *(f"agrement/{one}" for one in holders)}
+
+
+def _heard(past: Sequence[Entry], stream: str) -> set[str]:
+    return {one.envelope.actor for one in past if one.envelope.stream == stream}
+
+
+def _opening(past: Sequence[Entry], name: str) -> set[str]:
+    """Whose word in a convention opens the stream *name*."""
+    whose = name.partition("/")[2]
+    recorded = [one.envelope.actor for one in past if one.envelope.stream == name]
+    return {whose} if whose in recorded else {whose, *recorded[:1]}
 
 
 def _holders(state: convention.State) -> set[str]:
@@ -614,7 +791,7 @@ def expected(past: list[Entry]) -> list[Delivery]:
     return given
 
 
-@settings(max_examples=120)
+@settings(max_examples=200)
 @given(logs)
 def test_any_log_is_delivered_as_the_rule_reads_and_the_feeds_keep_their_promises(past: list[Entry]) -> None:
     audience = Audience()
@@ -624,24 +801,76 @@ def test_any_log_is_delivered_as_the_rule_reads_and_the_feeds_keep_their_promise
     # Once only, ever.
     pairs = [(one.institution, one.position) for one in deliveries]
     assert len(set(pairs)) == len(pairs)
-    # A convention goes to those it names, what an institution is to those that a convention names with it:
-    # two feeds overlap in no other stream.
-    named: dict[str, set[str]] = {stream: set() for stream in STREAMS}
-    for entry in past:
-        if entry.envelope.stream in STREAMS:
-            named[entry.envelope.stream] |= _concerns([], entry)
+    # A convention goes to those it names; what an institution is, to those that a convention names with it
+    # where a word let them in: two feeds overlap in no other stream.
     stands_for = {name: {name} for name in NAMES}
     for end in range(1, len(past) + 1):
         for name in NAMES:
             for other in _taken_over(past[:end], name):
                 stands_for[name] |= stands_for[other]
     for one in deliveries:
-        category, _, of = one.stream.partition("/")
         mine = stands_for[one.institution]
-        if category == "convention":
-            assert mine & named[one.stream]
-        else:
-            assert of in mine or any(of in names and mine & names for names in named.values())
+        assert _may_have(past, mine, one) or any(
+            (other, one.position) in pairs for other in mine - {one.institution}
+        )
+
+
+def _may_have(past: Sequence[Entry], mine: set[str], one: Delivery) -> bool:
+    """Whether a convention lets *mine* have *one*, by whom it names and by who has spoken there so far."""
+    category, _, of = one.stream.partition("/")
+    so_far = past[: one.backfill_of or one.position]
+    for stream in STREAMS:
+        named = {name for entry in so_far if entry.envelope.stream == stream for name in _concerns([], entry)}
+        if mine & named and one.stream == stream:
+            return True
+        if mine & named and of in named and _opening(so_far, one.stream) & _heard(so_far, stream):
+            return True
+    return category != "convention" and of in mine
+
+
+def _turns(past: Sequence[Entry]) -> set[str]:
+    """What happens in *past* to those who do not follow a stream on their own account."""
+    found = set()
+    followed: dict[str, set[str]] = {name: _follows((), name) for name in NAMES}
+    to_be_opened: dict[str, set[str]] = {stream: set() for stream in STREAMS}
+    for end, entry in enumerate(past, 1):
+        actor, here = entry.envelope.actor, entry.envelope.stream
+        there = {one.envelope.stream for one in past[:end]}
+        before = to_be_opened
+        to_be_opened = {stream: _to_be_opened(past[:end], stream)[1] for stream in STREAMS}
+        for institution in NAMES:
+            follows = _follows(past[:end], institution)
+            begun, ended = follows - followed[institution], followed[institution] - follows
+            followed[institution] = follows
+            if to_be_opened == before and here in STREAMS:
+                found |= {
+                    "its own word opens it" if name.endswith(f"/{actor}") else "its keeper's word opens it"
+                    for name in begun & there
+                }
+            elif isinstance(entry.fact, facts.AgrementGranted | facts.InstitutionRegistered):
+                found |= {"its first entry opens it" for _ in begun & {here}}
+            if here.endswith(f"/{actor}"):
+                found |= {"its own first entry shuts it" for _ in ended & {here}}
+            if any(to_be_opened[stream] & there - follows for stream in follows.intersection(STREAMS)):
+                found.add("it stays shut")
+    return found
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        "its own word opens it",
+        "its keeper's word opens it",
+        "its own first entry shuts it",
+        "its first entry opens it",
+        "it stays shut",
+    ],
+)
+def test_the_logs_that_are_drawn_take_every_turn(turn: str) -> None:
+    drawing = settings(
+        max_examples=400, phases=[Phase.generate], derandomize=True, database=None, deadline=None
+    )
+    assert turn in _turns(find(logs, lambda past: turn in _turns(past), settings=drawing))
 
 
 @settings(max_examples=60)

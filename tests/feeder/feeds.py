@@ -59,11 +59,15 @@ def expected(ledger: Ledger, *, to: int | None = None) -> list[Read]:
 
 
 def varied(commands: int, *, seed: int = 1) -> Ledger:
-    """Conventions that open, admit, pay and lose parties, and agréments that some of them depend on."""
+    """
+    Conventions that open, admit, pay and lose parties, and agréments that some of them depend on.
+
+    Each institution records its own particulars, and words of all of them open these here and there.
+    """
     ledger, chance = Ledger(seed=seed), random.Random(seed)
     for party in PARTIES:
         named = events.InstitutionRegistered(name=party, kind="autre")
-        ledger.record(f"institution/{party}", ("2020-01-01", named))
+        ledger.record(f"institution/{party}", ("2020-01-01", named), actor=party)
     opened: list[str] = []
     for number in range(commands):
         kind = chance.random()
@@ -89,10 +93,13 @@ def varied(commands: int, *, seed: int = 1) -> Ledger:
                 ends_on=PartialDate("2028-12-31"),
                 reference=f"n° {number}",
             )
-            ledger.record(f"agrement/{chance.choice(('centre', 'mjc-d'))}", ("2025-12-01", grant))
+            ledger.record(
+                f"agrement/{chance.choice(('centre', 'mjc-d'))}", ("2025-12-01", grant), actor="caf-c"
+            )
         else:
             several = range(chance.choice((1, 1, 2, 5)))
-            ledger.record(stream, *(("2026-03-01", payment(f"p{number}-{each}")) for each in several))
+            paid = (("2026-03-01", payment(f"p{number}-{each}")) for each in several)
+            ledger.record(stream, *paid, actor=some)
     return ledger
 
 

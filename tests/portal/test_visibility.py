@@ -64,6 +64,10 @@ def paid(key: str, *, by: str = A, to: str = "mjc-a") -> tuple[str, events.Event
     )
 
 
+SPOKEN: Final = "2026-02-01", events.ProvisionMentioned(about="la vie", says="rien de nouveau")
+"""A word in a convention, of somebody whose streams it opens to the parties."""
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def scene(whole: World) -> AsyncIterator[Scene]:
     async with whole.client(A) as client:
@@ -83,12 +87,16 @@ async def scene(whole: World) -> AsyncIterator[Scene]:
         paid("p1"),
         by=A,
     )
+    await whole.record("convention/propre-a", SPOKEN, by="mjc-a")
     granted = events.AgrementGranted(
         services=("AGC",), granted_by=C, starts_on=parse("2026-01-01"), ends_on=parse("2029-12-31")
     )
     await whole.record("agrement/mjc-a", ("2026-01-01", granted), by=C)
     named = events.InstitutionRegistered(name=f"Mairie {SECRET}", kind="commune")
-    await whole.record("institution/ville-a", ("2020-01-01", named), by=A)
+    filed = events.PieceFiled(piece=piece)
+    await whole.record("institution/ville-a", ("2020-01-01", named), ("2026-02-01", filed), by=A)
+    # That B lists them lets it into nothing of theirs.
+    await whole.record("convention/listes-b", *opened("À B aussi", B, A, "mjc-a"), by=B)
     position = await whole.record("convention/propre-b", *opened("À B", B, "mjc-b"), by=B)
     await whole.shown(position)
     yield Scene(whole, digest, position)
@@ -333,6 +341,47 @@ async def test_a_party_reads_the_paper_that_an_event_of_its_feed_cites(scene: Sc
     assert (accuse["deposited_by"], accuse["size_bytes"]) == (A, len(PAPER))
 
 
+async def test_who_lists_an_institution_reads_what_is_that_ones_once_it_has_spoken(scene: Scene) -> None:
+    """By its feed and by the portal alike: the papers that the other's streams cite, too."""
+    world, town, lister = scene.world, "ville-d", "preneur-e"
+    async with world.client(town) as client:
+        handed_in = await client.post(
+            "/api/v1/pieces?name=statuts.pdf", content=PAPER, headers={"Content-Type": "application/pdf"}
+        )
+    digest = handed_in.json()["digest"]
+    piece = events.Piece(digest=digest, media_type="application/pdf", size_bytes=len(PAPER), what="statuts")
+    named = events.InstitutionRegistered(name="Ville D", kind="commune")
+    own = await world.record(
+        f"institution/{town}",
+        ("2020-01-01", named),
+        ("2020-01-01", events.PieceFiled(piece=piece)),
+        by=town,
+    )
+    opened_at = await world.record("convention/listee", *opened("Listée", lister, town), by=lister)
+    paths = (
+        f"/api/v1/institutions/{town}",
+        f"/api/v1/institutions/{town}/events",
+        f"/api/v1/pieces/{digest}",
+    )
+
+    async def fed_up_to(position: int) -> list[int]:
+        found: list[int] = []
+        async with asyncio.timeout(20):
+            while position not in found:
+                page = (await scene.get(lister, "/api/v1/feed", after=len(found), wait_seconds=5)).json()
+                found += [entry["position"] for entry in page["events"]]
+        return found
+
+    await world.shown(opened_at)
+    assert [(await scene.get(lister, path)).status_code for path in paths] == [404, 404, 404]
+    conventions = [opened_at - 2, opened_at - 1, opened_at]
+    assert await fed_up_to(opened_at) == conventions
+    spoken_at = await world.record("convention/listee", SPOKEN, by=town)
+    await world.shown(spoken_at)
+    assert [(await scene.get(lister, path)).status_code for path in paths] == [200, 200, 200]
+    assert await fed_up_to(spoken_at) == [*conventions, own - 1, own, spoken_at]
+
+
 async def test_an_auditor_sees_what_the_mandated_institution_sees(scene: Scene) -> None:
     mandate = Mandate(institutions=frozenset({A}), first_year=2025, last_year=2026)
     auditor = Access("chambre", "p-12345678", frozenset({"lecture"}), mandate)
@@ -391,9 +440,8 @@ async def test_a_statement_tells_a_party_nothing_of_conventions_that_it_is_not_p
     vote = events.SubsidyVoted(beneficiary="mjc-a", payer=A, exercice=2026, amount_cents=1_500_000)
     kind = events.InstitutionRegistered(name="MJC", kind="association")
     await world.record("institution/mjc-a", ("2020-01-01", kind), by="mjc-a")
-    position = await world.record(
-        "convention/a-trois", *opened("À trois", A, "mjc-a", C), ("2026-02-01", vote), by=A
-    )
+    await world.record("convention/a-trois", *opened("À trois", A, "mjc-a", C), ("2026-02-01", vote), by=A)
+    position = await world.record("convention/a-trois", SPOKEN, by="mjc-a")
     before = {who: await scene.get(who, path, on=day, at_least_position=position) for who in (A, "mjc-a", C)}
     assert len({answer.content for answer in before.values()}) == 1
     position = await world.record(
