@@ -161,6 +161,9 @@ class _Succession(msgspec.Struct, frozen=True):
     counts: bool
 
 
+_Reasons = tuple[_Concerned, set[str]]
+"""Institutions, and the streams that each of them follows because of one convention."""
+
 _Heirs = frozenset[tuple[str, str]]
 """Pairs of an institution and one that took over from it, be it through others."""
 
@@ -300,18 +303,20 @@ class Audience:
         after = self._reasons(stream, held)
         missed: dict[str, list[tuple[int, str]]] = {}
         # Those that begin come first: who has one reason for another goes on without a break.
-        self._begin(after - before, missed)
-        self._end(before - after)
+        self._begin(_added(before, after), missed)
+        self._end(_added(after, before))
         return missed
 
-    def _reasons(self, stream: str, held: _Convention) -> set[tuple[str, str]]:
+    def _reasons(self, stream: str, held: _Convention) -> _Reasons:
         """Who follows what because of one convention."""
-        streams = [stream]
-        streams += (
+        streams = {stream}
+        streams.update(
             f"institution/{party}" for party in held.parties if self._is_open("institution", party, held)
         )
-        streams += (f"agrement/{holder}" for holder in held.named if self._is_open("agrement", holder, held))
-        return {(party, name) for party in self._with_heirs(held.parties) for name in streams}
+        streams.update(
+            f"agrement/{holder}" for holder in held.named if self._is_open("agrement", holder, held)
+        )
+        return self._with_heirs(held.parties), streams
 
     def _is_open(self, category: str, whose: str, held: _Convention) -> bool:
         """Whether a word in that convention opened that stream of *whose* to its parties."""
@@ -370,8 +375,8 @@ class Audience:
         ended = [*_own_streams(gone)]
         for name, held in here.items():
             after = self._reasons(name, held)
-            self._begin(after - before[name], missed)
-            ended += before[name] - after
+            self._begin(_added(before[name], after), missed)
+            ended += _added(after, before[name])
         self._end(ended)
         for whose, heir in fresh:
             for name, stream in self._streams.items():
@@ -398,6 +403,15 @@ class Audience:
             counts = isinstance(fact, facts.FactConfirmed)
             self._successions[fact.entry] = msgspec.structs.replace(known, counts=counts)
         return True
+
+
+def _added(before: _Reasons, after: _Reasons) -> Iterator[tuple[str, str]]:
+    """Who follows what by *after* and not by *before*."""
+    (those, had), (institutions, streams) = before, after
+    opened = streams - had
+    for institution in institutions:
+        for name in opened if institution in those else streams:
+            yield institution, name
 
 
 def _tells(held: _Convention, entry: Entry) -> bool:
