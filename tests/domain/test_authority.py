@@ -15,7 +15,7 @@ import pytest
 from contracts import events as facts
 from contracts.dates import PartialDate
 from contracts.events import EVENTS, Event
-from services.domain import agrement, authority, convention, institution, streams
+from services.domain import authority, streams
 from services.domain.authority import NotAuthorised
 from services.domain.book import InAnothersName, NotYours, Proposed
 from tests.domain.lives import CLERK, CONVENTION, OPEN, Line, author, avenant, entries, given, paid, when
@@ -160,10 +160,8 @@ def allowed(
 ) -> bool | str:
     """Whether the table lets *actor* record *fact*; refused, it says by which rule."""
     proposed = Proposed(fact, PartialDate(day), whose)
-    check = {"convention": convention, "agrement": agrement, "institution": institution}
-    module: Any = check[state.stream.partition("/")[0]]
     try:
-        module.check_authority(state, actor=actor, proposed=proposed, fact=0)
+        streams.check_authority(state, actor=actor, proposed=[proposed])
     except NotAuthorised as refusal:
         words = f"it is for {authority.RULES[type(fact)].words}"
         quoted = words if whose in (None, actor) else authority.FOR_OTHERS
@@ -475,6 +473,25 @@ def test_an_institution_takes_back_what_others_recorded_in_its_stream() -> None:
 def test_whoever_begins_a_stream_keeps_it(stream: str) -> None:
     for tag in ("contradiction.found.v1", "piece.announced.v1"):
         assert allowed(given(stream=stream), "quiconque", SAMPLES[tag]) is True
+
+
+def test_of_several_facts_the_one_that_is_not_to_be_recorded_is_named() -> None:
+    for state, tags, actor in (
+        (KEPT, ("convention.meeting-held.v1", "convention.party-listed.v1"), "mjc"),
+        (given(*GRANTED, stream=AGREMENT), ("agrement.requested.v1", "agrement.granted.v2"), "mjc"),
+        (
+            given(REGISTERED, stream=INSTITUTION),
+            ("institution.registered.v1", "institution.key-declared.v1"),
+            CLERK,
+        ),
+    ):
+        may, may_not = (Proposed(SAMPLES[tag], PartialDate(BEFORE), actor) for tag in tags)
+        streams.check_authority(state, actor=actor, proposed=[may, may])
+        for proposed, place in (([may_not, may], 0), ([may, may_not], 1)):
+            with pytest.raises(NotAuthorised) as refused:
+                streams.check_authority(state, actor=actor, proposed=proposed)
+            assert refused.value.fact == place
+            assert state.stream in str(refused.value)
 
 
 def members() -> Iterator[tuple[str, streams.State, str]]:

@@ -1169,6 +1169,30 @@ def test_what_was_cancelled_may_be_declared_again() -> None:
     assert when(state, REGISTERED)
 
 
+def test_a_key_counts_from_its_declaration_to_its_withdrawal_and_never_again() -> None:
+    own, other = "a" * 64, "b" * 64
+    declared, withdrawn = facts.KeyDeclared(key=own), facts.KeyWithdrawn(key=own, reason="poste volé")
+    life: list[Line] = [("2026-01-01", facts.InstitutionRegistered(name="MJC", kind="association"))]
+    for line, good, spent in (
+        (("2026-05-01", facts.KeyDeclared(key=other)), {other}, set()),
+        (("2026-04-01", declared), {own, other}, set()),
+        (("2026-03-01", withdrawn), {other}, {own}),
+    ):
+        life.append(line)
+        book = given(*life, stream=INSTITUTION).book
+        assert set(institution.keys(book)) == good
+        assert set(institution.withdrawn(book)) == spent
+    state = given(*life, stream=INSTITUTION)
+    for again in (declared, facts.KeyDeclared(key=other)):
+        with pytest.raises(AlreadyRecorded) as refused:
+            when(state, ("2026-06-01", again), actor="mjc")
+        assert again.key in str(refused.value)
+    for unknown in (withdrawn, facts.KeyWithdrawn(key="c" * 64, reason="jamais déclarée")):
+        with pytest.raises(NothingCalled) as unheard:
+            when(state, ("2026-06-01", unknown), actor="mjc")
+        assert (unheard.value.field, unheard.value.fact) == ("data.key", 0)
+
+
 def test_another_may_succeed() -> None:
     state = given(REGISTERED, stream=INSTITUTION)
     for successor in ("c", "ma-mjc", "mjc-2"):

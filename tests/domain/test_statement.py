@@ -4,6 +4,7 @@ import itertools
 from datetime import date, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from contracts import events as facts
@@ -752,6 +753,22 @@ def test_the_list_needs_only_what_was_opened() -> None:
     assert (row.phase, str(row.ends_on), row.version, row.last_position) == ("en-vigueur", "2029-12-31", 8, 8)
     kept = statement.summary(given(*life, cancelled(8)))
     assert (kept.version, kept.last_position) == (9, 9)
+
+
+def test_a_search_looks_in_title_nature_name_and_parties_without_capitals_and_accents() -> None:
+    named = msgspec.structs.replace(OPENED[1], title="Convention de l’École du Bœuf ÎLE")
+    summary = statement.summary(given(("2025-12-11", named), *OPEN[1:]))
+    for text in ("ecole", "ÉCOLE", "île", "bœuf", "convention-cadre", "mjc-fictive", "ville", "mjc", ""):
+        assert statement.says(summary, statement.searched(text)), text
+    assert statement.says(summary, statement.searched("Île  MJC\nville"))
+    for text in ("agglo", "convention/mjc", "ecole agglo", "agglo ecole"):
+        assert not statement.says(summary, statement.searched(text)), text
+    assert statement.searched(" Été  l’été ÉTÉ ") == ("ete", "l’ete")
+    assert statement.words(summary).splitlines() == [
+        "convention de l’ecole du bœuf ile", "convention-cadre", "mjc-fictive", "ville", "mjc",
+    ]  # fmt: skip
+    untold = statement.summary(given(*OPEN[1:]))
+    assert statement.words(untold).splitlines() == [CONVENTION, "", "mjc-fictive", "ville", "mjc"]
 
 
 @pytest.mark.parametrize("life", [one[1] for one in PHASES], ids=[one[0] for one in PHASES])
