@@ -21,9 +21,12 @@ from services.feeder.bodies import Bodies
 from services.feeder.feed import TOGETHER_BYTES_MAX, TOGETHER_MAX, Feed, FeedDiffers
 from services.feeder.feeder import Feeder, Status
 from services.numbered_streams import (
+    Message,
+    NumberedStream,
     Overtaken,
     PayloadTooSmall,
     StreamIncomplete,
+    StreamRefused,
     StreamUnfit,
     Unreachable,
     configuration,
@@ -122,6 +125,23 @@ async def test_entries_go_in_order_each_after_the_one_before_and_the_server_is_a
     # First and last of what goes together.
     assert {later - earlier for earlier, later in pairwise(answered)} <= {*range(1, TOGETHER_MAX)}
     assert len(answered) < len(sent) / 10
+
+
+async def test_what_the_server_refuses_in_the_middle_stops_what_follows_and_is_named_at_the_next_try(
+    bus: Client,
+) -> None:
+    wanted = configuration("FEED", subjects="feed.>", description="of a test", replicas=1)
+    await bus.jetstream().add_stream(wanted.evolve(max_msg_size=1_000))
+    stream = NumberedStream(bus, wanted, made_anew="the test makes it anew")
+    messages = [Message("feed.a.b", b"x" * size, {}) for size in (1, 2, 5_000, 3, 4)]
+    with pytest.raises(Overtaken):
+        await stream.append_in_order(messages, after=0)
+    last = await stream.last()
+    assert last is not None
+    assert (last.sequence, last.body) == (2, b"xx")
+    with pytest.raises(StreamRefused, match="size"):
+        await stream.append_in_order(messages[2:], after=2)
+    assert await stream.last() == last
 
 
 async def test_what_a_power_cut_takes_is_made_again_at_its_place_and_a_reader_misses_nothing(
