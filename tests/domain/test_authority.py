@@ -389,7 +389,19 @@ OF_AGREMENTS = {
 
 
 @pytest.mark.parametrize("tag", OF_AGREMENTS)
-@pytest.mark.parametrize("told", [GRANTED, GRANTED[:1], GRANTED[1:]], ids=["both", "requested", "granted"])
+@pytest.mark.parametrize(
+    "told",
+    [
+        GRANTED,
+        GRANTED[:1],
+        GRANTED[1:],
+        (
+            *GRANTED,
+            ("2025-12-08", facts.AgrementNotified(received_by="mjc", received_on=PartialDate("2025-12-08"))),
+        ),
+    ],
+    ids=["both", "requested", "granted", "notified"],
+)
 def test_an_agrement_is_written_by_the_centre_and_by_who_grants_it(tag: str, told: tuple[Line, ...]) -> None:
     field, may = OF_AGREMENTS[tag]
     state = given(*told, stream=AGREMENT)

@@ -524,6 +524,12 @@ def test_a_span_covers_its_first_and_its_last_day_and_those_of_its_owner_alone()
     assert told == {("ville", date(2026, 3, day)): ("a",) for day in (2, 3, 4)}
 
 
+@pytest.mark.parametrize("day", [date(2026, 3, 2), date.max])
+def test_a_span_of_one_day_covers_it_be_it_the_last_there_is(day: date) -> None:
+    asked = [("ville", day), ("ville", date(2026, 3, 3))]
+    assert findings_view.covering([("ville", day, day, "a")], asked) == {("ville", day): ("a",)}
+
+
 def test_an_open_span_covers_for_ever_and_an_empty_one_never() -> None:
     day = date(2026, 3, 2)
     spans = [("ville", day, None, "open"), ("ville", day, date(2026, 3, 1), "empty")]
@@ -640,6 +646,16 @@ def test_one_mandat_pays_once() -> None:
 @pytest.mark.parametrize("answer", [overpaid(10_000_00), returned(10_000_00), BACK])
 def test_a_second_payment_that_is_being_put_right_is_told_elsewhere(answer: Line) -> None:
     assert "paiement-en-double" not in codes_of(*PAYING, FIRST, SECOND, answer)
+
+
+def test_payments_in_order_hide_none_that_are_not() -> None:
+    twice = [pay(key, 5_000_00, "2027-02-10", "acompte", exercice=2027) for key in ("p-8", "p-9")]
+    for before in ((), (FIRST,), (FIRST, SECOND, returned(10_000_00))):
+        assert "paiement-en-double" in codes_of(*PAYING, *before, *twice, on="2027-06-01"), before
+    short = ("2027-01-20", msgspec.structs.replace(voted(10_000_01)[1], exercice=2027))
+    even = ("2026-01-20", voted(10_000_00)[1])
+    for votes in ((short,), (even, short)):
+        assert "acomptes-discordants" in codes_of(*SOUND, SHORT_PLAN, BUDGET, *votes, on="2027-06-01"), votes
 
 
 def test_a_payment_foreseen_after_the_term_is_not_after_the_end() -> None:

@@ -493,6 +493,20 @@ REFUSALS = [
         "agglo is no party",
     ),
     Row(
+        "an avenant admits one and names another stranger",
+        OPEN,
+        avenant(
+            1,
+            DAY,
+            admission("caf"),
+            facts.ClauseChanged(article="5", about="essai", term=plan("agglo", "mjc")),
+            binds=("caf", "ville", "mjc"),
+        ),
+        convention.NotAParty,
+        "data.changes[1].term.payer",
+        "agglo is no party",
+    ),
+    Row(
         "an avenant binds a stranger",
         OPEN,
         avenant(1, DAY, facts.Prorogation(PartialDate("2030")), binds=("ville", "agglo")),
@@ -1186,11 +1200,14 @@ def test_a_key_counts_from_its_declaration_to_its_withdrawal_and_never_again() -
     for again in (declared, facts.KeyDeclared(key=other)):
         with pytest.raises(AlreadyRecorded) as refused:
             when(state, ("2026-06-01", again), actor="mjc")
-        assert again.key in str(refused.value)
+        assert (refused.value.fact, again.key in str(refused.value)) == (0, True)
+        assert INSTITUTION in str(refused.value)
     for unknown in (withdrawn, facts.KeyWithdrawn(key="c" * 64, reason="jamais déclarée")):
         with pytest.raises(NothingCalled) as unheard:
             when(state, ("2026-06-01", unknown), actor="mjc")
         assert (unheard.value.field, unheard.value.fact) == ("data.key", 0)
+        assert INSTITUTION in str(unheard.value)
+        assert unknown.key in str(unheard.value)
 
 
 def test_another_may_succeed() -> None:

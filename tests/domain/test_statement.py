@@ -1282,6 +1282,20 @@ def test_what_becomes_of_an_amount(claim: str, lines: tuple[Line, ...], columns:
     assert of(*SIGNED, *lines).money == (line(**columns),), claim
 
 
+def test_purposes_add_up_within_one_account_and_one_column() -> None:
+    project: dict[str, Any] = {"beneficiary": "mjc", "amount_cents": 7, "purpose": "projet"}
+    [agglo_2026, ville_2026, ville_2027] = of(
+        *SIGNED,
+        joined("agglo", "2026-01-02"),
+        voted(100),
+        ("2026-03-21", facts.SubsidyVoted(payer="agglo", exercice=2026, **project)),
+        ("2026-03-21", facts.SubsidyVoted(payer="ville", exercice=2027, **project)),
+        ("2026-03-22", facts.SubsidyRequested(payer="ville", exercice=2026, **project)),
+    ).money
+    assert (agglo_2026.payer, agglo_2026.voted_cents) == ("agglo", 7)
+    assert (ville_2026.voted_cents, ville_2026.requested_cents, ville_2027.voted_cents) == (100, 7, 7)
+
+
 def test_money_stands_by_exercice_then_payer_then_beneficiary() -> None:
     told = of(
         OPENED,

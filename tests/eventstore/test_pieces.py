@@ -1,13 +1,14 @@
 """Papers outside the log: kept, given back, destroyed for good."""
 
 import resource
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from eventstore import pieces
-from eventstore.pieces import FolderPieces, PieceDamaged, PieceGone, PieceTooLarge, State
+from eventstore.pieces import Deposit, FolderPieces, PieceDamaged, PieceGone, PieceTooLarge, State
 
 
 @pytest.fixture
@@ -22,6 +23,13 @@ def test_a_paper_comes_back_as_it_was_and_its_digest_is_of_salt_and_bytes(papers
     assert ref.digest == sha256(piece.salt + piece.content).hexdigest()
     assert (ref.size_bytes, ref.media_type) == (7, "application/pdf")
     assert papers.state(ref.digest) is State.ATTACHED
+
+
+def test_who_handed_a_paper_in_is_kept_with_it(papers: FolderPieces) -> None:
+    deposit = Deposit("ville", "bilan 2026.pdf", datetime(2026, 11, 22, 9, 30, tzinfo=UTC))
+    ref = papers.put(b"bilan", "application/pdf", deposit)
+    assert papers.get(ref.digest).deposit == deposit
+    assert papers.get(papers.put(b"bilan", "application/pdf").digest).deposit is None
 
 
 def test_the_same_paper_twice_cannot_be_told_from_its_digests(papers: FolderPieces) -> None:
