@@ -214,7 +214,7 @@ class Feeder:
                     await self._compare(entries[ahead : ahead + 1])
                     entries = entries[ahead + 1 :]
                     continue
-                chunk = entries[:ENTRIES_MAX]
+                chunk = entries[:TOGETHER_MAX]
                 bodies = await self._bodies.of(entry.delivery.position for entry in chunk)
                 self._last = await self._feed.put(chunk, bodies)
                 entries = entries[self._last.sequence - entries[0].sequence + 1 :]
