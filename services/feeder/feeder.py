@@ -29,7 +29,7 @@ from services.numbered_streams import Last, Overtaken, Setback
 from services.runtime import Bus
 
 ENTRIES_MAX: Final = 500
-"""Whose bodies are held at once, to be published."""
+"""Computed from a page before they are published."""
 
 CHECK_SECONDS: Final = 30.0
 """Between two looks at where FEED ends while LEDGER brings nothing and the connection is the same."""
