@@ -477,6 +477,18 @@ def test_who_takes_over_has_what_is_left_to_one_who_had_left_before() -> None:
     assert feed_of("cias", deliveries) == [*((at, 9) for at in (1, 2, 3, 4, 5, 7)), 9, 11, 12]
 
 
+def test_who_takes_over_one_whose_streams_it_follows_already_gets_what_is_left_to_that_one() -> None:
+    other = "convention/autre"
+    deliveries = fed(
+        *OPEN, ADMITTED, left("ccas", "2026-05-01"),  # 1 to 5
+        *(listed(name, stream=other) for name in ("agglo", "ccas", "cias")),
+        (other, *clause("3", condition("ccas"))[1:]), registered("ccas"), granted("ccas"),  # 9 to 11
+        succeeded("ccas", "cias"), mentioned(),
+    )  # fmt: skip
+    assert feed_of("cias", deliveries)[-6:] == [*((at, 12) for at in range(1, 6)), 12]
+    assert feed_of("cias", deliveries)[:-6] == [(6, 8), (7, 8), 8, 9, 10, 11]
+
+
 def test_who_takes_over_has_left_what_that_one_had_left() -> None:
     audience = Audience()
     for entry in log(*OPEN, ADMITTED, left("ccas", "2026-05-01"), succeeded("ccas", "cias")):

@@ -485,6 +485,12 @@ def test_whether_the_agrement_ends_before_the_convention(
     assert covers(agrement, convention=convention).ends_before_convention is expected
 
 
+def test_an_end_that_may_be_is_no_term_for_the_agrement_to_end_before() -> None:
+    convention = (OPENED, lasts("2026-01-01", "XXXX"), condition(), ("2026", facts.InstrumentClosed()))
+    told = covers((granted("2025-12-01", "2026-01-01", "2026-12-31"),), convention=convention)
+    assert told.ends_before_convention is None
+
+
 # -- types
 
 

@@ -18,6 +18,7 @@ from contracts.terms import (
     AnyTerm,
     Delay,
     Denunciation,
+    FixedPeriod,
     NoPeriod,
     PeriodFrom,
     PeriodOf,
@@ -54,6 +55,7 @@ LRAR = "lettre recommandée avec accusé de réception"
 ENTRY = "2025-12-11"
 
 
+PERHAPS_OVER = f"la convention est peut-être déjà finie{NBSP}: une fin est enregistrée sans date"
 UNDATED = (
     f"on ne sait pas si la convention est en vigueur ce jour-là{NBSP}: des signatures ne sont pas datées"
 )
@@ -476,10 +478,19 @@ def test_after_the_term_there_is_no_way_out() -> None:
         ),
         (
             (*IN_FORCE, ("2026", facts.ResiliationTookEffect())),
-            f"la convention est peut-être déjà finie{NBSP}: une fin est enregistrée sans date",
+            PERHAPS_OVER,
+        ),
+        (
+            (
+                *(OPENED, VILLE, MJC, clause(FixedPeriod(D("2026-01-01"), D("2026")), "10")),
+                *(signed("ville", "maire", "2025-12-15"), signed("mjc", "president", "2025-12-18")),
+                *TERMS,
+                ("2026", facts.ResiliationTookEffect()),
+            ),
+            f"{PERHAPS_OVER}, le terme n’est pas connu au jour près",
         ),
     ],
-    ids=["unsigned", "signed by one", "signed on no day", "perhaps over"],
+    ids=["unsigned", "signed by one", "signed on no day", "perhaps over", "perhaps over twice"],
 )
 def test_no_day_is_told_while_it_is_not_known_that_there_is_anything_to_leave(
     lines: tuple[Line, ...], reason: str

@@ -796,6 +796,16 @@ def test_what_is_owed_on_request_has_a_line_a_request_and_one_that_says_so_befor
     ]
 
 
+def test_what_was_asked_for_may_be_due_from_another_event() -> None:
+    received_from = Delay(count=1, unit="month", anchor="réception", starts_at="notice-received")
+    term = msgspec.structs.replace(ASKED, due=Due(delay=received_from))
+    told = (asked("2026-03-01"), ("2026-03-04", notice_sent("n", "mjc")))
+    [waiting] = owed(term, *told, on="2026-05-01")
+    assert (waiting.state, waiting.due_on) == ("undetermined", None)
+    [line] = owed(term, *told, ("2026-03-05", facts.NoticeReceived(key="n")), on="2026-05-01")
+    assert (line.state, line.due_on) == ("overdue", date(2026, 4, 5))
+
+
 def test_a_line_of_an_event_tells_the_event_and_the_words_of_the_paper() -> None:
     term = msgspec.structs.replace(ASKED, due=Due(words="sans délai"), optional=True)
     [line] = owed(term, asked("2026-03-01", 2025), on="2026-03-02")
@@ -1598,6 +1608,20 @@ def test_a_deed_without_an_exercice_is_of_its_own_year_where_no_day_is_said(day:
     term = msgspec.structs.replace(REPORT, due=Due(words="chaque année"))
     lines = owed(term, received(day, exercice=None), on="2030-01-01")
     assert [line.exercice for line in lines if line.state == "met"] == [exercice]
+
+
+def test_what_is_declared_met_for_an_exercice_is_of_that_one_however_late() -> None:
+    met_late = ("2028-06-01", facts.ObligationMet(obligation=REPORT.key, debtor="mjc", exercice=2026))
+    lines = owed(REPORT, met_late, on="2028-06-02")
+    assert [line.exercice for line in lines if line.met_on] == [2026]
+
+
+def test_a_deed_of_the_day_that_is_due_is_that_one_and_not_the_one_of_its_year_without_a_day() -> None:
+    received_from = Delay(count=1, unit="month", anchor="réception", starts_at="notice-received")
+    term = msgspec.structs.replace(REPORT, due=Due(delay=received_from))
+    notice = (("2026-12-01", notice_sent("n", "mjc")), ("2026-12-10", facts.NoticeReceived(key="n")))
+    lines = owed(term, *notice, received("2027-01-10", exercice=None), on="2027-02-01")
+    assert [(line.exercice, line.due_on) for line in lines if line.met_on] == [(2026, date(2027, 1, 10))]
 
 
 def test_a_state_that_is_kept_says_by_what() -> None:
