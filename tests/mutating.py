@@ -42,6 +42,9 @@ STARTED = os.getpid()
 
 RESULTS_PER_COUNT = 100
 
+WATCHED_SECONDS_MAX = 300
+"""For a test that is watched: each call of a function then takes several times as long."""
+
 SUSPICIOUS = 35
 """What mutmut wants to hear of a mutant of which nothing can be said."""
 
@@ -109,8 +112,10 @@ class CollectedOnce(PytestRunner):
         watch = _watching()
         threading.setprofile(watch)
         sys.setprofile(watch)
+        unhurried = [*self._pytest_add_cli_args, f"--timeout={WATCHED_SECONDS_MAX}"]
         try:
-            code = super().run_stats(tests=tests)
+            with patch.object(self, "_pytest_add_cli_args", unhurried):
+                code = super().run_stats(tests=tests)
             if sys.getprofile() is not watch:
                 raise RuntimeError("a test took the profiler away: nobody knows which tests call what")
             return code
