@@ -42,7 +42,9 @@ EVENTS_PER_STREAM = 10
 IMPORTED = STREAMS * EVENTS_PER_STREAM
 LONG_STREAM_EVENTS = 200
 WRITERS = 64
-APPENDS_CONCURRENT = 12_800
+APPENDS_CONCURRENT = 51_200
+"""So many that the logs of all have their length, and are carried over, while they are measured."""
+
 APPENDS_ALONE = 1_000
 FOLDS = 60
 PAGE_EVENTS = 1_000
@@ -396,7 +398,7 @@ def peer(folder: Path, orders: "Orders") -> Figures:
         for stream in numbers:
             put([stream])
 
-    few = orders.concurrent[: APPENDS_CONCURRENT // 4]
+    few = orders.concurrent[: APPENDS_CONCURRENT // 16]
 
     shares = [[each for each in few if each % WRITERS == place] for place in range(WRITERS)]
 

@@ -9,6 +9,9 @@ import pytest
 from eventstore.sqlite_checkpoints import (
     CHECKPOINT_PAGES,
     LEFT_PAGES_MAX,
+    LENGTHENED_FROM_PAGES,
+    LOG_PAGES_MAX,
+    LOGGED_PAGE_BYTES,
     PAGE_BYTES,
     PASSES_MAX,
     Checkpoints,
@@ -23,12 +26,17 @@ class Carried:
 
     def __init__(self, path: Path) -> None:
         self.by: list[str] = []
+        self.log = path.with_name(f"{path.name}-wal")
         self._writing = sqlite3.connect(path, isolation_level=None)
         self._writing.execute("PRAGMA journal_mode = WAL")
         self._writing.execute("CREATE TABLE log (event)")
-        self._writing.set_trace_callback(lambda _: self.by.append("writer"))
+        self._writing.set_trace_callback(self._note)
         self._checkpoints = Checkpoints(path, self._writing)
         self._checkpoints._carrying.set_trace_callback(lambda _: self.by.append("beside"))
+
+    def _note(self, statement: str) -> None:
+        if "checkpoint" in statement:
+            self.by.append("writer")
 
     def after(self, pages: int) -> list[str]:
         """Who has carried over, once a commit of *pages* came and what it started is done."""
@@ -80,3 +88,22 @@ def test_however_fast_the_log_grows_the_thread_beside_gives_up_after_so_many_pas
         for _ in range(PASSES_MAX):
             carried.after(LEFT_PAGES_MAX + 1)
         assert carried.by == ["beside"] * PASSES_MAX + ["writer"]
+
+
+def test_a_log_that_is_used_gets_twice_as_long_whenever_it_is_full_up_to_its_whole_length(
+    carried: Carried,
+) -> None:
+    carried.after(LENGTHENED_FROM_PAGES - 1)
+    assert carried.log.stat().st_size < 10 * LOGGED_PAGE_BYTES
+    lengths = [LENGTHENED_FROM_PAGES * 2**times for times in range(1, 6)]
+    for length in [*lengths, LOG_PAGES_MAX]:
+        carried.after(length // 2)  # so in all, it is full, and here and there more than that
+        assert carried.log.stat().st_size == length * LOGGED_PAGE_BYTES
+
+
+def test_a_log_that_began_anew_is_full_no_sooner_than_one_that_began(carried: Carried) -> None:
+    carried.after(CHECKPOINT_PAGES)
+    length = carried.log.stat().st_size
+    assert carried.after(4) == ["beside", "writer"]
+    carried.after(length // LOGGED_PAGE_BYTES - 1)
+    assert carried.log.stat().st_size == length

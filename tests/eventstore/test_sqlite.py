@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -260,6 +261,52 @@ def test_the_write_ahead_log_is_carried_over_beside_the_commits_and_starts_anew(
             writer._checkpoints._pass.result()
         sizes.append(log.stat().st_size)
     assert sizes[-1] < 1.5 * sizes[100]  # about the same pages of the log, over and over
+
+
+def test_what_is_in_a_log_that_is_lengthened_is_there_after_a_kill(
+    writer: Writer, path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(writer._checkpoints, "_log_pages", 20)
+    lengths = []
+    for version in range(30):
+        writer.commit([ask("a", "x" * 3_000, expected=version)])
+        assert writer.carry_over() is None
+        lengths.append(writer._checkpoints._log_pages)
+        killed = tmp_path / f"killed-{version}.db"
+        for ending in ("", "-wal"):
+            shutil.copy(f"{path}{ending}", f"{killed}{ending}")
+        again = Writer(killed, origin=ORIGIN, clock=utc_now, elapsed_seconds=boot_seconds)
+        assert again._head == writer._head
+        again.close()
+    assert set(lengths) == {20, 40, 80, 160}
+
+
+def test_a_log_that_there_is_no_room_to_lengthen_stays_as_it_is_and_the_commits_go_on(
+    writer: Writer, path: Path
+) -> None:
+    log = path.with_name(f"{path.name}-wal")
+    writer.commit([ask("a", *["x" * 3_000] * 1_000)])
+    writer._checkpoints.grown(commands=1_000, frame_bytes=0)
+    length = log.stat().st_size
+    with files_no_larger_than(length + 2_500_000):
+        assert writer.carry_over() is None
+        assert log.stat().st_size == length
+        assert positions(writer.commit([ask("b", "y" * 3_000)])) == [1_001]
+        writer._checkpoints.grown(commands=5_000, frame_bytes=0)
+        assert not writer.has_to_carry_over()  # it is tried once
+
+
+def test_a_log_is_not_lengthened_while_somebody_else_may_write_to_it(writer: Writer, path: Path) -> None:
+    log = path.with_name(f"{path.name}-wal")
+    writer.commit([ask("a", "1")], busy_seconds_max=0)
+    writer._checkpoints.grown(commands=1_000, frame_bytes=0)
+    length = log.stat().st_size
+    with shell(path) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        assert writer.carry_over() is None
+        assert log.stat().st_size == length
+    assert writer.carry_over() is None
+    assert log.stat().st_size > length
 
 
 def test_large_events_are_carried_over_as_soon_as_many_small_ones(

@@ -72,6 +72,8 @@ def main() -> None:
     levels = {"NORMAL": (1, "NORMAL"), "FULL": (2, "FULL")}
     sqlite_writer.SYNCHRONOUS = levels[sys.argv[2]]  # type: ignore[misc]
     sqlite_checkpoints.CHECKPOINT_PAGES = 60  # type: ignore[misc]
+    sqlite_checkpoints.LENGTHENED_FROM_PAGES = 20  # type: ignore[misc]
+    sqlite_checkpoints.LOG_PAGES_MAX = 80  # type: ignore[misc]
     asyncio.run(append(folder, int(sys.argv[3])))
 
 
