@@ -10,6 +10,7 @@ Reads from the environment
     REGISTRE_PERSONS                        the file of persons
     REGISTRE_PIECES                         the folder of papers
     REGISTRE_MAIL_URL, REGISTRE_MAIL_SENDER who takes letters to persons (smtps://…); else they are printed
+    REGISTRE_MAIL_URL_FILE                  in place of the first, a file that it is in
     REGISTRE_OIDC_…                         the provider of identity (services.portal.identity.identity)
 
 It opens no store and no read model: it asks the services that have them.
@@ -66,16 +67,20 @@ def address_of(environ: Mapping[str, str]) -> Address:
 
 
 def carrier_of(environ: Mapping[str, str]) -> letters.Carrier:
-    """Who takes letters. Raises AddressOfServerUnfit, and ValueError for a server without a sender."""
-    url = environ.get("REGISTRE_MAIL_URL")
-    if not url:
+    """
+    Who takes letters.
+
+    Raises AddressOfServerUnfit, ValueError for a server without a sender, OSError for a file not read.
+    """
+    url, file = environ.get("REGISTRE_MAIL_URL"), environ.get("REGISTRE_MAIL_URL_FILE")
+    if not url and not file:
         return letters.to_terminal(sys.stdout)
     sender = environ.get("REGISTRE_MAIL_SENDER")
     if not sender:
         raise ValueError(
-            "with REGISTRE_MAIL_URL goes REGISTRE_MAIL_SENDER, the address that letters are from"
+            "with REGISTRE_MAIL_URL, or its file, goes REGISTRE_MAIL_SENDER, the address letters are from"
         )
-    return letters.by_smtp(url, sender=sender)
+    return letters.by_smtp(url or Path(file or "").read_text(encoding="utf-8").strip(), sender=sender)
 
 
 def _now() -> datetime:

@@ -2,8 +2,8 @@
 The image and the whole set, tried as an operator and a partner meet them: `make containers`.
 
 Builds the image, starts deploy/compose.yaml, lets a partner in, sends its commands and reads its feed
-from outside, kills every container while commands go on, stops and starts everything, and takes it
-down. Prints what it saw; exit code 0 where all of it is as it should be.
+from outside, kills every container while commands go on, stops and starts everything, has it reached
+by TLS, and takes it down. Prints what it saw; exit code 0 where all of it is as it should be.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,7 @@ import httpx
 from contracts.commands import Recording, Unchanged
 from contracts.events import AliasRecorded, InstitutionRegistered
 from services import asking, runtime
+from tests.certificates import certificate_in
 from tests.containers import engine as engines
 from tests.containers.engine import Engine, Failed
 
@@ -83,7 +85,8 @@ class Ledger:
     def __init__(self, engine: Engine, folder: Path) -> None:
         self.engine = engine
         self.folder = folder
-        self.url = f"nats://127.0.0.1:{_free_port()}"
+        self.url = self.door = f"nats://127.0.0.1:{_free_port()}"
+        """Where the operator reaches the server, and where a partner that reads."""
         self.portal = f"http://127.0.0.1:{_free_port()}"
         self.seed = folder / f"{TOWN}.nk"
         self.acknowledged: dict[str, int] = {}
@@ -139,7 +142,7 @@ class Ledger:
     def read_feed(self) -> list[dict[str, Any]]:
         """What the example subscriber prints that was not there the last time, from outside."""
         subscriber = engines.ROOT / "deploy" / "examples" / "subscriber.py"
-        command = [sys.executable, str(subscriber), TOWN, "--server", self.url, "--seed", str(self.seed)]
+        command = [sys.executable, str(subscriber), TOWN, "--server", self.door, "--seed", str(self.seed)]
         command += ["--place", str(self.folder / "place"), "--once"]
         printed = engines.run(command, dict(os.environ), engines.STEP_SECONDS_MAX)
         return [json.loads(line) for line in printed.splitlines()]
@@ -343,6 +346,33 @@ def stopped_and_restored(ledger: Ledger) -> None:
     ledger.up("--force-recreate")
 
 
+def by_tls(ledger: Ledger) -> None:
+    """With compose.tls.yaml beside it the same set is reached by TLS, and no more without."""
+    certificate, key = certificate_in(ledger.folder, address="127.0.0.1")
+    key.chmod(0o644)  # for the user in there; it is good for a day, and for this run
+    plain, door = ledger.portal, f"127.0.0.1:{_free_port()}"
+    ledger.portal = plain.replace("http", "https")
+    ledger.engine.files.append(engines.BY_TLS)
+    ledger.engine.variables |= {
+        "REGISTRE_CERTIFICATE": str(certificate),
+        "REGISTRE_KEY": str(key),
+        "REGISTRE_WEBSOCKET_PUBLISHED": door,
+        "REGISTRE_PORTAL_URL": ledger.portal,
+    }
+    ledger.up()
+    with contextlib.suppress(httpx.TransportError):
+        raise Failed(f"not so: the portal says nothing without TLS: {ledger.web.get(plain).status_code}")
+    ledger.web = httpx.Client(
+        base_url=ledger.portal,
+        headers=ledger.web.headers,
+        timeout=ATTEMPT_SECONDS_MAX,
+        verify=ssl.create_default_context(cafile=certificate),
+    )
+    ledger.door = f"wss://{door}"
+    os.environ["SSL_CERT_FILE"] = str(certificate)
+    say(f"with compose.tls.yaml: the portal at {ledger.portal}, NATS at {ledger.door} as well")
+
+
 async def shut_out(ledger: Ledger) -> None:
     """A partner that is revoked is refused at once."""
     said = ledger.engine.inside("nats", "registre", "partners", "revoke", TOWN)
@@ -367,6 +397,10 @@ def tried(engine: Engine, folder: Path) -> None:
         feed = nothing_lost(ledger, feed)
         stopped_and_restored(ledger)
         asyncio.run(ledger.record())
+        feed = nothing_lost(ledger, feed)
+        by_tls(ledger)
+        asyncio.run(ledger.record())
+        ledger.record_over_http()
         nothing_lost(ledger, feed)
         asyncio.run(shut_out(ledger))
     except BaseException:

@@ -22,6 +22,7 @@ from typing import Any, Final
 
 ROOT: Final = Path(__file__).parents[2]
 COMPOSE_FILE: Final = ROOT / "deploy" / "compose.yaml"
+BY_TLS: Final = ROOT / "deploy" / "compose.tls.yaml"
 CONTAINERFILE: Final = ROOT / "deploy" / "Containerfile"
 
 PROJECT: Final = "registre-check"
@@ -63,8 +64,9 @@ class Engine:
             "CONTAINERS_CONF": str(folder / "containers.conf"),
         }
         self.address = f"unix://{folder / 'podman.sock'}"
+        self.files = [COMPOSE_FILE]
         self.variables: dict[str, str] = {}
-        """What compose.yaml is told."""
+        """What they are told."""
 
     def podman(self, *arguments: str, seconds_max: float = STEP_SECONDS_MAX) -> str:
         """What `podman` prints. Raises Failed."""
@@ -73,7 +75,8 @@ class Engine:
     def compose(self, *arguments: str, seconds_max: float = STEP_SECONDS_MAX) -> str:
         """What Docker Compose prints. Raises Failed."""
         command = [str(Path(sys.executable).with_name("docker-compose")), "--project-name", PROJECT]
-        command += ["--file", str(COMPOSE_FILE), "--progress", "quiet", *arguments]
+        command += [option for file in self.files for option in ("--file", str(file))]
+        command += ["--progress", "quiet", *arguments]
         client = {"DOCKER_CONFIG": str(self.folder), "DOCKER_HOST": self.address}
         return run(command, {**self.environment, **client, **self.variables}, seconds_max)
 

@@ -20,19 +20,75 @@ PUBLISHED = {"nats": ["127.0.0.1:4222:4222"], "portal": ["127.0.0.1:8080:8080"]}
 """What partners use, as it is published where nobody says otherwise."""
 
 
-@pytest.fixture(scope="module")
-def composed() -> dict[str, Any]:
-    """The services of compose.yaml, as Docker Compose reads them."""
+BESIDE = {
+    "tls": {"REGISTRE_CERTIFICATE": "/etc/c.pem", "REGISTRE_KEY": "/etc/k.pem"},
+    "mail": {"REGISTRE_MAIL_URL_FILE": "/etc/mail", "REGISTRE_MAIL_SENDER": "registre@ville.example"},
+    "provider": {
+        "REGISTRE_OIDC_ISSUER": "https://fca.example.fr/api/v2",
+        "REGISTRE_OIDC_CLIENT_ID": "registre",
+        "REGISTRE_OIDC_SECRET_FILE": "/etc/secret",
+    },
+}
+"""The files beside compose.yaml, and what each has to be told."""
+
+
+def config(*beside: str, **told: str) -> subprocess.CompletedProcess[str]:
+    """What Docker Compose makes of compose.yaml and the files *beside* it."""
     program = Path(sys.executable).with_name("docker-compose")
-    done = subprocess.run(
-        [program, "--file", COMPOSE_FILE, "config", "--format", "json"],
+    files = [COMPOSE_FILE, *(COMPOSE_FILE.with_name(f"compose.{each}.yaml") for each in beside)]
+    return subprocess.run(
+        [program, *(f"--file={file}" for file in files), "config", "--format", "json"],
         capture_output=True,
         text=True,
-        env={"PATH": ""},
+        env={"PATH": "", **told},
     )
+
+
+def services_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
     services: dict[str, Any] = json.loads(done.stdout)["services"]
     return services
+
+
+@pytest.fixture(scope="module")
+def composed() -> dict[str, Any]:
+    """The services of compose.yaml, as Docker Compose reads them."""
+    return services_of(config())
+
+
+def test_the_files_beside_it_add_doors_and_take_no_care_away(composed: dict[str, Any]) -> None:
+    told = {name: value for each in BESIDE.values() for name, value in each.items()}
+    done = config(*BESIDE, **told)
+    secrets = {name: it["file"] for name, it in json.loads(done.stdout)["secrets"].items()}
+    assert secrets == {
+        "certificate": "/etc/c.pem",
+        "key": "/etc/k.pem",
+        "mail": "/etc/mail",
+        "provider": "/etc/secret",
+    }
+    for name, service in services_of(done).items():
+        given = {it["source"] for it in service.pop("secrets", [])}
+        assert given == {"nats": {"certificate", "key"}, "portal": set(secrets)}.get(name, set())
+        for variable, value in service["environment"].items():
+            if value.startswith("/run/secrets/"):
+                assert value.rpartition("/")[2] in given, variable
+        for variable, value in composed[name]["environment"].items():
+            assert service["environment"][variable] == value
+        assert {it["host_ip"] for it in service.get("ports", [])} <= {"127.0.0.1"}
+        for what in ("environment", "ports"):
+            service.pop(what, None)
+        assert service == {what: value for what, value in composed[name].items() if what in service}
+        assert composed[name].keys() - service.keys() <= {"environment", "ports"}
+
+
+@pytest.mark.parametrize(
+    ("beside", "lacking"), [(each, name) for each, all_ in BESIDE.items() for name in all_]
+)
+def test_a_file_beside_it_says_what_it_has_to_be_told(beside: str, lacking: str) -> None:
+    told = {name: value for name, value in BESIDE[beside].items() if name != lacking}
+    done = config(beside, **told)
+    assert done.returncode != 0
+    assert lacking in done.stderr
 
 
 def test_every_service_is_in_it_and_the_server(composed: dict[str, Any]) -> None:

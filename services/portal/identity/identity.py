@@ -95,7 +95,7 @@ def _provider_of(environ: Mapping[str, str]) -> ProviderSettings | None:
         issuer=issuer,
         client_id=client_id,
         client_secret=Path(file).read_text(encoding="utf-8").strip(),
-        scope=environ.get("REGISTRE_OIDC_SCOPE", provider.SCOPE_OF_PROCONNECT),
+        scope=environ.get("REGISTRE_OIDC_SCOPE") or provider.SCOPE_OF_PROCONNECT,
     )
 
 

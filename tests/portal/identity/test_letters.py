@@ -6,9 +6,11 @@ import email
 import email.policy
 import io
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
+from services.portal.__main__ import carrier_of
 from services.portal.identity import letters
 from services.portal.identity.letters import Letter
 
@@ -63,6 +65,23 @@ async def test_a_letter_reaches_the_mail_server() -> None:
     assert (message["To"], message["From"]) == (LETTER.address, "registre@besancon.example")
     assert message["Subject"] == LETTER.subject
     assert message.get_content().replace("\r\n", "\n").strip() == LETTER.text.strip()
+
+
+async def test_the_address_of_the_mail_server_may_be_in_a_file(tmp_path: Path) -> None:
+    server, file = MailServer(), tmp_path / "mail"
+    settings = {"REGISTRE_MAIL_URL_FILE": str(file), "REGISTRE_MAIL_SENDER": "registre@besancon.example"}
+    async with listening(server) as url:
+        file.write_text(f"{url}\n")
+        await carrier_of(settings)(LETTER)
+    assert len(server.messages) == 1
+    file.write_text("")
+    with pytest.raises(letters.AddressOfServerUnfit):
+        carrier_of(settings)
+    with pytest.raises(ValueError, match="REGISTRE_MAIL_SENDER"):
+        carrier_of({"REGISTRE_MAIL_URL_FILE": str(file)})
+    file.unlink()
+    with pytest.raises(FileNotFoundError):
+        carrier_of(settings)
 
 
 async def test_a_letter_that_is_not_taken_is_told_without_its_address() -> None:
