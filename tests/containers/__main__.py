@@ -359,6 +359,8 @@ def by_tls(ledger: Ledger) -> None:
         "REGISTRE_WEBSOCKET_PUBLISHED": door,
         "REGISTRE_PORTAL_URL": ledger.portal,
     }
+    # Compose would stop the server first, and each service then looks for it as long as it may.
+    ledger.engine.compose("stop")
     ledger.up()
     with contextlib.suppress(httpx.TransportError):
         raise Failed(f"not so: the portal says nothing without TLS: {ledger.web.get(plain).status_code}")
