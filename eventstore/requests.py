@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 
 from eventstore.store import (
     BODY_BYTES_MAX,
@@ -14,6 +15,9 @@ from eventstore.store import (
 )
 
 COMMAND_ID_BYTES = 16
+
+NAMES_KNOWN_MAX = 10_000
+"""Names found good, which are not looked at again while they are in use."""
 
 
 def check(stream: str, seals: Sequence[Seal], *, expected: int, command: Command) -> None:
@@ -32,6 +36,7 @@ def check(stream: str, seals: Sequence[Seal], *, expected: int, command: Command
         raise ValueError(f"the digest of a body has {DIGEST_BYTES} bytes, not {len(command.body_digest)}")
 
 
+@lru_cache(maxsize=NAMES_KNOWN_MAX)
 def check_name(what: str, name: str) -> None:
     """Raises ValueError unless *name* is printable and neither empty nor too long."""
     if not (1 <= len(name) <= NAME_CHARACTERS_MAX and name.isprintable()):

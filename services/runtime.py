@@ -16,6 +16,7 @@ import contextlib
 import gc
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -413,30 +414,31 @@ class _Frames(Parser):
         data = bytes(self.buf) + data
         self.buf.clear()
         at = 0
-        while (line := data.find(b"\r\n", at)) >= 0:
-            # (H)MSG subject subscription [reply] [bytes of headers] bytes, and those; others are a line.
-            words = data[at:line].split(b" ")
-            end, take = line, None
-            if len(words) >= _MESSAGES.get(words[0], sys.maxsize) and words[-1].isdigit():
-                end = line + 2 + int(words[-1])
+        while True:
+            # A message is its line, its headers and its data; others are a line.
+            found = _MESSAGE.match(data, at)
+            if found is None:
+                end = data.find(b"\r\n", at)
+                if end < 0:
+                    break
+                is_taken = False
+            else:
+                _, subject, subscription, reply, headers_bytes, size_bytes = found.groups(b"")
+                start = found.end()
+                end = start + int(size_bytes)
                 if len(data) < end + 2:
                     break
-                take = self._takers.get(words[2])
-            if take is None or not take(*_message(words, data[line + 2 : end])):
+                take = self._takers.get(subscription)
+                content = start + int(headers_bytes or 0)
+                is_taken = take is not None and take(subject, reply, data[content:end], data[start:content])
+            if not is_taken:
                 await super().parse(data[at : end + 2])
             at = end + 2
         self.buf += data[at:]
 
 
-_MESSAGES: Final = {b"MSG": 4, b"HMSG": 5}
-"""How many words the first line has of each that says no reply subject."""
-
-
-def _message(words: Sequence[bytes], content: bytes) -> tuple[bytes, bytes, bytes, bytes]:
-    """What a taker is shown of a frame."""
-    headers_bytes = int(words[-2]) if words[0] == b"HMSG" else 0
-    reply = words[3] if len(words) > _MESSAGES[words[0]] else b""
-    return words[1], reply, content[headers_bytes:], content[:headers_bytes]
+_MESSAGE: Final = re.compile(rb"(H)?MSG (\S+) (\S+)(?: (\S+))?(?(1) (\d+)) (\d+)\r\n")
+"""The first line of one: subject, subscription, where to reply, bytes of headers, bytes in all."""
 
 
 def _number(subscription: int) -> bytes:
@@ -472,26 +474,30 @@ class Bus(Client):
         """Show every message of the subscriptions to *subject* to *take* first, as long as they last."""
         self._takers |= {_number(sid): take for sid, sub in self._subs.items() if sub.subject == subject}
 
-    def post(self, subject: str, payload: bytes) -> bool:
+    def post(self, messages: Sequence[tuple[bytes, bytes]]) -> bool:
         """
-        Send a message as publish does and without waiting; False, and nothing done, where that would wait.
+        Send messages, subject and payload, as publish does and without waiting.
 
-        *subject* is one that the server gave us: nothing in it is looked at again.
+        False, and nothing done, where that would wait, or where they are more bytes than one may have.
+        The subjects are such as the server gave us: nothing in them is looked at again.
         """
-        command = b"PUB %b %d\r\n%b\r\n" % (subject.encode(), len(payload), payload)
-        pending_bytes = self._pending_data_size + len(command)
+        commands = [
+            b"PUB %b %d\r\n%b\r\n" % (subject, len(payload), payload) for subject, payload in messages
+        ]
+        more_bytes = sum(map(len, commands))
+        pending_bytes = self._pending_data_size + more_bytes
         if (
             not self.is_connected
             or self.is_draining_pubs
-            or len(payload) > self._max_payload
+            or more_bytes > self._max_payload
             or pending_bytes > self._max_pending_size
             or self._flush_queue is None
         ):
             return False
-        self._pending.append(command)
+        self._pending += commands
         self._pending_data_size = pending_bytes
-        self.stats["out_msgs"] += 1
-        self.stats["out_bytes"] += len(payload)
+        self.stats["out_msgs"] += len(messages)
+        self.stats["out_bytes"] += sum([len(payload) for _, payload in messages])
         if self._flush_queue.empty():
             self._flush_queue.put_nowait(asyncio.get_running_loop().create_future())
         return True
@@ -731,18 +737,6 @@ async def answering(
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
-class _Offered(MicroRequest):
-    """A request as the connection handed it over, and the short way back."""
-
-    def __init__(self, bus: Bus, message: Msg) -> None:
-        super().__init__(message)
-        self._bus = bus
-
-    def answered(self, answer: bytes) -> bool:
-        """Send *answer*; False, and nothing done, where that takes respond."""
-        return self._bus.post(self._msg.reply, answer)
-
-
 class _Done(msgspec.Struct, frozen=True, gc=False):
     """An answer that is to be sent; *failure* is what the handler raised in place of one."""
 
@@ -750,6 +744,15 @@ class _Done(msgspec.Struct, frozen=True, gc=False):
     answer: bytes | Refusal
     started_ns: int
     failure: Exception | None = None
+
+
+_Waiting = tuple[Begun, bytes, Asked]
+"""What was begun, where its answer goes, and the request."""
+
+
+def _request(bus: Bus, reply: bytes, asked: Asked) -> MicroRequest:
+    """The request that the connection handed over, as the library has it."""
+    return MicroRequest(Msg(bus, asked.subject, reply.decode(), asked.body))
 
 
 class _Desk:
@@ -763,7 +766,7 @@ class _Desk:
         self._in_hand = 0
         self._room = asyncio.Event()
         self._room.set()
-        self._offered: list[_Offered] = []
+        self._offered: list[tuple[bytes, Asked]] = []
         self._outbox: list[_Done] = []
         self._to_send = asyncio.Event()
         self._asked = self._answered = self._errors = self._elapsed_ns = 0
@@ -785,14 +788,14 @@ class _Desk:
         self._asked += 1
         self._take_in_hand()
         if not self._offered:
-            asyncio.get_running_loop().call_soon(self._begin, tasks, begin)
-        self._offered.append(_Offered(bus, Msg(bus, subject.decode(), reply.decode(), data)))
+            asyncio.get_running_loop().call_soon(self._begin, bus, tasks, begin)
+        self._offered.append((reply, Asked(subject.decode(), data, _NO_HEADERS)))
         return True
 
-    def _begin(self, tasks: asyncio.TaskGroup, begin: Beginner) -> None:
+    def _begin(self, bus: Bus, tasks: asyncio.TaskGroup, begin: Beginner) -> None:
         started_ns = time.perf_counter_ns()
-        requests, self._offered = self._offered, []
-        batch = [Asked(request.subject, request.data, _NO_HEADERS) for request in requests]
+        offered, self._offered = self._offered, []
+        batch = [asked for _, asked in offered]
         begun: Sequence[Begun | None]
         try:
             begun = begin(batch)
@@ -800,12 +803,13 @@ class _Desk:
             # The handler meets it too, and has somebody to tell.
             log.exception("begin.failed", endpoint=self.endpoint.name)
             begun = [None] * len(batch)
-        for request, asked, each in zip(requests, batch, begun, strict=True):
+        waiting: list[_Waiting] = []
+        for (reply, asked), each in zip(offered, begun, strict=True):
             if each is None:
-                tasks.create_task(self._answer(request, asked, started_ns))
+                tasks.create_task(self._answer(_request(bus, reply, asked), asked, started_ns))
             else:
-                conclude = partial(self._conclude, tasks, each, request, asked, started_ns)
-                each.waits_for.add_done_callback(conclude)
+                waiting.append((each, reply, asked))
+        self._wait(bus, tasks, waiting, started_ns)
 
     async def take(self, tasks: asyncio.TaskGroup, request: MicroRequest) -> None:
         """Returns at once while there is room: the library hands over requests one at a time."""
@@ -832,38 +836,61 @@ class _Desk:
         else:
             await self._finish(_Done(request, answer, started_ns))
 
+    def _wait(self, bus: Bus, tasks: asyncio.TaskGroup, waiting: list["_Waiting"], started_ns: int) -> None:
+        if waiting:
+            # What is begun together mostly ends together, the last one last: a callback each would cost
+            # a turn of the loop each.
+            then = partial(self._conclude, bus, tasks, waiting, started_ns)
+            waiting[-1][0].waits_for.add_done_callback(then)
+
     def _conclude(
         self,
+        bus: Bus,
         tasks: asyncio.TaskGroup,
-        begun: Begun,
-        request: MicroRequest,
-        asked: Asked,
+        waiting: list["_Waiting"],
         started_ns: int,
         _: asyncio.Future[Any],
     ) -> None:
-        try:
-            answer = begun.conclude()
-        except Exception as error:  # noqa: BLE001 - as in _answer
-            self._outbox.append(self._failed(request, started_ns, error))
+        """Answer those of *waiting* that are done, and wait for the others."""
+        later: list[_Waiting] = []
+        answers: list[tuple[bytes, bytes]] = []
+        for one in waiting:
+            begun, reply, asked = one
+            if not begun.waits_for.done():
+                later.append(one)
+                continue
+            try:
+                answer = begun.conclude()
+            except Exception as error:  # noqa: BLE001 - as in _answer
+                self._put_out(self._failed(_request(bus, reply, asked), started_ns, error))
+                continue
+            if isinstance(answer, bytes):
+                answers.append((reply, answer))
+            elif answer is None:
+                tasks.create_task(self._answer(_request(bus, reply, asked), asked, started_ns))
+            else:
+                self._put_out(_Done(_request(bus, reply, asked), answer, started_ns))
+        if answers and bus.post(answers):
+            self._count(len(answers), started_ns)
         else:
-            if answer is None:
-                tasks.create_task(self._answer(request, asked, started_ns))
-                return
-            self._outbox.append(_Done(request, answer, started_ns))
+            subject = self.endpoint.subject
+            for reply, answer in answers:
+                request = _request(bus, reply, Asked(subject, b"", _NO_HEADERS))
+                self._put_out(_Done(request, answer, started_ns))
+        self._wait(bus, tasks, later, started_ns)
+
+    def _put_out(self, done: _Done) -> None:
+        self._outbox.append(done)
         self._to_send.set()
 
     async def send(self) -> None:
-        """Send what was concluded, all there is in one go, until closed and with nothing in hand."""
+        """Send what was concluded and takes waiting, until closed and with nothing in hand."""
         while self._is_open or self._in_hand:
             await self._to_send.wait()
             self._to_send.clear()
             outbox, self._outbox = self._outbox, []
             for done in outbox:
-                request, answer = done.request, done.answer
-                if isinstance(request, _Offered) and isinstance(answer, bytes) and request.answered(answer):
-                    self._count(done)
-                else:
-                    await self._finish(done)
+                await self._finish(done)
 
     def close(self) -> None:
         """Take no more requests; send ends once those in hand are answered."""
@@ -872,17 +899,17 @@ class _Desk:
 
     async def _finish(self, done: _Done) -> None:
         await self._respond(done.request, done.answer)
-        self._count(done)
+        self._count(1, done.started_ns)
         if done.failure is not None and isinstance(done.failure, self._fatal):
             self._is_open = False
             raise done.failure
 
-    def _count(self, done: _Done) -> None:
-        if self._in_hand == self.endpoint.at_once_max:
+    def _count(self, answers: int, started_ns: int) -> None:
+        self._in_hand -= answers
+        if self._in_hand < self.endpoint.at_once_max:
             self._room.set()
-        self._in_hand -= 1
-        self._answered += 1
-        self._elapsed_ns += time.perf_counter_ns() - done.started_ns
+        self._answered += answers
+        self._elapsed_ns += answers * (time.perf_counter_ns() - started_ns)
         if not self._is_open:
             self._to_send.set()
 

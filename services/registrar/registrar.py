@@ -177,14 +177,14 @@ class Registrar:
         except Exception:  # noqa: BLE001 - as above
             self._turns.leave(state.stream)
             return None
-        line = Line(actor, state.stream, 1)
-        return Begun(appended, partial(self._conclude, state, events, appended, line, started))
+        return Begun(appended, partial(self._conclude, state, actor, events, appended, started))
 
     def _conclude(
-        self, state: State, events: list[Draft], appending: Future[Appended], line: Line, started: float
+        self, state: State, actor: str, events: list[Draft], appending: Future[Appended], started: float
     ) -> bytes | Refusal | None:
         """The answer to what was begun; None where it has to be decided again."""
         answer: Recording | Refusal
+        line = Line(actor, state.stream, 1)
         try:
             answer = self._kept(state, events, appending.result())
         except AssertionError:

@@ -51,6 +51,7 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     source: str
     stream: str
     actor: str
+    on_behalf_of: str | None
     ordinal: int
     count: int
 
@@ -76,7 +77,7 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
                 actor=self.actor,
                 channel=declaration.channel,
                 data=msgspec.Raw(self.request.data[self.index]),
-                on_behalf_of=self._on_behalf_of,
+                on_behalf_of=self.on_behalf_of,
                 principal=declaration.principal,
                 correlation_id=declaration.correlation_id,
                 causation_id=declaration.causation_id,
@@ -92,13 +93,8 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
         """The fact at its place, as the rules see it once its bytes are read back."""
         proposed = self.proposed
         return Held(
-            position, proposed.effective_on, self.actor, self._on_behalf_of, proposed.fact, recorded_at
+            position, proposed.effective_on, self.actor, self.on_behalf_of, proposed.fact, recorded_at
         )
-
-    @property
-    def _on_behalf_of(self) -> str | None:
-        whose = self.proposed.on_behalf_of
-        return None if whose == self.actor else whose
 
 
 def drafts(
@@ -118,7 +114,19 @@ def drafts(
         index = {id(one): place for place, one in enumerate(proposed)}
         places = [index[id(one)] for one in decided]
     return [
-        Draft(_event_id(), request, place, one, source, stream, actor, ordinal, count)
+        Draft(
+            _event_id(),
+            request,
+            place,
+            one,
+            source,
+            stream,
+            actor,
+            # To act for oneself is to act: it is said in one way.
+            None if one.on_behalf_of == actor else one.on_behalf_of,
+            ordinal,
+            count,
+        )
         for ordinal, (place, one) in enumerate(zip(places, decided, strict=True), 1)
     ]
 

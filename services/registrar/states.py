@@ -37,9 +37,11 @@ class States:
 
     def keep(self, state: State) -> None:
         """Hold *state* in place of what was held of its stream; what was used longest ago gives way."""
-        self.forget(state.stream)
-        self._held[state.stream] = state
-        self.events += state.version
+        held, stream = self._held, state.stream
+        before = held.get(stream)
+        held[stream] = state
+        held.move_to_end(stream)
+        self.events += state.version if before is None else state.version - before.version
         while len(self._held) > self._streams_max or self.events > self._events_max:
             _, oldest = self._held.popitem(last=False)
             self.events -= oldest.version

@@ -3,6 +3,7 @@ The bus, with a real server: a connection that waits, comes back and drains; que
 """
 
 import asyncio
+import functools
 import itertools
 import json
 import signal
@@ -181,27 +182,27 @@ async def test_what_is_tapped_comes_as_it_was_sent_and_past_a_restart_of_the_ser
 async def test_what_is_posted_arrives_in_order_with_what_is_published(nats_server: NatsServer) -> None:
     async with runtime.connected(nats_server.url, "test") as bus:
         heard = await bus.subscribe("heard")
-        assert bus.post("heard", b"one")
+        assert bus.post([(b"heard", b"one")])
         await bus.publish("heard", b"two")
-        assert bus.post("heard", b"")
-        assert [(await heard.next_msg(timeout=5)).data for _ in range(3)] == [b"one", b"two", b""]
-        assert bus.stats["out_msgs"] >= 3
+        assert bus.post([(b"heard", b""), (b"heard", b"three")])
+        assert [(await heard.next_msg(timeout=5)).data for _ in range(4)] == [b"one", b"two", b"", b"three"]
+        assert bus.stats["out_msgs"] >= 4
 
 
 async def test_what_has_to_wait_or_cannot_be_sent_is_not_posted(nats_server: NatsServer) -> None:
     async with runtime.connected(nats_server.url, "test") as bus:
-        assert not bus.post("heard", b"x" * (bus.max_payload + 1))
+        assert not bus.post([(b"heard", b"x"), (b"heard", b"x" * (bus.max_payload + 1))])
         waiting = 0
-        while bus.post("heard", b"x" * 1_000_000):
+        while bus.post([(b"heard", b"x" * 1_000_000)]):
             waiting += 1
             assert waiting < 10, "the library holds at most two megabytes ahead"
         await bus.flush()
-        assert bus.post("heard", b"x")
+        assert bus.post([(b"heard", b"x")])
         await nats_server.kill()
         async with asyncio.timeout(10):
             while bus.is_connected:
                 await asyncio.sleep(0.01)
-        assert not bus.post("heard", b"x")
+        assert not bus.post([(b"heard", b"x")])
         await nats_server.start()
 
 
@@ -447,6 +448,43 @@ async def test_what_is_begun_is_answered_without_the_handler_once_it_is_done(bus
         [endpoint] = json.loads((await bus.request("$SRV.STATS.tested")).data)["endpoints"]
     assert (endpoint["num_requests"], endpoint["num_errors"], endpoint["last_error"]) == (4, 1, "no")
     assert endpoint["data"] == {"in_hand": 0}
+
+
+async def test_of_what_was_begun_together_each_is_answered_once_and_none_before_it_is_done(bus: Bus) -> None:
+    loop = asyncio.get_running_loop()
+    waits = {body: loop.create_future() for body in (b"a", b"b", b"c")}
+    batches: list[list[bytes]] = []
+
+    def begin(batch: Sequence[Asked]) -> list[Begun | None]:
+        batches.append([asked.body for asked in batch])
+        return [Begun(waits[asked.body], functools.partial(bytes.upper, asked.body)) for asked in batch]
+
+    async def never(asked: Asked) -> bytes:
+        raise AssertionError(asked.body)
+
+    endpoint = Endpoint(name="echo", subject="query.echo", handler=never, begin=begin)
+    async with answering(bus, endpoint), asyncio.timeout(5):
+        asking = {body: asyncio.create_task(runtime.ask(bus, "query.echo", body)) for body in waits}
+        while not batches:
+            await asyncio.sleep(0)
+        assert batches == [[b"a", b"b", b"c"]]
+        waits[b"a"].set_result(None)
+        waits[b"c"].set_result(None)
+        assert [await asking[b"c"], await asking[b"a"]] == [b"C", b"A"]
+        assert not asking[b"b"].done()
+        waits[b"b"].set_result(None)
+        assert await asking[b"b"] == b"B"
+
+
+async def test_answers_that_are_too_much_together_are_sent_one_by_one(bus: Bus) -> None:
+    beginning = Beginning()
+    letters = [b"%c" % letter * 400_000 for letter in b"abc"]
+    async with answering(bus, beginning.endpoint()), asyncio.timeout(5):
+        asking = [asyncio.create_task(runtime.ask(bus, "query.echo", body)) for body in letters]
+        while beginning.begun < len(letters):
+            await asyncio.sleep(0)
+        beginning.waits_for.set_result(None)
+        assert await asyncio.gather(*asking) == [b"begun " + body for body in letters]
 
 
 async def test_what_was_begun_is_answered_before_the_service_ends(bus: Bus) -> None:
