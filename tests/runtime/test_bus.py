@@ -477,14 +477,21 @@ async def test_of_what_was_begun_together_each_is_answered_once_and_none_before_
 
 
 async def test_answers_that_are_too_much_together_are_sent_one_by_one(bus: Bus) -> None:
-    beginning = Beginning()
-    letters = [b"%c" % letter * 400_000 for letter in b"abc"]
-    async with answering(bus, beginning.endpoint()), asyncio.timeout(5):
-        asking = [asyncio.create_task(runtime.ask(bus, "query.echo", body)) for body in letters]
-        while beginning.begun < len(letters):
+    done = asyncio.get_running_loop().create_future()
+    batches: list[int] = []
+
+    def begin(batch: Sequence[Asked]) -> list[Begun | None]:
+        batches.append(len(batch))
+        return [Begun(done, functools.partial(bytes.__mul__, asked.body, 400_000)) for asked in batch]
+
+    endpoint = Endpoint(name="echo", subject="query.echo", handler=echo, begin=begin)
+    async with answering(bus, endpoint), asyncio.timeout(5):
+        asking = [asyncio.create_task(runtime.ask(bus, "query.echo", body)) for body in (b"a", b"b", b"c")]
+        while not batches:
             await asyncio.sleep(0)
-        beginning.waits_for.set_result(None)
-        assert await asyncio.gather(*asking) == [b"begun " + body for body in letters]
+        assert batches == [3]
+        done.set_result(None)
+        assert await asyncio.gather(*asking) == [body * 400_000 for body in (b"a", b"b", b"c")]
 
 
 async def test_what_was_begun_is_answered_before_the_service_ends(bus: Bus) -> None:
