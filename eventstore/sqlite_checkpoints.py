@@ -13,6 +13,7 @@ few steps, as zeros that no reader of it takes for a page; from then on it keeps
 """
 
 import os
+import shutil
 import sqlite3
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -37,6 +38,9 @@ LENGTHENED_FROM_PAGES: Final = 1_000
 
 LOG_PAGES_MAX: Final = 48_000
 """The length of the log at last: CHECKPOINT_PAGES, and what is written while they are carried over."""
+
+FREE_FOR_OTHERS: Final = 4
+"""Nothing is lengthened by more than one part in so many of what is free: others write on this disk, too."""
 
 ZEROS: Final = bytes(1024 * 1024)
 
@@ -118,6 +122,9 @@ class Checkpoints:
         wanted = self._log_pages * LOGGED_PAGE_BYTES
         with suppress(OSError), self._log.open("r+b", buffering=0) as log:
             end = log.seek(0, os.SEEK_END)
+            if wanted - end > shutil.disk_usage(self._log.parent).free // FREE_FOR_OTHERS:
+                self._log_pages = LOG_PAGES_MAX
+                return
             try:
                 for start in range(end, wanted, len(ZEROS)):
                     os.pwrite(log.fileno(), ZEROS[: wanted - start], start)

@@ -296,6 +296,21 @@ def test_a_log_that_there_is_no_room_to_lengthen_stays_as_it_is_and_the_commits_
         assert not writer.has_to_carry_over()  # it is tried once
 
 
+def test_a_log_takes_no_more_than_its_share_of_what_is_free(
+    writer: Writer, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = path.with_name(f"{path.name}-wal")
+    writer.commit([ask("a", "1")])
+    length = log.stat().st_size
+    monkeypatch.setattr(
+        sqlite_checkpoints, "FREE_FOR_OTHERS", shutil.disk_usage(path.parent).free // 1_000_000
+    )
+    writer._checkpoints.grown(commands=1_000, frame_bytes=0)
+    assert writer.carry_over() is None
+    assert log.stat().st_size == length
+    assert not writer.has_to_carry_over()
+
+
 def test_a_log_is_not_lengthened_while_somebody_else_may_write_to_it(writer: Writer, path: Path) -> None:
     log = path.with_name(f"{path.name}-wal")
     writer.commit([ask("a", "1")], busy_seconds_max=0)
