@@ -654,7 +654,9 @@ def test_payments_in_order_hide_none_that_are_not() -> None:
         assert "paiement-en-double" in codes_of(*PAYING, *before, *twice, on="2027-06-01"), before
     short = ("2027-01-20", msgspec.structs.replace(voted(10_000_01)[1], exercice=2027))
     even = ("2026-01-20", voted(10_000_00)[1])
-    for votes in ((short,), (even, short)):
+    uneven = ("2026-01-20", voted(10_000_02)[1])
+    unsure = ("XXXX", pay("p-7", 1_00, "2026-02-10", "acompte")[1])
+    for votes in ((short,), (even, short), (uneven, unsure, short)):
         assert "acomptes-discordants" in codes_of(*SOUND, SHORT_PLAN, BUDGET, *votes, on="2027-06-01"), votes
 
 

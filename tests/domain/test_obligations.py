@@ -850,12 +850,9 @@ def test_requests_of_one_day_stand_by_exercice() -> None:
     assert [line.exercice for line in owed(ASKED, *told, on="2026-03-02")] == [2024, 2025]
 
 
-def test_two_documents_answer_two_requests() -> None:
+def test_two_documents_answer_two_requests_and_a_third_none() -> None:
     told = [asked("2026-03-01"), asked("2026-03-02")]
-    answers = [
-        received("2026-03-10", "documents-utiles", None),
-        received("2026-03-11", "documents-utiles", None),
-    ]
+    answers = [received(f"2026-03-{day}", "documents-utiles", None) for day in (10, 11, 12)]
     lines = owed(ASKED, *told, *answers, on="2026-04-01")
     assert [(line.state, line.met_on) for line in lines] == [
         ("met", PartialDate("2026-03-10")),
