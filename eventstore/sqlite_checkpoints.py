@@ -120,7 +120,7 @@ class Checkpoints:
         while self._is_full():
             self._log_pages = min(2 * self._log_pages, LOG_PAGES_MAX)
         wanted = self._log_pages * LOGGED_PAGE_BYTES
-        with suppress(OSError), self._log.open("r+b", buffering=0) as log:
+        with suppress(OSError), self._log.open("r+b") as log:
             end = log.seek(0, os.SEEK_END)
             if wanted - end > shutil.disk_usage(self._log.parent).free // FREE_FOR_OTHERS:
                 self._log_pages = LOG_PAGES_MAX

@@ -93,9 +93,11 @@ def test_however_fast_the_log_grows_the_thread_beside_gives_up_after_so_many_pas
 def test_a_log_that_is_used_gets_twice_as_long_whenever_it_is_full_up_to_its_whole_length(
     carried: Carried,
 ) -> None:
-    carried.after(LENGTHENED_FROM_PAGES - 1)
+    carried.after(LENGTHENED_FROM_PAGES - PAGES_OF_A_COMMIT)
     assert carried.log.stat().st_size < 10 * LOGGED_PAGE_BYTES
-    lengths = [LENGTHENED_FROM_PAGES * 2**times for times in range(1, 6)]
+    carried.after(PAGES_OF_A_COMMIT)
+    assert carried.log.stat().st_size == 2 * LENGTHENED_FROM_PAGES * LOGGED_PAGE_BYTES
+    lengths = [LENGTHENED_FROM_PAGES * 2**times for times in range(2, 6)]
     for length in [*lengths, LOG_PAGES_MAX]:
         carried.after(length // 2)  # so in all, it is full, and here and there more than that
         assert carried.log.stat().st_size == length * LOGGED_PAGE_BYTES

@@ -300,15 +300,27 @@ def test_a_log_takes_no_more_than_its_share_of_what_is_free(
     writer: Writer, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = path.with_name(f"{path.name}-wal")
+    writer.commit([ask("a", *["x" * 3_000] * 400)])
+    length, free_bytes = log.stat().st_size, shutil.disk_usage(path.parent).free
+    whole = 2_000 * sqlite_checkpoints.LOGGED_PAGE_BYTES
+    for share_bytes, lengthened in ((whole - 2 * length, False), (whole, True)):
+        monkeypatch.setattr(sqlite_checkpoints, "FREE_FOR_OTHERS", free_bytes // share_bytes)
+        monkeypatch.setattr(writer._checkpoints, "_log_pages", 1_000)
+        monkeypatch.setattr(writer._checkpoints, "_logged_pages", 0)
+        writer._checkpoints.grown(commands=1_000, frame_bytes=0)
+        assert writer.carry_over() is None
+        assert log.stat().st_size == (whole if lengthened else length)
+        assert not writer.has_to_carry_over()
+
+
+def test_a_log_that_is_not_to_be_opened_is_left_as_it_is(
+    writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     writer.commit([ask("a", "1")])
-    length = log.stat().st_size
-    monkeypatch.setattr(
-        sqlite_checkpoints, "FREE_FOR_OTHERS", shutil.disk_usage(path.parent).free // 1_000_000
-    )
+    monkeypatch.setattr(writer._checkpoints, "_log", tmp_path / "gone")
     writer._checkpoints.grown(commands=1_000, frame_bytes=0)
     assert writer.carry_over() is None
-    assert log.stat().st_size == length
-    assert not writer.has_to_carry_over()
+    assert positions(writer.commit([ask("b", "2")])) == [2]
 
 
 def test_a_log_is_not_lengthened_while_somebody_else_may_write_to_it(writer: Writer, path: Path) -> None:
