@@ -41,6 +41,7 @@ URGENCY: Final = (
     "paid-in-part",
     "without-date",
     "to-come",
+    "promised",
     "not-computable",
     "undetermined",
     "continuous",

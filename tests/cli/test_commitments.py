@@ -3,14 +3,14 @@
 import re
 from collections.abc import Iterator
 from datetime import date, datetime
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
 
 from contracts.dates import PartialDate
 from services import pages
-from services.domain import statement
+from services.domain import french, statement
 from services.domain.agrement import Cover
 from services.domain.coverage import Coverage, Gap
 from services.domain.exits import Exits
@@ -19,9 +19,9 @@ from services.domain.exits.exit_ways import Deliberated, ExitWay
 from services.domain.exits.notices import NoticeCourse
 from services.domain.exits.restitutions import RestitutionLine
 from services.domain.findings import Finding
-from services.domain.obligations import Duties, ObligationLine
+from services.domain.obligations import Duties, ObligationLine, ObligationState
 from services.domain.obligations.meetings import MeetingsLine
-from services.domain.schedule import Calendar, ExerciceLine, InstalmentLine
+from services.domain.schedule import Calendar, ExerciceLine, InstalmentLine, InstalmentState
 from services.domain.schedule.gates import Block
 from tests.domain.lives import CONVENTION, SIGNED, entries
 
@@ -256,6 +256,26 @@ def test_what_presses_stands_first_and_what_is_done_last() -> None:
     assert "Rempli : 18 juillet 2025, 3 jours de retard (fait n° 6)" in text
     assert "Dispense accordée par la Ville de Besançon (fait n° 9)" in text
     assert "Pas encore calculable : date inconnue" in text
+
+
+@pytest.mark.parametrize("state", get_args(InstalmentState))
+def test_an_instalment_is_told_in_whatever_state_it_is(state: str) -> None:
+    plan = Calendar((instalment(state=state),))
+    word = (
+        french.INSTALMENT_STATES[state].replace("\N{NO-BREAK SPACE}", " ").partition(",")[0]
+    )  # it may be broken
+    for page in (pages.calendar, pages.statement, pages.obligations):
+        told = shown(page, calendar=plan)
+        if page is pages.calendar:
+            assert word in told
+        if page is pages.obligations:
+            assert (word in told) is (state not in ("paid", "overpaid", "nothing-due", "stopped"))
+
+
+@pytest.mark.parametrize("state", get_args(ObligationState))
+def test_an_obligation_is_told_in_whatever_state_it_is(state: str) -> None:
+    told = shown(pages.obligations, duties=Duties((owed(state=state),)))
+    assert french.OBLIGATION_STATES[state].replace("\N{NO-BREAK SPACE}", " ") in told
 
 
 def test_what_is_met_is_no_more_owed_to_anybody() -> None:

@@ -16,7 +16,7 @@ from contracts import dates, envelope
 from contracts import events as facts
 from contracts.commands import Declaration
 from contracts.envelope import Entry, Envelope
-from services import dossiers
+from services import dossiers, pages
 from services.domain import (
     amendments,
     convention,
@@ -26,6 +26,7 @@ from services.domain import (
     known,
     obligations,
     schedule,
+    statement,
     streams,
 )
 from services.domain.book import Held, Proposed
@@ -186,3 +187,21 @@ def test_the_recours_against_the_pacte_outlived_its_publication_by_a_day() -> No
     ]
     assert "au 11 septembre 2023" in short.says
     assert "jusqu’au 12 septembre 2023 inclus" in short.says
+
+
+@pytest.mark.parametrize("day", [date(2015, 6, 1), date(2024, 1, 15), date(2026, 6, 30), date(2031, 1, 1)])
+@pytest.mark.parametrize("stream", CONTRADICTIONS)
+def test_every_paper_is_read_on_every_page_on_any_day(stream: str, day: date) -> None:
+    states = recorded()
+    state = states[stream]
+    assert isinstance(state, convention.State)
+    beside = [states[name] for name in known.leans_on(state) if name in states]
+    told = statement.of_state(state, on=day, position=1_000, beside=beside)
+    assert isinstance(told, statement.ConventionStatement)
+    for page in (pages.statement, pages.calendar, pages.obligations, pages.findings):
+        lines = [
+            "".join(text for text, _ in line)
+            for line in page(told, names={}, position=1_000, known_at=None, width=100)
+        ]
+        assert len(lines) > 3
+        assert max(map(len, lines)) <= 100
