@@ -836,7 +836,7 @@ class _Desk:
         else:
             await self._finish(_Done(request, answer, started_ns))
 
-    def _wait(self, bus: Bus, tasks: asyncio.TaskGroup, waiting: list["_Waiting"], started_ns: int) -> None:
+    def _wait(self, bus: Bus, tasks: asyncio.TaskGroup, waiting: list[_Waiting], started_ns: int) -> None:
         if waiting:
             # What is begun together mostly ends together, the last one last: a callback each would cost
             # a turn of the loop each.
@@ -847,7 +847,7 @@ class _Desk:
         self,
         bus: Bus,
         tasks: asyncio.TaskGroup,
-        waiting: list["_Waiting"],
+        waiting: list[_Waiting],
         started_ns: int,
         _: asyncio.Future[Any],
     ) -> None:
