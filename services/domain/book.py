@@ -28,6 +28,7 @@ from contracts.events import (
     stream_category,
 )
 from contracts.subjects import parse_stream
+from services.domain.growing import Growing
 from services.domain.refusals import Refused
 
 CANCELLING: Final = (EntryCancelled, EntryReplaced)
@@ -96,13 +97,13 @@ class Word(msgspec.Struct, frozen=True):
 class Book(msgspec.Struct, frozen=True):
     """Every fact of a stream by position; which were cancelled, by which entry; what was said of which."""
 
-    held: dict[int, Held] = {}
+    held: Growing[int, Held] = Growing()
     cancelled: dict[int, int] = {}
     words: dict[int, tuple[Word, ...]] = {}
 
     def live(self) -> Iterator[Held]:
         """The facts that count, in the order they were recorded."""
-        return (held for position, held in self.held.items() if position not in self.cancelled)
+        return (held for held in self.held.values() if held.position not in self.cancelled)
 
     def awaiting(self, position: int) -> tuple[str, ...]:
         """Whose word on the fact at *position* is still to come."""
@@ -148,7 +149,7 @@ def _is_about_an_entry(fact: Event) -> bool:
 def enter(book: Book, held: Held) -> Book:
     """*book* with one more fact."""
     fact, position = held.fact, held.position
-    now = msgspec.structs.replace(book, held={**book.held, position: held})
+    now = msgspec.structs.replace(book, held=book.held.grown(position, held))
     match fact:
         case EntryCancelled() | EntryReplaced():
             return msgspec.structs.replace(now, cancelled={**now.cancelled, fact.entry: position})

@@ -24,6 +24,7 @@ from services.domain import authority, consistency
 from services.domain import book as books
 from services.domain.authority import Part
 from services.domain.book import AlreadyRecorded, Book, Held, NothingCalled, Proposed
+from services.domain.growing import Growing
 from services.domain.refusals import Refused
 from services.domain.time_limits import period_end
 
@@ -356,7 +357,8 @@ class State(msgspec.Struct, frozen=True):
     book: Book = Book()
     life: Life = Life("")
     avenants: dict[str, tuple[PartialDate, AvenantConcluded]] = {}
-    spent: frozenset[tuple[str, str]] = frozenset()
+    spent: Growing[tuple[str, str], int] = Growing()
+    """Where each name was introduced, by its kind and itself."""
 
 
 def initial(stream: str) -> State:
@@ -441,7 +443,9 @@ def _at(life: Life, held: Held, version: int) -> Life:
 def _live(state: State, held: Held) -> State:
     life = lived(state.life, held)
     name = introduces(held.fact)
-    spent = state.spent if name is None else state.spent | {name}
+    spent = state.spent
+    if name is not None and name not in spent:
+        spent = spent.grown(name, held.position)
     avenants = state.avenants
     if isinstance(held.fact, AvenantConcluded):
         avenants = {**avenants, held.fact.number: (held.effective_on, held.fact)}

@@ -72,12 +72,12 @@ def of(
         for code, entry in CATALOGUE.items()
         for raised in entry.rule(view)
     ]
-    held = known.state.book.held
+    days = {held.position: held.effective_on.sort_key for held in known.state.book.held.values()}
 
     def place(one: Finding) -> tuple[object, ...]:
         # By the days of the facts, not by their positions: the order of arrival does not matter.
-        days = [held[at].effective_on.sort_key for at in one.positions if at in held]
-        return _GRAVITY[one.severity], one.code, sorted(days), one.says, one.positions
+        when = sorted([days[at] for at in one.positions if at in days])
+        return _GRAVITY[one.severity], one.code, when, one.says, one.positions
 
     return tuple(sorted(found, key=place))
 
