@@ -25,7 +25,7 @@ import msgspec
 import nats
 import nats.errors
 import uvicorn
-from litestar import Litestar
+from litestar import Litestar, Request
 from litestar.connection import ASGIConnection
 from litestar.middleware.authentication import AbstractAuthenticationMiddleware, AuthenticationResult
 
@@ -129,6 +129,11 @@ class Partner(AbstractAuthenticationMiddleware):
         return AuthenticationResult(None, Access(PARTNER, "p", with_included(["lecture"])))
 
 
+async def stands(_: Request[Any, Any, Any]) -> bool:
+    """Nobody is withdrawn here."""
+    return True
+
+
 async def portal(url: str, seed: str) -> None:
     """The feeds over HTTP, on a port that is printed."""
     runtime.settle()
@@ -137,7 +142,7 @@ async def portal(url: str, seed: str) -> None:
         runtime.connected(url, "portal", seed=Path(seed)) as bus,
         feed_reading.following(bus) as feeds,
     ):
-        app = Litestar([feed.routes(feeds)], middleware=[Partner], openapi_config=None)
+        app = Litestar([feed.routes(feeds, stands=stands)], middleware=[Partner], openapi_config=None)
         print(f"http://127.0.0.1:{listening.getsockname()[1]}", flush=True)
         await uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off")).serve([listening])
 

@@ -123,7 +123,11 @@ async def serve(
                 identification=persons.identification,
                 headers=persons.headers,
                 propose=persons.proposed,
-                routes=[feed.routes(feeds), administration.routes(persons), pages.routes(persons)],
+                routes=[
+                    feed.routes(feeds, stands=persons.identification.stands),
+                    administration.routes(persons),
+                    pages.routes(persons),
+                ],
             )
             async with (
                 server.serving(app, listening, certificate=address.certificate, key=address.key) as it,

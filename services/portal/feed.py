@@ -20,7 +20,8 @@ that takes nothing for SEND_SECONDS_MAX is cut off; it has the number to go on f
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from functools import partial
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -52,11 +53,7 @@ SEND_SECONDS_MAX: Final = 10.0
 """How long a client may take nothing of what is sent to it."""
 
 STREAM_SECONDS_MAX: Final = 60.0
-"""
-After which a stream ends and is asked for again, with credentials that are looked at again.
-
-So long may one read on whose token was revoked.
-"""
+"""After which a stream ends and is asked for again, so that no connection is for ever."""
 
 RETRY_MILLISECONDS: Final = 500
 """How long a client is asked to wait before it asks for the stream again (retry)."""
@@ -121,6 +118,18 @@ class NotNow(HTTPException):
             detail=f"Le flux ne peut pas être lu pour le moment ({reason}) : redemandez-le, rien n’est "
             "perdu.",
             headers={"Retry-After": str(RECONNECT_SECONDS)},
+        )
+
+
+class StandsNoMore(HTTPException):
+    """What let the client in was withdrawn while it waited."""
+
+    status_code = 401
+
+    def __init__(self) -> None:
+        super().__init__(
+            detail="Ce jeton, ou cette session, a pris fin pendant l’attente.",
+            headers={"WWW-Authenticate": 'Bearer realm="registre", error="invalid_token"'},
         )
 
 
@@ -202,6 +211,8 @@ LastEventId = Annotated[
     ),
 ]
 Asking = Request[Any, Access, State]
+Stands = Callable[[Request[Any, Any, Any]], Awaitable[bool]]
+"""Whether who asked in a request, which was let in, would be let in as the same now."""
 
 
 @contextlib.contextmanager
@@ -222,13 +233,14 @@ def _told() -> Iterator[None]:
     "/",
     operation_id="feed",
     summary="Les événements de votre flux après un numéro",
-    raises=[NumberToCome, TooManyOfOne, NotNow, Torn],
+    raises=[NumberToCome, StandsNoMore, TooManyOfOne, NotNow, Torn],
     cache_control=None,
 )
 async def read(
     request: Asking,
     feeds: NamedDependency[Feeds],
     door: NamedDependency[Door],
+    stands: NamedDependency[Stands],
     after: After = 0,
     events_max: Annotated[
         int, QueryParameter(ge=1, le=PAGE_ENTRIES_MAX, description="Le plus d’événements à la fois.")
@@ -248,6 +260,7 @@ async def read(
     institution = request.auth.institution
     now = asyncio.get_running_loop().time
     until = now() + wait_seconds
+    has_waited = False
     with _told(), door.entered(institution), feeds.listening(institution) as listener:
         place = await feeds.place(institution, after)
         while True:
@@ -256,7 +269,10 @@ async def read(
             left_seconds = until - now()
             if page.entries or left_seconds <= 0:
                 break
+            has_waited = True
             await listener.wait(left_seconds, after=place.sequence)
+    if has_waited and not await stands(request):
+        raise StandsNoMore
     return Response(_answer(institution, page), headers={"Cache-Control": "no-store"})
 
 
@@ -284,6 +300,7 @@ async def stream(
     request: Asking,
     feeds: NamedDependency[Feeds],
     door: NamedDependency[Door],
+    stands: NamedDependency[Stands],
     after: After = 0,
     last_event_id: LastEventId = None,
 ) -> ASGIApp:
@@ -295,11 +312,17 @@ async def stream(
     Un client qui se reconnecte avec `Last-Event-ID` ne manque rien et ne reçoit rien deux fois.
     """
     number = after if last_event_id is None else last_event_id
-    return _Stream(feeds, door, request.auth.institution, number).__call__
+    return _Stream(feeds, door, request.auth.institution, number, partial(stands, request)).__call__
 
 
-async def _parts(feeds: Feeds, institution: str, place: Place) -> AsyncGenerator[bytes]:
-    """What is sent: page after page, and signs of life between them; until FEED cannot be read."""
+async def _parts(
+    feeds: Feeds, institution: str, place: Place, stands: Callable[[], Awaitable[bool]]
+) -> AsyncGenerator[bytes]:
+    """
+    What is sent: page after page, and signs of life between them.
+
+    Until FEED cannot be read, or who asked is let in no more: that is looked at before anything is sent.
+    """
     yield b"retry: %d\n\n" % RETRY_MILLISECONDS
     now = asyncio.get_running_loop().time
     until = now() + STREAM_SECONDS_MAX
@@ -312,11 +335,15 @@ async def _parts(feeds: Feeds, institution: str, place: Place) -> AsyncGenerator
             except (Unreachable, FeedTorn) as error:
                 log.warning("feed.stream_ended", institution=institution, detail=str(error))
                 return
+            is_silent = now() - told_at >= HEARTBEAT_SECONDS
+            if (page.entries or is_silent) and not await stands():
+                log.info("feed.stands_no_more", institution=institution)
+                return
             if page.entries:
                 place, told_at = page.place, now()
                 yield b"".join(map(_event, page.entries))
                 continue
-            if now() - told_at >= HEARTBEAT_SECONDS:
+            if is_silent:
                 told_at = now()
                 yield b":\n\n"
             await listener.wait(HEARTBEAT_SECONDS, after=place.sequence)
@@ -336,8 +363,16 @@ def _event(entry: Entry) -> bytes:
 class _Stream:
     """The answer of stream: an HTTPException raised before its first byte is answered as any other."""
 
-    def __init__(self, feeds: Feeds, door: Door, institution: str, number: int) -> None:
+    def __init__(
+        self,
+        feeds: Feeds,
+        door: Door,
+        institution: str,
+        number: int,
+        stands: Callable[[], Awaitable[bool]],
+    ) -> None:
         self._feeds = feeds
+        self._stands = stands
         self._door = door
         self._institution = institution
         self._number = number
@@ -368,7 +403,7 @@ class _Stream:
                 ],
             }
         )
-        async with contextlib.aclosing(_parts(self._feeds, self._institution, place)) as parts:
+        async with contextlib.aclosing(_parts(self._feeds, self._institution, place, self._stands)) as parts:
             async for part in parts:
                 try:
                     async with asyncio.timeout(SEND_SECONDS_MAX):
@@ -387,9 +422,17 @@ async def _gone(receive: Receive) -> None:
 
 
 def routes(
-    feeds: Feeds, *, of_institution_max: int = OPEN_OF_INSTITUTION_MAX, all_max: int = OPEN_MAX
+    feeds: Feeds,
+    *,
+    stands: Stands,
+    of_institution_max: int = OPEN_OF_INSTITUTION_MAX,
+    all_max: int = OPEN_MAX,
 ) -> Router:
-    """The two routes, on *feeds*; who asks has been looked at before (request.auth is an Access)."""
+    """
+    The two routes, on *feeds*; who asks has been looked at before (request.auth is an Access).
+
+    It is looked at again, by *stands*, before what was waited for is sent.
+    """
     door = Door(of_institution_max=of_institution_max, all_max=all_max)
     return Router(
         path="/api/v1/feed",
@@ -398,5 +441,6 @@ def routes(
         dependencies={
             "feeds": Provide(lambda: feeds, sync_to_thread=False),
             "door": Provide(lambda: door, sync_to_thread=False),
+            "stands": Provide(lambda: stands, sync_to_thread=False),
         },
     )

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import msgspec
 import uvicorn
-from litestar import Litestar
+from litestar import Litestar, Request
 from litestar.connection import ASGIConnection
 from litestar.middleware.authentication import AbstractAuthenticationMiddleware, AuthenticationResult
 
@@ -38,9 +38,11 @@ class Named(AbstractAuthenticationMiddleware):
 class Portal:
     """A server on *url*, with the feeds that it reads."""
 
-    def __init__(self, url: str, feeds: Feeds) -> None:
+    def __init__(self, url: str, feeds: Feeds, withdrawn: set[str]) -> None:
         self.url = url
         self.feeds = feeds
+        self.withdrawn = withdrawn
+        """Those whose access has ended since they were let in."""
 
     def client(self, institution: str, **headers: str) -> httpx.AsyncClient:
         return httpx.AsyncClient(
@@ -54,7 +56,13 @@ class Portal:
 async def served(nats_url: str, **bounds: int) -> AsyncIterator[Portal]:
     listening = socket.create_server(("127.0.0.1", 0))
     async with runtime.connected(nats_url, "portal") as bus, feed_reading.following(bus) as feeds:
-        app = Litestar([feed.routes(feeds, **bounds)], middleware=[Named], openapi_config=None)
+        withdrawn: set[str] = set()
+
+        async def stands(request: Request[Any, Access, Any]) -> bool:
+            return request.auth.institution not in withdrawn
+
+        routes = feed.routes(feeds, stands=stands, **bounds)
+        app = Litestar([routes], middleware=[Named], openapi_config=None)
         server = uvicorn.Server(
             uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
         )
@@ -62,7 +70,7 @@ async def served(nats_url: str, **bounds: int) -> AsyncIterator[Portal]:
         while not server.started:
             await asyncio.sleep(0.005)
         try:
-            yield Portal(f"http://127.0.0.1:{listening.getsockname()[1]}", feeds)
+            yield Portal(f"http://127.0.0.1:{listening.getsockname()[1]}", feeds, withdrawn)
         finally:
             server.should_exit = True
             await running

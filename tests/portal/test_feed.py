@@ -241,6 +241,53 @@ async def test_a_quiet_stream_shows_that_it_lives_and_ends_after_its_time(
     assert not world.portal.feeds._listeners.get("quiet")
 
 
+async def test_a_stream_ends_before_the_next_event_once_its_reader_is_let_in_no_more(world: World) -> None:
+    await world.publish("leaving")
+    events = Events()
+    async with world.portal.client("leaving") as client, client.stream("GET", "/stream") as answer:
+        async for chunk in answer.aiter_raw():
+            events.feed(chunk)
+            if events.got and "leaving" not in world.portal.withdrawn:
+                world.portal.withdrawn.add("leaving")
+                await world.publish("leaving")
+    assert [it.number for it in events.got] == [1]
+    world.portal.withdrawn.discard("leaving")
+    async with world.portal.client("leaving") as client:
+        await streamed(client, events, 2)
+    assert [it.number for it in events.got] == [1, 2]
+
+
+async def test_a_quiet_stream_ends_once_its_reader_is_let_in_no_more(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "HEARTBEAT_SECONDS", 0.02)
+    events = Events()
+    async with world.portal.client("idle") as client, client.stream("GET", "/stream") as answer:
+        async with asyncio.timeout(ENDS_SECONDS_MAX):
+            async for chunk in answer.aiter_raw():
+                events.feed(chunk)
+                if events.comments == 2:
+                    world.portal.withdrawn.add("idle")
+    assert events.comments == 2
+
+
+@pytest.mark.parametrize("has_event", [True, False])
+async def test_who_waits_and_is_let_in_no_more_gets_nothing(world: World, has_event: bool) -> None:
+    name = f"waits-{has_event}".lower()
+    async with world.portal.client(name) as client:
+        waiting = asyncio.create_task(client.get("", params={"wait_seconds": 30 if has_event else 0.3}))
+        async with asyncio.timeout(5):
+            while not world.portal.feeds._listeners.get(name):
+                await asyncio.sleep(0.005)
+        world.portal.withdrawn.add(name)
+        if has_event:
+            await world.publish(name)
+        answer = await waiting
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"].startswith("Bearer ")
+    assert "pris fin" in answer.json()["detail"]
+
+
 async def test_a_client_that_goes_is_noticed_though_nothing_is_sent(world: World) -> None:
     async with world.portal.client("goes") as client, client.stream("GET", "/stream") as answer:
         assert answer.status_code == 200

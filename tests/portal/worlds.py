@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import httpx
-from litestar import Litestar
+from litestar import Litestar, Request
 from litestar.enums import ScopeType
 from litestar.exceptions import NotAuthorizedException
 from litestar.middleware import ASGIMiddleware
@@ -146,6 +146,11 @@ async def _lost(_: Letter) -> None:
     """Nobody is written to here."""
 
 
+async def _stands(_: Request[Any, Any, Any]) -> bool:
+    """Whose name is in a header is let in."""
+    return True
+
+
 async def _unsent(*_: object) -> NoReturn:
     raise AssertionError("nothing is seconded here")
 
@@ -170,7 +175,11 @@ async def world_in(folder: Path, *, origin: str = ORIGIN) -> AsyncIterator[World
             async with identity.opened(
                 settings, now=_now, carry=_lost, sirens=world.ledger.sirens, send=_unsent
             ) as persons:
-                routes = [feed.routes(feeds), administration.routes(persons), pages.routes(persons)]
+                routes = [
+                    feed.routes(feeds, stands=_stands),
+                    administration.routes(persons),
+                    pages.routes(persons),
+                ]
                 world.app = create_app(world.ledger, papers, **by_header(), routes=routes)
                 with server.bound("127.0.0.1", 0) as listening:
                     world.url = server.url_of(listening)

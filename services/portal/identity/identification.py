@@ -26,6 +26,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from services.portal.identity import consultations, secret, sessions, tokens
 from services.portal.identity.access import Access, Right
+from services.portal.identity.cookies import Cookies
 from services.portal.identity.persons_file import PersonsFile
 from services.portal.identity.sessions import Session
 
@@ -47,24 +48,9 @@ Connection = ASGIConnection[Any, Any, Any, Any]
 Asked = Request[Session | None, Access | None, Any]
 
 
-class Cookies:
-    """
-    How cookies are named and kept for the portal at *public_url*.
-
-    Under TLS their names begin with `__Host-` (RFC 6265bis 4.1.3.2): a browser takes such a cookie from this
-    host alone, by TLS alone, and for all of its paths.
-    """
-
-    def __init__(self, public_url: str) -> None:
-        self.is_secure: Final = public_url.startswith("https://")
-        prefix = "__Host-" if self.is_secure else ""
-        self.session: Final = f"{prefix}registre"
-        self.departure: Final = f"{prefix}registre-connexion"
-
-
-def csrf_token(cookie: str) -> str:
-    """What the pages of a session carry in their forms: only who has its cookie can make it."""
-    return secret.derived(cookie, "csrf") if cookie else ""
+def csrf_token(text: str) -> str:
+    """What the pages of a session carry in their forms: only who has *text*, its cookie's, can make it."""
+    return secret.derived(text, "csrf") if text else ""
 
 
 class Identification(ASGIMiddleware):
@@ -76,11 +62,13 @@ class Identification(ASGIMiddleware):
 
     scopes: tuple[ScopeType, ...] = (ScopeType.HTTP,)
 
-    def __init__(self, *, file: PersonsFile, public_url: str, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, *, file: PersonsFile, public_url: str, cookies: Cookies, now: Callable[[], datetime]
+    ) -> None:
         self._file = file
         self._now = now
         self._origin = public_url
-        self._cookies = Cookies(public_url)
+        self._cookies = cookies
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Find out who asks; raises NotAuthorizedException, PermissionDeniedException."""
@@ -92,25 +80,22 @@ class Identification(ASGIMiddleware):
         if header is not None and not is_public:
             access = await self._borne(header)
         else:
-            cookie = request.cookies.get(self._cookies.session, "")
-            session = await self._session(cookie)
+            text = self._cookies.read(request.cookies, self._cookies.session)
+            session = await self._session(text)
             access = session.access if session else None
             if not is_public:
                 _known(session)
             if request.method not in SAFE_METHODS:
                 self._check_origin(request)
-                if cookie:
-                    await _check_csrf(request, cookie)
+                if text:
+                    await _check_csrf(request, text)
         scope["user"], scope["auth"] = session, access
         if access is not None and access.mandate is not None:
             await self._record(request, access)
         await next_app(scope, receive, send)
 
     async def _borne(self, header: str) -> Access:
-        scheme, _, text = header.partition(" ")
-        access = None
-        if scheme.lower() == "bearer":
-            access = await self._file.read(partial(tokens.access, text=text.strip(), now=self._now()))
+        access = await self._access_of(header)
         if access is None:
             raise NotAuthorizedException(
                 "ce jeton n’est pas valable : inconnu, expiré ou révoqué",
@@ -118,18 +103,33 @@ class Identification(ASGIMiddleware):
             )
         return access
 
-    async def _session(self, cookie: str) -> Session | None:
-        if not secret.is_one(cookie):
+    async def _access_of(self, header: str) -> Access | None:
+        scheme, _, text = header.partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        return await self._file.read(partial(tokens.access, text=text.strip(), now=self._now()))
+
+    async def stands(self, request: Asked) -> bool:
+        """Whether who asked in *request*, which was let in, would be let in as the same now."""
+        now, header = self._now(), request.headers.get("authorization")
+        if header is not None:
+            return await self._access_of(header) == request.auth
+        text = self._cookies.read(request.cookies, self._cookies.session)
+        session = await self._file.read(lambda db: sessions.found(db, text, now=now))
+        return session is not None and session.access == request.auth
+
+    async def _session(self, text: str) -> Session | None:
+        if not text:
             return None
         now = self._now()
         found, is_to_be_told = await self._file.read(
             lambda db: (
-                sessions.found(db, cookie, now=now),
-                sessions.is_to_be_told(db, cookie, now=now),
+                sessions.found(db, text, now=now),
+                sessions.is_to_be_told(db, text, now=now),
             )
         )
         if found is not None and is_to_be_told:
-            await self._file.change(partial(sessions.seen, text=cookie, now=now))
+            await self._file.change(partial(sessions.seen, text=text, now=now))
         return found
 
     def _check_origin(self, request: Asked) -> None:
@@ -169,15 +169,15 @@ def _known(session: Session | None) -> None:
         )
 
 
-async def _check_csrf(request: Asked, cookie: str) -> None:
-    """Raises PermissionDeniedException where *request* has not the token of the session of *cookie*."""
+async def _check_csrf(request: Asked, text: str) -> None:
+    """Raises PermissionDeniedException where *request* has not the token of the session known by *text*."""
     sent = request.headers.get(CSRF_HEADER)
     if sent is None and request.content_type[0] in {
         RequestEncodingType.URL_ENCODED,
         RequestEncodingType.MULTI_PART,
     }:
         sent = (await request.form()).get(CSRF_FIELD)
-    if not isinstance(sent, str) or not secret.are_same(sent, csrf_token(cookie)):
+    if not isinstance(sent, str) or not secret.are_same(sent, csrf_token(text)):
         raise PermissionDeniedException(
             f"il manque à cette demande le jeton de sa page (champ {CSRF_FIELD} ou en-tête {CSRF_HEADER}) : "
             "rouvrez la page et recommencez"

@@ -24,7 +24,8 @@ from contracts.commands import Recording, Unchanged
 from contracts.institutions import InstitutionId
 from services.portal.identity import persons_file, protection, provider, seconding, sessions
 from services.portal.identity.access import Access
-from services.portal.identity.identification import Cookies, Identification
+from services.portal.identity.cookies import Cookies, key_in
+from services.portal.identity.identification import Identification
 from services.portal.identity.letters import Carrier
 from services.portal.identity.persons_file import PersonsFile
 from services.portal.identity.provider import Provider, ProviderSettings
@@ -107,6 +108,7 @@ class Identity:
         file: PersonsFile,
         *,
         public_url: str,
+        cookie_key: str,
         now: Callable[[], datetime],
         carry: Carrier,
         sirens: Sirens,
@@ -119,8 +121,10 @@ class Identity:
         self.carry: Final = carry
         self.send: Final = send
         self.provider: Final = provider
-        self.cookies: Final = Cookies(public_url)
-        self.identification: Final = Identification(file=file, public_url=public_url, now=now)
+        self.cookies: Final = Cookies(public_url, key=cookie_key)
+        self.identification: Final = Identification(
+            file=file, public_url=public_url, cookies=self.cookies, now=now
+        )
         self.headers: Final = protection.headers(public_url)
         self._sirens = sirens
 
@@ -157,7 +161,8 @@ async def opened(
     """
     The identity of the portal, as long as the block lasts.
 
-    Raises persons_file.PersonsFileError, or an OSError.
+    The key that signs cookies lies beside the file of persons, `persons.key` beside `persons.db`. Raises
+    persons_file.PersonsFileError, cookies.KeyUnfit, or an OSError.
     """
     async with contextlib.AsyncExitStack() as stack:
         file = await stack.enter_async_context(persons_file.opened(settings.persons))
@@ -167,6 +172,7 @@ async def opened(
         yield Identity(
             file,
             public_url=settings.public_url,
+            cookie_key=key_in(settings.persons.with_suffix(".key")),
             now=now,
             carry=carry,
             sirens=sirens,

@@ -12,7 +12,6 @@ import jinja2
 import structlog
 from litestar import MediaType, Request, Response, Router, get, post
 from litestar.background_tasks import BackgroundTask
-from litestar.datastructures import Cookie
 from litestar.di import NamedDependency, Provide
 from litestar.enums import RequestEncodingType
 from litestar.params import Body, PathParameter, QueryParameter
@@ -54,7 +53,7 @@ def page(request: Asked, identity: Identity, name: str, *, status: int = 200, **
     text = _templates.get_template(name).render(
         session=session,
         access=request.auth,
-        csrf=csrf_token(request.cookies.get(identity.cookies.session, "")),
+        csrf=csrf_token(identity.cookies.read(request.cookies, identity.cookies.session)),
         **said,
     )
     headers = {"Content-Security-Policy": PAGES_POLICY, "Cache-Control": "no-store"}
@@ -64,19 +63,6 @@ def page(request: Asked, identity: Identity, name: str, *, status: int = 200, **
 def notice(request: Asked, identity: Identity, status: int, title: str, *said: str) -> Response[str]:
     """A page that says one thing."""
     return page(request, identity, "notice.html", status=status, title=title, said=said)
-
-
-def _kept(identity: Identity, name: str, text: str) -> Cookie:
-    """A cookie of ours; with no *text*, it is taken back."""
-    return Cookie(
-        key=name,
-        value=text,
-        path="/",
-        httponly=True,
-        secure=identity.cookies.is_secure,
-        samesite="lax",
-        max_age=None if text else 0,
-    )
 
 
 def _text(form: dict[str, Any], field: str) -> str:
@@ -158,8 +144,8 @@ async def enter(request: Asked, identity: It, data: Form) -> Response[Any]:
             "Ce lien ne sert plus",
             "Un lien sert une seule fois et pendant un temps limité. Demandez-en un autre.",
         )
-    cookie = await identity.file.change(lambda db: sessions.begin(db, person, entered_by="link", now=now))
-    return await _begun(request, identity, cookie)
+    known_by = await identity.file.change(lambda db: sessions.begin(db, person, entered_by="link", now=now))
+    return await _begun(request, identity, known_by)
 
 
 @get("/connexion/fournisseur", opt=PUBLIC)
@@ -179,7 +165,7 @@ async def depart(request: Asked, identity: It) -> Response[Any]:
         return _no_provider(request, identity, error)
     browser = secret.make()
     await identity.file.change(lambda db: departures.keep(db, departure, browser=browser, now=identity.now()))
-    return Redirect(url, cookies=[_kept(identity, identity.cookies.departure, browser)])
+    return Redirect(url, cookies=[identity.cookies.made(identity.cookies.departure, browser)])
 
 
 @get("/connexion/retour", opt=PUBLIC)
@@ -191,9 +177,9 @@ async def arrive(
 ) -> Response[Any]:
     """Come back from the identity provider: the session of whoever it vouches for begins."""
     provider, now = identity.provider, identity.now()
-    browser = request.cookies.get(identity.cookies.departure, "")
+    browser = identity.cookies.read(request.cookies, identity.cookies.departure)
     departure = None
-    if secret.is_one(browser) and secret.is_one(came_with):
+    if browser and secret.is_one(came_with):
         departure = await identity.file.change(
             lambda db: departures.back(db, came_with, browser=browser, now=now)
         )
@@ -216,12 +202,12 @@ async def arrive(
     person = await identity.file.change(lambda db: members.recognised(db, vouched))
     if person is None:
         return _not_invited(request, identity)
-    cookie = await identity.file.change(
+    known_by = await identity.file.change(
         lambda db: sessions.begin(
             db, person, entered_by="provider", siret=vouched.siret, id_token=vouched.id_token, now=now
         )
     )
-    return await _begun(request, identity, cookie)
+    return await _begun(request, identity, known_by)
 
 
 def _return_url(identity: Identity) -> str:
@@ -258,25 +244,25 @@ def _not_invited(request: Asked, identity: Identity) -> Response[str]:
     )
 
 
-async def _begun(request: Asked, identity: Identity, cookie: str) -> Response[Any]:
+async def _begun(request: Asked, identity: Identity, known_by: str) -> Response[Any]:
     """A new session, in place of one that the browser had; it acts at once for the only one there is."""
     now = identity.now()
-    before = request.cookies.get(identity.cookies.session, "")
+    before = identity.cookies.read(request.cookies, identity.cookies.session)
     await identity.file.change(lambda db: sessions.end(db, before))
-    session = await identity.file.read(lambda db: sessions.found(db, cookie, now=now))
+    session = await identity.file.read(lambda db: sessions.found(db, known_by, now=now))
     assert session is not None, "a session that ended as it began"
     roles = await identity.roles(session)
     if not roles:
-        await identity.file.change(lambda db: sessions.end(db, cookie))
+        await identity.file.change(lambda db: sessions.end(db, known_by))
         return _not_invited(request, identity)
     if len(roles) == 1:
-        cookie = await identity.file.change(lambda db: sessions.acting_for(db, session, roles[0], now=now))
+        known_by = await identity.file.change(lambda db: sessions.acting_for(db, session, roles[0], now=now))
     return Redirect(
         "/au-titre-de",
         status_code=303,
         cookies=[
-            _kept(identity, identity.cookies.session, cookie),
-            _kept(identity, identity.cookies.departure, ""),
+            identity.cookies.made(identity.cookies.session, known_by),
+            identity.cookies.made(identity.cookies.departure, ""),
         ],
     )
 
@@ -313,9 +299,11 @@ async def act_for(request: Asked, identity: It, data: Form) -> Response[Any]:
             "Choix impossible",
             "Vous ne pouvez pas agir au titre de cette institution.",
         )
-    cookie = await identity.file.change(lambda db: sessions.acting_for(db, session, role, now=identity.now()))
+    known_by = await identity.file.change(
+        lambda db: sessions.acting_for(db, session, role, now=identity.now())
+    )
     return Redirect(
-        "/au-titre-de", status_code=303, cookies=[_kept(identity, identity.cookies.session, cookie)]
+        "/au-titre-de", status_code=303, cookies=[identity.cookies.made(identity.cookies.session, known_by)]
     )
 
 
@@ -334,7 +322,7 @@ async def sign_out(request: Asked, identity: It) -> Response[Any]:
             except (ProviderUnreachable, NotVouched) as error:
                 log.warning("sign_out.at_provider_failed", detail=str(error))
     return Redirect(
-        to or "/connexion", status_code=303, cookies=[_kept(identity, identity.cookies.session, "")]
+        to or "/connexion", status_code=303, cookies=[identity.cookies.made(identity.cookies.session, "")]
     )
 
 

@@ -1,10 +1,9 @@
 """
-Sessions of persons in a browser: kept here, known by 256 random bits in a cookie.
+Sessions of persons in a browser: kept here, known by 256 random bits in a signed cookie.
 
-The cookie is not signed. A signature keeps a value that the browser could change; this one has no
-parts, and whoever changes it has another number that no session has. The session itself says who it
-is of; what that person may do is looked up at every request, so a right that was withdrawn is gone
-by the next one. It ends after a time without requests, and at the latest after another.
+The bits mean nothing by themselves: the session itself says who it is of, and what that person may do is
+looked up at every request, so a right that was withdrawn is gone by the next one. It ends after a
+time without requests, and at the latest after another.
 """
 
 import sqlite3
@@ -59,7 +58,7 @@ def begin(
     siret: str | None = None,
     id_token: str | None = None,
 ) -> str:
-    """The cookie of a new session of *person*, who has not said yet for whom they act."""
+    """The cookie's secret of a new session of *person*, who has not said yet for whom they act."""
     db.execute(
         "DELETE FROM sessions WHERE seen_at <= ? OR began_at <= ?",
         (seconds(now - IDLE), seconds(now - LIFETIME)),
@@ -79,7 +78,7 @@ def begin(
 
 
 def found(db: sqlite3.Connection, text: str, *, now: datetime) -> Session | None:
-    """The session of that cookie; None where there is none any more."""
+    """The session known by *text*; None where there is none any more."""
     row = db.execute(
         "SELECT person, name, address, entered_by, siret, id_token, principal, institution"
         " FROM sessions NATURAL JOIN persons WHERE digest = ? AND seen_at > ? AND began_at > ?",
@@ -140,7 +139,7 @@ def roles(db: sqlite3.Connection, person: str, *, entered_by: EntersBy, now: dat
 
 
 def acting_for(db: sqlite3.Connection, session: Session, role: Role, *, now: datetime) -> str:
-    """The cookie that takes the place of the session's own: from now on the person acts in *role*."""
+    """The secret that takes the place of the session's own: from now on the person acts in *role*."""
     text = secret.make()
     db.execute(
         "UPDATE sessions SET digest = ?, principal = ?, institution = ?, seen_at = ? WHERE digest = ?",
@@ -154,5 +153,5 @@ def acting_for(db: sqlite3.Connection, session: Session, role: Role, *, now: dat
 
 
 def end(db: sqlite3.Connection, text: str) -> None:
-    """The session of that cookie is over."""
+    """The session known by *text* is over."""
     db.execute("DELETE FROM sessions WHERE digest = ?", (secret.digest(text),))

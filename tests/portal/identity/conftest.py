@@ -22,7 +22,7 @@ from litestar.datastructures import State
 from contracts.commands import Recording, Unchanged
 from services.portal.identity import administration, letters, links, members, pages, persons_file
 from services.portal.identity.access import Access, Right
-from services.portal.identity.identification import FOR_AUDITORS, needs
+from services.portal.identity.identification import FOR_AUDITORS, Asked, needs
 from services.portal.identity.identity import Identity
 from services.portal.identity.letters import Letter
 from services.portal.identity.members import EntersBy, Member
@@ -79,6 +79,9 @@ async def served(app_at: Callable[[str], Litestar], *, tls: Tls | None = None) -
                 yield url
             finally:
                 server.should_exit = True
+
+
+COOKIE_KEY = "k" * 43
 
 
 class Answer:
@@ -151,6 +154,8 @@ class Portal:
         self.provider: Provider | None = None
         self.url = ""
         self.identity: Identity | None = None
+        self.waiting: list[Asked] = []
+        """What asked at /attente and was let in."""
 
     async def carry(self, letter: Letter) -> None:
         self.letters.append(letter)
@@ -170,6 +175,7 @@ class Portal:
         self.identity = Identity(
             self.file,
             public_url=url,
+            cookie_key=COOKIE_KEY,
             now=self.clock,
             carry=carry,
             sirens=self.sirens_of,
@@ -177,11 +183,12 @@ class Portal:
             provider=self.provider,
         )
         return Litestar(
-            [who, on_a_day, pages.routes(self.identity), administration.routes(self.identity)],
+            [who, on_a_day, wait, pages.routes(self.identity), administration.routes(self.identity)],
             middleware=[self.identity.identification],
             before_send=[self.identity.headers],
             openapi_config=None,
             logging_config=None,
+            state=State({"waiting": self.waiting}),
         )
 
     async def forget(self) -> None:
@@ -230,6 +237,11 @@ class Portal:
 @get("/qui", guards=[needs("lecture")])
 async def who(request: Request[Any, Access, State]) -> dict[str, str]:
     return {"institution": request.auth.institution, "principal": request.auth.principal}
+
+
+@get("/attente", guards=[needs("lecture")])
+async def wait(request: Asked) -> None:
+    request.app.state.waiting.append(request)
 
 
 @get("/etat", guards=[needs("lecture")], opt=FOR_AUDITORS)

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from services.portal.identity import members, secret, sessions
-from services.portal.identity.identification import Cookies
-from tests.portal.identity.conftest import BESANCON, CCAS, Portal
+from services.portal.identity.cookies import Cookies
+from tests.portal.identity.conftest import BESANCON, CCAS, COOKIE_KEY, Portal
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -74,8 +74,8 @@ async def test_the_cookie_is_httponly_lax_and_of_this_host(portal: Portal) -> No
     parts = {part.strip().lower() for part in cookie.split(";")[1:]}
     assert {"httponly", "samesite=lax", "path=/"} <= parts
     assert not [part for part in parts if part.startswith(("domain", "max-age", "expires"))]
-    assert Cookies("https://portail.example.fr").session == "__Host-registre"
-    assert Cookies("https://portail.example.fr").is_secure
+    secured = Cookies("https://portail.example.fr", key=COOKIE_KEY)
+    assert (secured.session, secured.is_secure) == ("__Host-registre", True)
 
 
 @pytest.mark.parametrize(
@@ -96,10 +96,43 @@ async def test_a_changed_cookie_is_nobodys(portal: Portal) -> None:
     async with portal.browser() as browser, portal.browser() as forger:
         await portal.enter(browser, ADJOINTE)
         cookie = browser.cookies[COOKIE]
-        other = ("B" if cookie[0] != "B" else "C") + cookie[1:]
         assert (await forger.get("/qui", cookies={COOKIE: cookie})).status == 200
+        text, _, signature = cookie.partition(".")
+        for other in (
+            ("B" if cookie[0] != "B" else "C") + cookie[1:],
+            cookie[:-1] + ("b" if cookie[-1] != "b" else "c"),
+            cookie[:-1],
+            f"{cookie}0",
+            text,
+            f"{text}.",
+            f".{signature}",
+            f"{text}.{signature.upper()}",
+            f"{text}.é",
+        ):
+            forger.http.cookie_jar.clear()
+            assert (await forger.get("/qui", cookies={COOKIE: other})).status == 401, other
+
+
+async def test_who_knows_a_session_without_the_key_has_no_cookie_for_it(portal: Portal) -> None:
+    # As whoever writes into the file of persons would: a session of which they know the secret.
+    member = await portal.member(ADJOINTE)
+    async with portal.browser() as browser, portal.browser() as forger:
+        await portal.enter(browser, ADJOINTE)
+        text = secret.make()
+
+        def planted(db: sqlite3.Connection) -> None:
+            db.execute("UPDATE sessions SET digest = ?", (secret.digest(text),))
+
+        await portal.file.change(planted)
+        ours, others = Cookies(portal.url, key=COOKIE_KEY), Cookies(portal.url, key="o" * 43)
+        of_departure = ours.made(ours.departure, text).value
+        for forged in (text, others.made(COOKIE, text).value, of_departure):
+            forger.http.cookie_jar.clear()
+            assert (await forger.get("/qui", cookies={COOKIE: str(forged)})).status == 401
         forger.http.cookie_jar.clear()
-        assert (await forger.get("/qui", cookies={COOKIE: other})).status == 401
+        good = str(ours.made(COOKIE, text).value)
+        answer = await forger.get("/qui", cookies={COOKIE: good})
+        assert (answer.status, member.principal in answer.text) == (200, True)
 
 
 async def test_the_file_has_no_cookie_and_no_link(portal: Portal) -> None:
@@ -113,6 +146,7 @@ async def test_the_file_has_no_cookie_and_no_link(portal: Portal) -> None:
     assert ADJOINTE.encode() in there
     assert text.encode() not in there
     assert cookie.encode() not in there
+    assert cookie.partition(".")[0].encode() not in there
 
 
 async def test_a_session_ends_when_nobody_uses_it_and_after_a_working_day(portal: Portal) -> None:
@@ -255,19 +289,25 @@ async def test_what_has_not_the_token_of_its_own_session_changes_nothing(portal:
 
 async def test_secrets_are_compared_in_constant_time(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[tuple[str, str]] = []
+    denied: set[str] = set()
+    same = secret.are_same
 
     def are_same(one: str, other: str) -> bool:
         compared.append((one, other))
-        return False
+        return same(one, other) and one not in denied
 
     monkeypatch.setattr(secret, "are_same", are_same)
     await portal.member(ADJOINTE)
     async with portal.browser() as browser:
         await portal.enter(browser, ADJOINTE)
-        assert compared == []
         csrf = (await browser.get("/au-titre-de")).fields("jeton")[0]
+        signature = browser.cookies[COOKIE].partition(".")[2]
+        compared.clear()
+        denied.add(csrf)
         assert (await browser.post("/deconnexion", {}, csrf=csrf)).status == 403
-    assert compared == [(csrf, csrf)]
+        assert compared == [(signature, signature), (csrf, csrf)]
+        denied.add(signature)
+        assert (await browser.get("/qui")).status == 401
 
 
 # -- what answers say to a browser

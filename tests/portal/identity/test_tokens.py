@@ -17,6 +17,7 @@ from contracts import dates
 from contracts.commands import Declaration, Declared
 from services.portal.identity import persons_file, tokens
 from services.portal.identity.access import Access, Right
+from services.portal.identity.cookies import Cookies
 from services.portal.identity.identification import PUBLIC, Identification, needs
 from services.portal.identity.persons_file import PersonsFile
 from tests.portal.identity.conftest import HandClock, served
@@ -191,7 +192,9 @@ async def public() -> str:
 @pytest.fixture
 async def url(file: PersonsFile, clock: HandClock) -> AsyncIterator[str]:
     def app(url: str) -> Litestar:
-        identification = Identification(file=file, public_url=url, now=clock)
+        identification = Identification(
+            file=file, public_url=url, cookies=Cookies(url, key="k" * 43), now=clock
+        )
         return Litestar([who, entry, public], middleware=[identification])
 
     async with served(app) as address:

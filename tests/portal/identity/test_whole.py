@@ -64,6 +64,7 @@ class Staffed:
         identity = Identity(
             self.persons,
             public_url=url,
+            cookie_key="k" * 43,
             now=lambda: datetime.now(UTC),
             carry=letters.to_terminal(self.written),
             sirens=self.world.ledger.sirens,
