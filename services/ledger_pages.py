@@ -43,6 +43,9 @@ LOOK_SECONDS: Final = 0.25
 RETRY_SECONDS: Final = 0.5
 ANSWER_SECONDS_MAX: Final = 4.0
 REQUEST_SECONDS: Final = 30.0
+BEHIND_SECONDS_MAX: Final = 10.0
+"""How long a server of several may take until it has what another one of them had sent us."""
+
 IDLE_SECONDS: Final = 60.0
 """After which the server forgets a consumer that asks for nothing."""
 
@@ -81,6 +84,14 @@ class _NoLedgerYet(Exception):
     """Raised when there is no LEDGER, and nothing was read of one: the relay makes it."""
 
 
+class _Behind(Exception):
+    """Raised when one of several servers has less of LEDGER than we, and may have it all in a moment."""
+
+    def __init__(self, ledger_position: int) -> None:
+        super().__init__(f"the server that answers has LEDGER up to {ledger_position} only")
+        self.ledger_position = ledger_position
+
+
 class _Doubtful(Exception):
     """Raised when the consumer must be made anew; *reason* goes to the log."""
 
@@ -92,9 +103,12 @@ async def pages(bus: Bus, *, after: int) -> AsyncGenerator[Page]:
     Waits while there is no server, no JetStream, or no LEDGER yet. Raises
     LedgerLost when LEDGER is not what it was any more.
     """
+    now = asyncio.get_running_loop().time
+    behind_until: float | None = None
     while True:
         try:
             async with _attached(bus, after) as consumer:
+                behind_until = None
                 yield Page([], consumer.ledger_position)
                 while True:
                     page = await consumer.page()
@@ -103,6 +117,12 @@ async def pages(bus: Bus, *, after: int) -> AsyncGenerator[Page]:
         except _NoLedgerYet:
             yield Page([], 0)
             await asyncio.sleep(RETRY_SECONDS)
+        except _Behind as behind:
+            behind_until = behind_until or now() + BEHIND_SECONDS_MAX
+            if now() >= behind_until:
+                raise LedgerLost(after, ledger_position=behind.ledger_position) from behind
+            log.warning("ledger.interrupted", after=after, reason=str(behind))
+            await asyncio.sleep(RETRY_SECONDS)
         except (_Doubtful, nats.errors.Error, nats.js.errors.Error) as error:
             log.warning("ledger.interrupted", after=after, reason=str(error) or type(error).__name__)
             await asyncio.sleep(RETRY_SECONDS)
@@ -110,7 +130,7 @@ async def pages(bus: Bus, *, after: int) -> AsyncGenerator[Page]:
 
 @contextlib.asynccontextmanager
 async def _attached(bus: Bus, after: int) -> AsyncIterator["_Consumer"]:
-    """Raises LedgerLost when LEDGER ends before *after*."""
+    """Raises LedgerLost when LEDGER ends before *after*, _Behind where it may not."""
     if not bus.is_connected:
         raise _Doubtful("not connected")
     consumer = _Consumer(bus, after)
@@ -144,7 +164,7 @@ class _Consumer:
         self._doubt: str | None = None
 
     async def attach(self) -> None:
-        """Raises LedgerLost when LEDGER ends before where we stand."""
+        """Raises LedgerLost when LEDGER ends before where we stand, _Behind where it may not."""
         try:
             info = await self._stream.add_consumer(
                 subjects.LEDGER,
@@ -166,6 +186,8 @@ class _Consumer:
             raise _NoLedgerYet from error
         self.ledger_position = self._next - 1 + (info.num_pending or 0)
         if self.ledger_position < self._after:
+            if info.cluster is not None:
+                raise _Behind(self.ledger_position)
             raise LedgerLost(self._after, ledger_position=self.ledger_position)
         log.info("ledger.attached", after=self._after, ledger_position=self.ledger_position)
 

@@ -29,7 +29,7 @@ def test_whatever_grows_from_it_each_stays_what_it_was(drawn: list[tuple[int, in
             if key in expected:
                 assert grows[key] == expected[key]
             else:
-                with pytest.raises(KeyError):
+                with pytest.raises(KeyError, match=f"^{key}$"):
                     grows[key]
         for other, meant in lengths:
             assert (grows == other) is (list(expected.items()) == list(meant.items()))
@@ -38,6 +38,14 @@ def test_whatever_grows_from_it_each_stays_what_it_was(drawn: list[tuple[int, in
 def test_a_key_is_taken_once() -> None:
     with pytest.raises(AssertionError):
         Growing[int, str]().grown(1, "first").grown(1, "second")
+
+
+def test_it_equals_another_of_the_same_items_whatever_has_grown_from_it() -> None:
+    one, other = Growing[int, str]().grown(1, "first"), Growing[int, str]().grown(1, "first")
+    longer = one.grown(2, "second")
+    assert one == other
+    assert other == one
+    assert longer != one
 
 
 def test_it_is_no_key_and_equals_nothing_else() -> None:

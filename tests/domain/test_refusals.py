@@ -1125,6 +1125,13 @@ def test_whose_act_it_is_and_whom_it_reaches_may_both_answer_once_more() -> None
         assert when(state, contested(7, actor), actor=actor)
 
 
+def test_a_state_says_where_each_name_was_introduced_and_of_a_cancelled_entry_nothing() -> None:
+    state = given(*SIGNED, paid("p-1", 1, DAY), paid("p-2", 1, DAY), cancelled(len(SIGNED) + 1))
+    assert isinstance(state, convention.State)
+    assert state.spent.get(("payment", "ville/p-1")) is None
+    assert state.spent[("payment", "ville/p-2")] == len(SIGNED) + 2
+
+
 def test_a_command_is_judged_fact_by_fact_each_after_those_before_it() -> None:
     assert len(when(given(), *SIGNED)) == len(SIGNED)
     with pytest.raises(AlreadyRecorded) as twice:

@@ -10,11 +10,14 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import nats.errors
 import pytest
 from nats.aio.client import Client
+from nats.js import JetStreamContext
+from nats.js.api import ClusterInfo, ConsumerInfo
 
 from contracts.events import Piece
 from contracts.queries import EventsQuery, ListQuery, StatementQuery
@@ -192,6 +195,41 @@ async def test_bytes_that_do_not_make_the_published_digest_end_it(
     with pytest.raises(DigestDiffers) as caught:
         await process.serve(folder=tmp_path / "views", nats_url=nats_server.url, stopping=asyncio.Event())
     assert (caught.value.position, caught.value.computed, caught.value.published) == (3, computed, "0" * 64)
+
+
+@pytest.mark.parametrize("times_behind", [1, 3, None])
+async def test_a_server_of_several_may_be_behind_for_a_moment_and_not_for_long(
+    nats_server: NatsServer, bus: Client, monkeypatch: pytest.MonkeyPatch, times_behind: int | None
+) -> None:
+    """As one is that takes over the lead: what the one before had sent is not applied there yet."""
+    ledger, asked = Ledger(), 0
+    ledger.open_convention("a")
+    await ledgers.create(bus)
+    await ledgers.publish(bus, ledger)
+    monkeypatch.setattr(ledger_pages, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(ledger_pages, "BEHIND_SECONDS_MAX", 0.2 if times_behind is None else 10.0)
+    add_consumer = JetStreamContext.add_consumer
+
+    async def of_several(self: JetStreamContext, *arguments: Any, **named: Any) -> ConsumerInfo:
+        nonlocal asked
+        asked += 1
+        info = await add_consumer(self, *arguments, **named)
+        pending = info.num_pending or 0
+        is_behind = times_behind is None or asked <= times_behind
+        return info.evolve(num_pending=pending - 1 if is_behind else pending, cluster=ClusterInfo(name="c"))
+
+    monkeypatch.setattr(JetStreamContext, "add_consumer", of_several)
+    async with (
+        runtime.connected(nats_server.url, "tests") as reader,
+        contextlib.aclosing(ledger_pages.pages(reader, after=3)) as pages,
+    ):
+        if times_behind is None:
+            with pytest.raises(LedgerLost, match="LEDGER ends at 2"):
+                await anext(pages)
+            assert asked > 2
+        else:
+            assert (await anext(pages)).ledger_position == 3
+            assert asked == times_behind + 1
 
 
 async def test_a_ledger_with_another_history_or_less_of_it_ends_it(
