@@ -7,7 +7,6 @@ is at sequence p, and FEED is what the log makes it.
 
 import asyncio
 import contextlib
-import shutil
 import signal
 import socket
 import subprocess
@@ -22,6 +21,7 @@ from nats.aio.client import Client
 from contracts import envelope
 from eventstore import sqlite
 from eventstore.store import Command, EventStore
+from services import embedded_nats
 from services.feeder.__main__ import serve as feed
 from services.relay.__main__ import serve as relay
 from services.relay.relay import Limits
@@ -58,10 +58,10 @@ class Cluster:
             f'jetstream {{ store_dir: "{self._folder / name}", sync_interval: always }}\n'
             f'cluster {{ name: tests, listen: "127.0.0.1:{self._routes[number]}", routes: [{routes}] }}\n'
         )
-        binary = shutil.which("nats-server")
-        assert binary is not None
         with (self._folder / f"{name}.log").open("ab") as log:
-            self._processes[number] = subprocess.Popen([binary, "-c", str(configuration)], stderr=log)
+            self._processes[number] = subprocess.Popen(
+                [embedded_nats.server_path(), "-c", configuration], stderr=log
+            )
 
     def kill(self, number: int) -> None:
         process = self._processes.pop(number)
