@@ -10,19 +10,20 @@ is published cannot be made right by publishing more, and somebody must look.
 """
 
 import asyncio
+import itertools
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
 import msgspec
 import nats.errors
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.js.api import DiscardPolicy, PersistMode, RetentionPolicy, StorageType, StreamConfig, StreamInfo
 from nats.js.errors import APIError, NotFoundError, ServerError, ServiceUnavailableError
 
 from contracts.envelope import EVENT_BYTES_MAX
+from services.runtime import Bus
 
 HEADERS_BYTES_MAX: Final = 2_048
 """Of one message, with room: a few short headers, a digest and an origin."""
@@ -200,7 +201,7 @@ class NumberedStream:
 
     def __init__(
         self,
-        bus: Client,
+        bus: Bus,
         wanted: StreamConfig,
         *,
         made_anew: str,
@@ -213,6 +214,9 @@ class NumberedStream:
         self._made_anew = made_anew
         self._answer_seconds = answer_seconds
         self._stream = bus.jetstream(timeout=answer_seconds)
+        self._inbox = ""
+        self._tokens = itertools.count(1)
+        self._answers: dict[bytes, asyncio.Future[bytes]] = {}
 
     @property
     def connections(self) -> int:
@@ -264,64 +268,131 @@ class NumberedStream:
                 made_anew=self._made_anew,
             )
 
-    async def append(self, messages: Sequence[Message], *, after: int) -> None:
+    async def send(self, messages: Sequence[Message], *, after: int) -> "Sent":
         """
-        Put *messages* right after the sequence *after*: all or none.
+        Put *messages* right after the sequence *after*: all or none. Once it is settled, they are there.
 
-        At most BATCH_MESSAGES_LIMIT. Sending again what is there already raises Overtaken and changes
-        nothing, so a message that arrives late does no harm.
+        At most BATCH_MESSAGES_LIMIT. What comes next may be sent before this is settled: it arrives after
+        it, and lands nowhere where this has left a gap. Sending again what is there already is Overtaken and
+        changes nothing, so a message that arrives late does no harm.
         """
-        assert 0 < len(messages) <= BATCH_MESSAGES_LIMIT
-        with asking(self._bus, f"publish {_span(after, messages)}"):
-            *before, final = _checked(messages, after)
-            async with asyncio.timeout(SEND_SECONDS_MAX + self._answer_seconds):
-                for each in before:
-                    await self._bus.publish(each.subject, each.body, headers=each.headers)
-                reply = await self._request(final)
-            self._settle(reply, first=after + 1, sequence=after + len(messages))
+        return await self._send(_checked(messages, after), after, asked={len(messages)})
 
-    async def append_in_order(self, messages: Sequence[Message], *, after: int) -> None:
+    async def send_in_order(self, messages: Sequence[Message], *, after: int) -> "Sent":
         """
-        As append, each message by itself: all of them are put, or the first ones.
+        As send, each message by itself: all of them are put, or the first ones.
 
         The server is asked about the first and the last alone. One between them that it does not take has
         all after it refused, for they expect it; tried again, that one is the first.
         """
-        assert 0 < len(messages) <= BATCH_MESSAGES_LIMIT
         checked = [
             msgspec.structs.replace(each, headers={**each.headers, _EXPECTED: str(before)})
             for before, each in enumerate(messages, after)
         ]
+        return await self._send(checked, after, asked={1, len(messages)})
 
-        async def rest() -> Msg:
-            for each in checked[1:-1]:
-                await self._bus.publish(each.subject, each.body, headers=each.headers)
-            return await self._request(checked[-1])
+    async def _send(self, messages: Sequence[Message], after: int, *, asked: Collection[int]) -> "Sent":
+        assert 0 < len(messages) <= BATCH_MESSAGES_LIMIT
+        what = f"publish {_span(after, messages)}"
+        answers: dict[int, asyncio.Future[bytes]] = {}
+        try:
+            with asking(self._bus, what):
+                async with asyncio.timeout(SEND_SECONDS_MAX):
+                    if not self._inbox:
+                        await self._listen()
+                    for number, each in enumerate(messages, 1):
+                        reply = ""
+                        if number in asked:
+                            token = next(self._tokens)
+                            answers[after + number] = self._awaited(token)
+                            reply = f"{self._inbox}.{token}"
+                        await self._bus.publish(each.subject, each.body, reply=reply, headers=each.headers)
+        except BaseException:
+            for answer in answers.values():
+                answer.cancel()
+            raise
+        return Sent(self._bus, self.name, what, answers, seconds_max=self._answer_seconds)
 
-        with asking(self._bus, f"publish {_span(after, messages)}"):
-            asked = {after + 1: self._request(checked[0])}
-            if len(checked) > 1:
-                asked[after + len(checked)] = rest()
-            # Both come to their end before one is looked at: none is left alone in the background.
-            replies = await asyncio.gather(*asked.values(), return_exceptions=True)
-            for sequence, reply in zip(asked, replies, strict=True):
-                if isinstance(reply, BaseException):
-                    raise reply
-                self._settle(reply, first=sequence, sequence=sequence)
+    def _awaited(self, token: int) -> asyncio.Future[bytes]:
+        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._answers[b"%d" % token] = answer
+        answer.add_done_callback(lambda _: self._answers.pop(b"%d" % token))
+        return answer
 
-    async def _request(self, message: Message) -> Msg:
-        return await self._bus.request(
-            message.subject, message.body, timeout=self._answer_seconds, headers=message.headers
-        )
+    async def _listen(self) -> None:
+        inbox = self._bus.new_inbox()
+        await self._bus.subscribe(f"{inbox}.*")
+        self._bus.tap(f"{inbox}.*", self._answered)
+        self._inbox = inbox
 
-    def _settle(self, reply: Msg, *, first: int, sequence: int) -> None:
-        answer = _answers.decode(reply.data)
-        if answer.error is not None:
-            if answer.error.err_code in _WRONG_LAST_SEQUENCE:
-                raise Overtaken(stream=self.name, sequence=first, detail=answer.error.description)
-            raise APIError.from_error(msgspec.to_builtins(answer.error))
+    def _answered(self, subject: bytes, _reply: bytes, body: bytes, _headers: bytes) -> bool:
+        """What the server says of a message. What it says too late is for nobody."""
+        answer = self._answers.get(subject.rpartition(b".")[2])
+        if answer is not None and not answer.done():
+            answer.set_result(body)
+        return True
+
+
+class Sent:
+    """
+    Messages on their way to *stream*, until the server says what became of them.
+
+    *answers* are the server's, by the sequence that the message is to have which it is asked about.
+    """
+
+    def __init__(
+        self,
+        bus: Client,
+        stream: str,
+        what: str,
+        answers: Mapping[int, asyncio.Future[bytes]],
+        *,
+        seconds_max: float,
+    ) -> None:
+        self._bus = bus
+        self._stream = stream
+        self._what = what
+        self._answers = answers
+        self._until = asyncio.get_running_loop().time() + seconds_max
+
+    @property
+    def is_over(self) -> bool:
+        """Whether settled would not wait: all is answered, or it is too late for that."""
+        is_late = asyncio.get_running_loop().time() >= self._until
+        return is_late or all(answer.done() for answer in self._answers.values())
+
+    def when_answered(self, then: Callable[[], None]) -> None:
+        """Call *then* at each answer."""
+        for answer in self._answers.values():
+            answer.add_done_callback(lambda _: then())
+
+    async def settled(self) -> None:
+        """Returns once they are in the stream; a Setback or a Halted is raised where they are not."""
+        try:
+            with asking(self._bus, self._what):
+                # All come to their end before one is looked at.
+                async with asyncio.timeout_at(self._until):
+                    bodies = await asyncio.gather(*self._answers.values())
+                for sequence, body in zip(self._answers, bodies, strict=True):
+                    self._look_at(body, sequence)
+        finally:
+            self.forget()
+
+    def forget(self) -> None:
+        """Wait for no answer any more."""
+        for answer in self._answers.values():
+            answer.cancel()
+
+    def _look_at(self, body: bytes, sequence: int) -> None:
+        if not body:  # the server's word that nobody listens
+            raise nats.errors.NoRespondersError
+        told = _answers.decode(body)
+        if told.error is not None:
+            if told.error.err_code in _WRONG_LAST_SEQUENCE:
+                raise Overtaken(stream=self._stream, sequence=sequence, detail=told.error.description)
+            raise APIError.from_error(msgspec.to_builtins(told.error))
         # Another stream that listens to our subjects would answer too.
-        assert (answer.stream, answer.seq) == (self.name, sequence), answer
+        assert (told.stream, told.seq) == (self._stream, sequence), told
 
 
 @contextmanager

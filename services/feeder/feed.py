@@ -10,7 +10,6 @@ from hashlib import sha256
 from typing import Final
 
 import msgspec
-from nats.aio.client import Client
 from nats.js.api import PersistMode
 
 from contracts import subjects
@@ -18,6 +17,7 @@ from contracts.subjects import parse_stream
 from services import numbered_streams
 from services.domain.audience import Delivery
 from services.numbered_streams import ANSWER_SECONDS_MAX, Halted, Last, Message, NumberedStream
+from services.runtime import Bus
 
 TOGETHER_MAX: Final = 256
 """Entries sent before the server is asked what it has."""
@@ -85,7 +85,7 @@ class Feed:
     Halted is raised.
     """
 
-    def __init__(self, bus: Client, *, replicas: int = 1, answer_seconds: float = ANSWER_SECONDS_MAX) -> None:
+    def __init__(self, bus: Bus, *, replicas: int = 1, answer_seconds: float = ANSWER_SECONDS_MAX) -> None:
         wanted = numbered_streams.configuration(
             subjects.FEED,
             subjects=subjects.FEED_SUBJECTS,
@@ -135,6 +135,6 @@ class Feed:
             if messages and size_bytes > TOGETHER_BYTES_MAX:
                 break
             messages.append(entry.message(body))
-        await self._stream.append_in_order(messages, after=after)
+        await (await self._stream.send_in_order(messages, after=after)).settled()
         final = messages[-1]
         return Last(after + len(messages), final.subject, final.body, final.headers)

@@ -132,26 +132,31 @@ class Listener:
     """One reader that waits: woken when something came for its institution, or may have."""
 
     def __init__(self) -> None:
-        self.sequence = 0
-        """Of the last entry heard of: a server that has it not yet is asked again."""
+        self._heard = 0
+        self._heard_before = 0
         self._news = asyncio.Event()
 
     def wake(self, sequence: int) -> None:
         """Something is at *sequence*."""
-        self.sequence = max(self.sequence, sequence)
+        self._heard = max(self._heard, sequence)
         self._news.set()
 
     async def wait(self, seconds_max: float, *, after: int) -> None:
-        """Returns once woken, or when *seconds_max* are over; the reader has all up to sequence *after*."""
-        if self.sequence > after:
-            await asyncio.sleep(min(seconds_max, LOOK_SECONDS))
-            return
+        """
+        Returns once woken, or when *seconds_max* are over; the reader has all up to sequence *after*.
+
+        What was heard of before that reading began and is not in it, a server of several has not yet: it is
+        asked again in a moment. What was heard of since is there.
+        """
+        if self._heard_before > after:
+            seconds_max = min(seconds_max, LOOK_SECONDS)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds_max):
                 await self._news.wait()
 
     def caught_up(self) -> None:
         """What was told so far is about to be read."""
+        self._heard_before = self._heard
         self._news.clear()
 
 

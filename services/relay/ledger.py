@@ -9,15 +9,15 @@ from functools import lru_cache
 from typing import Final
 
 import msgspec
-from nats.aio.client import Client
 from nats.js.api import StreamConfig
 
 from contracts import subjects
 from eventstore.store import Recorded
 from services import numbered_streams
-from services.numbered_streams import ANSWER_SECONDS_MAX, Halted, Message, NumberedStream
+from services.numbered_streams import ANSWER_SECONDS_MAX, Halted, Message, NumberedStream, Sent
+from services.runtime import Bus
 
-SINGLY_MAX: Final = 4
+SINGLY_MAX: Final = 16
 """Events put each by itself, where each is all of its command: quicker for so few than one atomic batch."""
 
 
@@ -115,7 +115,7 @@ class Ledger:
     """
 
     def __init__(
-        self, bus: Client, origin: str, *, replicas: int = 1, answer_seconds: float = ANSWER_SECONDS_MAX
+        self, bus: Bus, origin: str, *, replicas: int = 1, answer_seconds: float = ANSWER_SECONDS_MAX
     ) -> None:
         self.origin = origin
         self._stream = NumberedStream(
@@ -151,12 +151,12 @@ class Ledger:
             origin=last.headers.get(subjects.ORIGIN_HEADER, "absent"),
         )
 
-    async def append(self, events: Sequence[Recorded]) -> None:
+    async def send(self, events: Sequence[Recorded]) -> Sent:
         """
         Put *events* right after the position before them, sequence = position for each; commands go whole.
 
         They must be consecutive and at most BATCH_MESSAGES_LIMIT. Sending again
-        what is there already raises Overtaken and changes nothing.
+        what is there already changes nothing: what is returned says Overtaken then.
         """
         first, last = events[0], events[-1]
         assert last.position - first.position + 1 == len(events)
@@ -169,9 +169,8 @@ class Ledger:
             for event in events
         ]
         if len(events) <= SINGLY_MAX and all(event.count == 1 for event in events):
-            await self._stream.append_in_order(messages, after=first.position - 1)
-        else:
-            await self._stream.append(messages, after=first.position - 1)
+            return await self._stream.send_in_order(messages, after=first.position - 1)
+        return await self._stream.send(messages, after=first.position - 1)
 
 
 @lru_cache(maxsize=64)

@@ -8,7 +8,8 @@ sequence p or nowhere, whoever sends it and however late or often.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -17,7 +18,7 @@ import msgspec
 import structlog
 
 from eventstore.store import EVENTS_PER_APPEND_MAX, Head, Recorded
-from services.numbered_streams import BATCH_MESSAGES_LIMIT, Setback
+from services.numbered_streams import BATCH_MESSAGES_LIMIT, Sent, Setback
 from services.relay.ledger import Ledger, LedgerAhead, LedgerDiffers, LedgerMissing, LedgerOfAnother
 
 log = structlog.get_logger()
@@ -52,6 +53,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     batch_bytes_max: int = 4 * 1024 * 1024
     """Of one batch, unless a single command is larger."""
+
+    on_the_way_max: int = 8
+    """Batches that were sent and not answered; with more, what comes waits and goes together."""
+
+    on_the_way_bytes_max: int = 1024 * 1024
+    """Of all of those, unless it is one alone."""
 
     poll_seconds: float = 1.0
     """Between two looks at the store when no nudge comes."""
@@ -110,6 +117,13 @@ def batches(page: Sequence[Recorded], *, events_max: int, bytes_max: int) -> Ite
         yield page[start:end]
 
 
+class _Batch(msgspec.Struct, frozen=True):
+    sent: Sent
+    events: Sequence[Recorded]
+    size_bytes: int
+    sent_at_seconds: float
+
+
 class Relay:
     """
     Keeps LEDGER equal to *store*, from any state in which LEDGER is a beginning of the store.
@@ -130,13 +144,15 @@ class Relay:
         self._store = store
         self._ledger = ledger
         self._limits = limits or Limits()
-        self._nudged = asyncio.Event()
+        self._may_have_more = True
+        self._stirred = asyncio.Event()
         self._compared_at_seconds = 0.0
         self._connections = -1
 
     def nudge(self) -> None:
         """Say that there is something to do: new events, or to stop. Losing a nudge costs a poll, no more."""
-        self._nudged.set()
+        self._may_have_more = True
+        self._stirred.set()
 
     async def meet(self, stopping: asyncio.Event) -> None:
         """
@@ -238,33 +254,75 @@ class Relay:
                 return
 
     async def _carry(self, stopping: asyncio.Event) -> None:
-        """Publish what comes, until it is time to compare again."""
-        events_max = self._limits.batch_events_max
-        while not stopping.is_set() and not self._must_compare():
-            self._nudged.clear()
-            page = await self._store.read_all(after=self.sequence, events_max=events_max)
-            for batch in batches(page, events_max=events_max, bytes_max=self._limits.batch_bytes_max):
-                await self._publish(batch)
-                if stopping.is_set():
-                    return
-            if not page:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(self._limits.poll_seconds):
-                        await self._nudged.wait()
+        """
+        Publish what comes, until it is time to compare again.
 
-    async def _publish(self, batch: Sequence[Recorded]) -> None:
-        clock = asyncio.get_running_loop().time
-        started_seconds = clock()
-        await self._ledger.append(batch)
-        self.sequence = batch[-1].position
+        Nothing waits for the answer to what was sent before it, but for room: each goes expecting the
+        sequence before its own, so it lands there or nowhere, whatever became of those before.
+        """
+        on_the_way: deque[_Batch] = deque()
+        position = self.sequence
+        self._may_have_more = True
+        try:
+            while not stopping.is_set() and not self._must_compare():
+                self._stirred.clear()
+                while on_the_way and on_the_way[0].sent.is_over:
+                    await self._settle(on_the_way.popleft())
+                if self._may_have_more:
+                    self._may_have_more = False
+                    page = await self._store.read_all(
+                        after=position, events_max=self._limits.batch_events_max
+                    )
+                    for events in self._batches(page):
+                        while on_the_way and not self._has_room(on_the_way, events):
+                            await self._settle(on_the_way.popleft())
+                        on_the_way.append(await self._send(events))
+                        position = events[-1].position
+                        if stopping.is_set():
+                            break
+                    self._may_have_more |= bool(page)
+                    continue
+                try:
+                    async with asyncio.timeout(self._limits.poll_seconds):
+                        await self._stirred.wait()
+                except TimeoutError:
+                    self._may_have_more = True
+            while on_the_way:
+                await self._settle(on_the_way.popleft())
+        finally:
+            for batch in on_the_way:
+                batch.sent.forget()
+
+    def _batches(self, page: Sequence[Recorded]) -> Iterator[Sequence[Recorded]]:
+        limits = self._limits
+        return batches(page, events_max=limits.batch_events_max, bytes_max=limits.batch_bytes_max)
+
+    def _has_room(self, on_the_way: Collection["_Batch"], events: Sequence[Recorded]) -> bool:
+        limits = self._limits
+        with_these_bytes = sum(batch.size_bytes for batch in on_the_way) + _size_bytes(events)
+        return len(on_the_way) < limits.on_the_way_max and with_these_bytes <= limits.on_the_way_bytes_max
+
+    async def _send(self, events: Sequence[Recorded]) -> "_Batch":
+        sent = await self._ledger.send(events)
+        sent.when_answered(self._stirred.set)
+        return _Batch(sent, events, _size_bytes(events), asyncio.get_running_loop().time())
+
+    async def _settle(self, batch: "_Batch") -> None:
+        await batch.sent.settled()
+        first, last = batch.events[0], batch.events[-1]
+        self.sequence = last.position
         log.debug(
             "relay.batch",
-            first=batch[0].position,
-            last=batch[-1].position,
-            count=len(batch),
-            ms=round((clock() - started_seconds) * 1_000, 1),
+            first=first.position,
+            last=last.position,
+            count=len(batch.events),
+            ms=round((asyncio.get_running_loop().time() - batch.sent_at_seconds) * 1_000, 1),
         )
 
     def _must_compare(self) -> bool:
         elapsed_seconds = asyncio.get_running_loop().time() - self._compared_at_seconds
         return self._ledger.connections != self._connections or elapsed_seconds >= self._limits.check_seconds
+
+
+def _size_bytes(events: Sequence[Recorded]) -> int:
+    return sum(len(event.body) for event in events)

@@ -10,7 +10,6 @@ from uuid import UUID
 import msgspec
 import pytest
 import pytest_asyncio
-from nats.aio.client import Client
 
 from contracts import envelope
 from eventstore import sqlite
@@ -19,6 +18,7 @@ from eventstore.store import Command
 from services.auditor import verification
 from services.auditor.verification import Difference, Step
 from services.numbered_streams import Message, NumberedStream, configuration
+from services.runtime import Bus
 from tests.conftest import NatsServer
 from tests.feeder.feeds import Read, expected, varied
 from tests.projector import ledgers
@@ -55,7 +55,7 @@ def _said(body: bytes, *_: object) -> bytes:
 
 
 @pytest.fixture
-async def bus(nats_server: NatsServer) -> AsyncIterator[Client]:
+async def bus(nats_server: NatsServer) -> AsyncIterator[Bus]:
     connection = await ledgers.connect(nats_server.url)
     yield connection
     await connection.close()
@@ -67,7 +67,7 @@ async def reader(path: Path) -> AsyncIterator[SqliteReader]:
         yield it
 
 
-async def fed(bus: Client, entries: Sequence[Read]) -> None:
+async def fed(bus: Bus, entries: Sequence[Read]) -> None:
     """FEED with *entries*, put by hand."""
     wanted = configuration("FEED", subjects="feed.>", description="", replicas=1)
     stream = NumberedStream(bus, wanted, made_anew="")
@@ -75,14 +75,14 @@ async def fed(bus: Client, entries: Sequence[Read]) -> None:
     last = await stream.last()
     assert last is not None
     messages = [Message(entry.subject, entry.body, entry.headers) for entry in entries]
-    await stream.append(messages, after=last.sequence)
+    await (await stream.send(messages, after=last.sequence)).settled()
 
 
-async def gone_over(reader: SqliteReader, bus: Client) -> list[Step]:
+async def gone_over(reader: SqliteReader, bus: Bus) -> list[Step]:
     return [step async for step in verification.feed(reader, bus, head=await reader.head())]
 
 
-async def test_a_feed_that_the_log_makes_is_found_right(reader: SqliteReader, bus: Client) -> None:
+async def test_a_feed_that_the_log_makes_is_found_right(reader: SqliteReader, bus: Bus) -> None:
     await fed(bus, TRUE)
     steps = await gone_over(reader, bus)
     assert steps[-1] == Step(LEDGER.position, LEDGER.position)
@@ -90,7 +90,7 @@ async def test_a_feed_that_the_log_makes_is_found_right(reader: SqliteReader, bu
 
 @pytest.mark.parametrize("at", [0, BACKFILLED, len(TRUE) - 1], ids=["first", "backfilled", "last"])
 async def test_one_flipped_bit_of_one_entry_is_named_with_its_sequence(
-    reader: SqliteReader, bus: Client, at: int
+    reader: SqliteReader, bus: Bus, at: int
 ) -> None:
     body = bytearray(TRUE[at].body)
     body[len(body) // 2] ^= 1
@@ -115,7 +115,7 @@ async def test_one_flipped_bit_of_one_entry_is_named_with_its_sequence(
     ids=str,
 )
 async def test_whose_which_and_by_what_number_are_compared_too(
-    reader: SqliteReader, bus: Client, change: dict[str, Any], what: str
+    reader: SqliteReader, bus: Bus, change: dict[str, Any], what: str
 ) -> None:
     right = TRUE[BACKFILLED]
     headers = {**right.headers, **{name: text for name, text in change.items() if name != "subject"}}
@@ -131,7 +131,7 @@ async def test_whose_which_and_by_what_number_are_compared_too(
 
 
 async def test_what_is_missing_at_the_end_and_what_is_too_much_is_told(
-    reader: SqliteReader, bus: Client, monkeypatch: pytest.MonkeyPatch
+    reader: SqliteReader, bus: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verification, "MESSAGE_SECONDS_MAX", 0.3)
     with pytest.raises(Difference, match="there is no FEED"):
@@ -146,7 +146,7 @@ async def test_what_is_missing_at_the_end_and_what_is_too_much_is_told(
     assert found.value.sequence == len(TRUE) + 1
 
 
-async def test_what_was_recorded_since_it_began_is_no_difference(tmp_path: Path, bus: Client) -> None:
+async def test_what_was_recorded_since_it_began_is_no_difference(tmp_path: Path, bus: Bus) -> None:
     ledger = varied(30, seed=4)
     await filled(tmp_path / "ledger.db", ledger)
     await fed(bus, expected(ledger))

@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from nats.aio.client import Client
 from nats.js.api import AckPolicy, ConsumerConfig, PersistMode, StorageType
 from structlog.testing import capture_logs
 
@@ -31,6 +30,7 @@ from services.numbered_streams import (
     Unreachable,
     configuration,
 )
+from services.runtime import Bus
 from tests.conftest import NatsServer
 from tests.feeder.feeds import (
     Read,
@@ -48,7 +48,7 @@ from tests.projector.ledgers import Ledger
 
 
 @pytest.fixture
-async def bus(nats_server: NatsServer) -> AsyncIterator[Client]:
+async def bus(nats_server: NatsServer) -> AsyncIterator[Bus]:
     connection = await ledgers.connect(nats_server.url)
     yield connection
     await connection.close()
@@ -59,17 +59,17 @@ async def url(nats_server: NatsServer) -> str:
     return nats_server.url
 
 
-async def published(bus: Client, ledger: Ledger) -> None:
+async def published(bus: Bus, ledger: Ledger) -> None:
     await ledgers.create(bus)
     await ledgers.publish(bus, ledger)
 
 
-async def created(bus: Client, **changes: Any) -> None:
+async def created(bus: Bus, **changes: Any) -> None:
     wanted = configuration("FEED", subjects="feed.>", description="of a test", replicas=1)
     await bus.jetstream().add_stream(wanted.evolve(**changes))
 
 
-async def put(bus: Client, *entries: Read) -> None:
+async def put(bus: Bus, *entries: Read) -> None:
     """Write to FEED by hand."""
     for entry in entries:
         await bus.jetstream().publish(entry.subject, entry.body, headers=entry.headers)
@@ -88,7 +88,7 @@ async def ending(url: str) -> Exception:
 
 
 async def test_each_institution_gets_its_events_in_their_bytes_numbered_without_a_gap(
-    url: str, bus: Client
+    url: str, bus: Bus
 ) -> None:
     ledger = varied(600)
     await published(bus, ledger)
@@ -104,7 +104,7 @@ async def test_each_institution_gets_its_events_in_their_bytes_numbered_without_
 
 
 async def test_entries_go_in_order_each_after_the_one_before_and_the_server_is_asked_about_few(
-    url: str, bus: Client
+    url: str, bus: Bus
 ) -> None:
     ledger = Ledger()
     ledger.open_convention("a")
@@ -128,24 +128,24 @@ async def test_entries_go_in_order_each_after_the_one_before_and_the_server_is_a
 
 
 async def test_what_the_server_refuses_in_the_middle_stops_what_follows_and_is_named_at_the_next_try(
-    bus: Client,
+    bus: Bus,
 ) -> None:
     wanted = configuration("FEED", subjects="feed.>", description="of a test", replicas=1)
     await bus.jetstream().add_stream(wanted.evolve(max_msg_size=1_000))
     stream = NumberedStream(bus, wanted, made_anew="the test makes it anew")
     messages = [Message("feed.a.b", b"x" * size, {}) for size in (1, 2, 5_000, 3, 4)]
     with pytest.raises(Overtaken):
-        await stream.append_in_order(messages, after=0)
+        await (await stream.send_in_order(messages, after=0)).settled()
     last = await stream.last()
     assert last is not None
     assert (last.sequence, last.body) == (2, b"xx")
     with pytest.raises(StreamRefused, match="size"):
-        await stream.append_in_order(messages[2:], after=2)
+        await (await stream.send_in_order(messages[2:], after=2)).settled()
     assert await stream.last() == last
 
 
 async def test_what_a_power_cut_takes_is_made_again_at_its_place_and_a_reader_misses_nothing(
-    nats_server: NatsServer, bus: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    nats_server: NatsServer, bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """FEED is acknowledged before it is on the disk; a reader's own word may be there, and the entry not."""
     monkeypatch.setattr(feeder, "CHECK_SECONDS", 3_600.0)
@@ -184,7 +184,7 @@ async def test_what_a_power_cut_takes_is_made_again_at_its_place_and_a_reader_mi
 
 
 async def test_the_past_of_a_party_admitted_late_is_read_from_the_ledger_within_a_bound(
-    url: str, bus: Client, monkeypatch: pytest.MonkeyPatch
+    url: str, bus: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bodies, "RECENT_BYTES_MAX", 20_000)
     ledger = Ledger()
@@ -200,7 +200,7 @@ async def test_the_past_of_a_party_admitted_late_is_read_from_the_ledger_within_
 
 
 async def test_bodies_at_hand_are_bounded_and_any_other_is_asked_for(
-    url: str, bus: Client, monkeypatch: pytest.MonkeyPatch
+    url: str, bus: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bodies, "RECENT_BYTES_MAX", 2_000)
     ledger = varied(50)
@@ -213,7 +213,7 @@ async def test_bodies_at_hand_are_bounded_and_any_other_is_asked_for(
     assert found == {position: message.body for position, message in enumerate(ledger.messages, 1)}
 
 
-async def test_large_events_go_a_bounded_number_of_bytes_at_once(url: str, bus: Client) -> None:
+async def test_large_events_go_a_bounded_number_of_bytes_at_once(url: str, bus: Bus) -> None:
     ledger = Ledger()
     ledger.open_convention("a")
     for number in range(120):
@@ -238,7 +238,7 @@ async def test_large_events_go_a_bounded_number_of_bytes_at_once(url: str, bus: 
     assert TOGETHER_BYTES_MAX / 2 < max(unanswered_bytes) <= TOGETHER_BYTES_MAX
 
 
-async def test_a_feed_that_syncs_each_entry_is_gone_on_with(url: str, bus: Client) -> None:
+async def test_a_feed_that_syncs_each_entry_is_gone_on_with(url: str, bus: Bus) -> None:
     """As one is that was made before it was left to the log to bring entries back."""
     ledger = varied(60)
     await published(bus, ledger)
@@ -247,7 +247,7 @@ async def test_a_feed_that_syncs_each_entry_is_gone_on_with(url: str, bus: Clien
         await assert_fed(bus, ledger)
 
 
-async def test_a_feed_that_is_lost_is_made_again_the_same(url: str, bus: Client) -> None:
+async def test_a_feed_that_is_lost_is_made_again_the_same(url: str, bus: Bus) -> None:
     ledger = varied(150)
     await published(bus, ledger)
     async with feeding(url):
@@ -257,9 +257,7 @@ async def test_a_feed_that_is_lost_is_made_again_the_same(url: str, bus: Client)
         assert await assert_fed(bus, ledger) == before
 
 
-async def test_a_feed_lost_while_it_runs_is_made_again_when_the_next_event_comes(
-    url: str, bus: Client
-) -> None:
+async def test_a_feed_lost_while_it_runs_is_made_again_when_the_next_event_comes(url: str, bus: Bus) -> None:
     ledger = varied(100)
     await published(bus, ledger)
     async with feeding(url):
@@ -272,7 +270,7 @@ async def test_a_feed_lost_while_it_runs_is_made_again_when_the_next_event_comes
 
 
 async def test_a_feed_lost_while_nothing_comes_is_made_again_at_the_next_look(
-    url: str, bus: Client, monkeypatch: pytest.MonkeyPatch
+    url: str, bus: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feeder, "CHECK_SECONDS", 0.05)
     ledger = varied(20)
@@ -284,7 +282,7 @@ async def test_a_feed_lost_while_nothing_comes_is_made_again_at_the_next_look(
 
 
 async def test_a_server_exchanged_for_an_older_copy_is_found_at_reconnection(
-    nats_server: NatsServer, bus: Client
+    nats_server: NatsServer, bus: Bus
 ) -> None:
     """LEDGER is the same, FEED has less than was there: it is made up again."""
     ledger = varied(100)
@@ -308,7 +306,7 @@ async def test_a_server_exchanged_for_an_older_copy_is_found_at_reconnection(
 
 
 async def test_two_at_once_publish_each_entry_once(
-    url: str, bus: Client, monkeypatch: pytest.MonkeyPatch
+    url: str, bus: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feeder, "STAND_BY_SECONDS", 0.001)
     monkeypatch.setattr(feeder, "ENTRIES_MAX", 30)
@@ -322,7 +320,7 @@ async def test_two_at_once_publish_each_entry_once(
     assert any("is not the next" in line.get("reason", "") for line in logged), "they never met"
 
 
-async def test_sending_again_what_is_there_changes_nothing(url: str, bus: Client) -> None:
+async def test_sending_again_what_is_there_changes_nothing(url: str, bus: Bus) -> None:
     ledger = varied(30)
     await published(bus, ledger)
     async with feeding(url):
@@ -363,7 +361,7 @@ async def test_sending_again_what_is_there_changes_nothing(url: str, bus: Client
     ids=str,
 )
 async def test_an_entry_that_is_not_what_the_log_makes_it_halts_it_with_both(
-    url: str, bus: Client, change: dict[str, Any]
+    url: str, bus: Bus, change: dict[str, Any]
 ) -> None:
     ledger = Ledger()
     ledger.open_convention("a")
@@ -393,7 +391,7 @@ async def test_an_entry_that_is_not_what_the_log_makes_it_halts_it_with_both(
 
 
 async def test_a_message_of_somebody_else_halts_it_when_the_log_comes_to_its_place(
-    url: str, bus: Client
+    url: str, bus: Bus
 ) -> None:
     ledger = Ledger()
     ledger.open_convention("a")
@@ -410,7 +408,7 @@ async def test_a_message_of_somebody_else_halts_it_when_the_log_comes_to_its_pla
 
 
 async def test_another_entry_in_the_place_of_the_last_is_found_at_reconnection(
-    nats_server: NatsServer, bus: Client
+    nats_server: NatsServer, bus: Bus
 ) -> None:
     """As many entries as before, so that the next one would be taken."""
     ledger = varied(10)
@@ -432,7 +430,7 @@ async def test_another_entry_in_the_place_of_the_last_is_found_at_reconnection(
 
 
 async def test_a_ledger_exchanged_for_another_of_its_length_halts_it(
-    url: str, bus: Client, monkeypatch: pytest.MonkeyPatch
+    url: str, bus: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ledger_pages, "RETRY_SECONDS", 2.0)
     ledger, other = Ledger(seed=1), Ledger(seed=2)
@@ -449,7 +447,7 @@ async def test_a_ledger_exchanged_for_another_of_its_length_halts_it(
     assert halted.value.position == 3
 
 
-async def test_a_body_of_another_position_is_not_given(bus: Client) -> None:
+async def test_a_body_of_another_position_is_not_given(bus: Bus) -> None:
     ledger = varied(5)
     await ledgers.create(bus)
     await ledgers.publish(bus, ledger, after=1)
@@ -466,7 +464,7 @@ async def test_a_body_of_another_position_is_not_given(bus: Client) -> None:
     ],
 )
 async def test_a_stream_that_could_lose_entries_halts_it(
-    url: str, bus: Client, change: dict[str, Any], fault: str
+    url: str, bus: Bus, change: dict[str, Any], fault: str
 ) -> None:
     await created(bus, **change)
     halted = await ending(url)
@@ -475,7 +473,7 @@ async def test_a_stream_that_could_lose_entries_halts_it(
     assert "FEED" in str(halted)
 
 
-async def test_a_stream_with_a_hole_halts_it(url: str, bus: Client) -> None:
+async def test_a_stream_with_a_hole_halts_it(url: str, bus: Bus) -> None:
     await created(bus, first_seq=5)
     halted = await ending(url)
     assert isinstance(halted, StreamIncomplete)
@@ -489,7 +487,7 @@ async def test_a_server_that_takes_no_large_events_halts_it(url: str) -> None:
             await Feeder(own, Feed(own), Bodies(own)).run(asyncio.Event())
 
 
-async def test_a_ledger_that_is_not_one_history_halts_it(url: str, bus: Client) -> None:
+async def test_a_ledger_that_is_not_one_history_halts_it(url: str, bus: Bus) -> None:
     ledger = varied(20)
     ledger.messages[9].digest = "0" * 64
     await published(bus, ledger)
@@ -499,7 +497,7 @@ async def test_a_ledger_that_is_not_one_history_halts_it(url: str, bus: Client) 
 
 
 async def test_an_event_that_the_rule_cannot_take_in_is_named(
-    url: str, bus: Client, monkeypatch: pytest.MonkeyPatch
+    url: str, bus: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:
         raise LookupError("the rule is broken")
@@ -515,7 +513,7 @@ async def test_an_event_that_the_rule_cannot_take_in_is_named(
 
 
 async def test_a_ledger_behind_feed_is_waited_for_and_nothing_is_published_meanwhile(
-    url: str, bus: Client, monkeypatch: pytest.MonkeyPatch
+    url: str, bus: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feeder, "CHECK_SECONDS", 0.05)
     ledger = varied(60)
@@ -534,7 +532,7 @@ async def test_a_ledger_behind_feed_is_waited_for_and_nothing_is_published_meanw
             await assert_fed(bus, ledger)
 
 
-async def test_it_waits_for_a_ledger_and_feed_is_there_before_the_first_event(url: str, bus: Client) -> None:
+async def test_it_waits_for_a_ledger_and_feed_is_there_before_the_first_event(url: str, bus: Bus) -> None:
     ledger = varied(20)
     async with feeding(url):
         async with asyncio.timeout(20):
@@ -544,7 +542,7 @@ async def test_it_waits_for_a_ledger_and_feed_is_there_before_the_first_event(ur
         await assert_fed(bus, ledger)
 
 
-async def test_an_answer_that_is_lost_puts_nothing_twice(url: str, bus: Client) -> None:
+async def test_an_answer_that_is_lost_puts_nothing_twice(url: str, bus: Bus) -> None:
     class HardOfHearing(Feed):
         sent = 0
 
@@ -569,7 +567,7 @@ async def test_an_answer_that_is_lost_puts_nothing_twice(url: str, bus: Client) 
 # What it tells
 
 
-async def test_its_status_tells_how_far_it_is_and_it_is_found_by_ping(url: str, bus: Client) -> None:
+async def test_its_status_tells_how_far_it_is_and_it_is_found_by_ping(url: str, bus: Bus) -> None:
     ledger = varied(30)
     await published(bus, ledger)
     async with runtime.connected(url, "feeder") as own:
@@ -589,7 +587,7 @@ async def test_its_status_tells_how_far_it_is_and_it_is_found_by_ping(url: str, 
     assert found["name"] == "feeder"
 
 
-async def test_a_read_feed_keeps_its_promises_as_it_is_told(url: str, bus: Client) -> None:
+async def test_a_read_feed_keeps_its_promises_as_it_is_told(url: str, bus: Bus) -> None:
     """The check itself: it must see a gap, and an event twice."""
     ledger = varied(30)
     await published(bus, ledger)

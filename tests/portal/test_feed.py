@@ -288,6 +288,29 @@ async def test_who_waits_and_is_let_in_no_more_gets_nothing(world: World, has_ev
     assert "pris fin" in answer.json()["detail"]
 
 
+async def test_who_hears_of_something_while_it_reads_reads_on_at_once() -> None:
+    listener = feed_reading.Listener()
+    listener.caught_up()
+    listener.wake(5)
+    waiting = asyncio.create_task(listener.wait(30, after=3))
+    await asyncio.sleep(0)
+    assert waiting.done()
+
+
+async def test_who_read_less_than_it_heard_of_reads_again_in_a_moment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A server of several that answers may have less than the one that told."""
+    monkeypatch.setattr(feed_reading, "LOOK_SECONDS", 0.01)
+    listener = feed_reading.Listener()
+    listener.wake(5)
+    listener.caught_up()
+    waiting = asyncio.create_task(listener.wait(30, after=3))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    await asyncio.wait_for(waiting, 5)
+
+
 async def test_a_client_that_goes_is_noticed_though_nothing_is_sent(world: World) -> None:
     async with world.portal.client("goes") as client, client.stream("GET", "/stream") as answer:
         assert answer.status_code == 200

@@ -14,13 +14,13 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 import msgspec
-import nats
 from nats.aio.client import Client
 from nats.js.api import DiscardPolicy, StorageType, StreamConfig
 
 from contracts import dates, envelope, events
 from contracts.envelope import Envelope
 from contracts.events import Event
+from services.runtime import Bus
 
 ORIGIN: Final = "ledger.example/tests"
 TODAY: Final = date(2026, 6, 15)
@@ -186,10 +186,12 @@ async def publish_messages(bus: Client, messages: Sequence[Message]) -> None:
         assert "error" not in json.loads(reply.data), reply.data
 
 
-async def connect(url: str) -> Client:
+async def connect(url: str) -> Bus:
     """A connection that outlives its server."""
 
     async def expected(_: Exception) -> None:
         """The server of these tests goes away now and then."""
 
-    return await nats.connect(url, max_reconnect_attempts=-1, reconnect_time_wait=0.02, error_cb=expected)
+    bus = Bus()
+    await bus.connect(url, max_reconnect_attempts=-1, reconnect_time_wait=0.02, error_cb=expected)  # type: ignore[arg-type]
+    return bus

@@ -85,7 +85,7 @@ async def _expected(_: Exception) -> None:
 
 @contextlib.asynccontextmanager
 async def relaying(
-    store: EventStore, bus: Client, limits: Limits | None = None, *, answer_seconds: float = 4.0
+    store: EventStore, bus: Bus, limits: Limits | None = None, *, answer_seconds: float = 4.0
 ) -> AsyncIterator[Relay]:
     """A relay at work; it must still be at work at the end, and is told to stop then."""
     stopping = asyncio.Event()

@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from nats.aio.client import Client
 from structlog.testing import capture_logs
 
 from eventstore import sqlite
@@ -18,6 +17,7 @@ from eventstore.store import EventStore
 from services import runtime
 from services.relay.ledger import Ledger
 from services.relay.relay import Limits
+from services.runtime import Bus
 from tests.conftest import NatsServer
 from tests.relay.ledgers import (
     ORIGIN,
@@ -38,7 +38,7 @@ STOP_SECONDS_MAX = 10
 
 
 @pytest.fixture
-async def bus(nats_server: NatsServer) -> AsyncIterator[Client]:
+async def bus(nats_server: NatsServer) -> AsyncIterator[Bus]:
     async with connected(nats_server.url) as bus:
         yield bus
 
@@ -82,7 +82,7 @@ async def said(ended: asyncio.subprocess.Process) -> str:
 
 
 async def test_killed_at_any_moment_it_ends_with_position_p_at_sequence_p(
-    nats_server: NatsServer, path: Path, store: EventStore, bus: Client
+    nats_server: NatsServer, path: Path, store: EventStore, bus: Bus
 ) -> None:
     """Each life is ended by SIGKILL after a random number of messages was seen to leave the process."""
     await Ledger(bus, ORIGIN).create()
@@ -108,7 +108,7 @@ async def test_killed_at_any_moment_it_ends_with_position_p_at_sequence_p(
 
 
 async def test_two_processes_at_once_publish_each_event_once(
-    nats_server: NatsServer, path: Path, store: EventStore, bus: Client
+    nats_server: NatsServer, path: Path, store: EventStore, bus: Bus
 ) -> None:
     await Ledger(bus, ORIGIN).create()
     await record(store, [Recording(1 + number % 4) for number in range(500)])
@@ -123,7 +123,7 @@ async def test_two_processes_at_once_publish_each_event_once(
 
 
 async def test_once_it_answers_events_may_be_recorded(
-    nats_server: NatsServer, path: Path, store: EventStore, bus: Client
+    nats_server: NatsServer, path: Path, store: EventStore, bus: Bus
 ) -> None:
     """A new ledger: LEDGER is made beside the empty store before anybody can find the relay."""
     async with process(nats_server, path) as relay:
@@ -136,7 +136,7 @@ async def test_once_it_answers_events_may_be_recorded(
 
 
 async def test_a_server_killed_in_mid_flow_loses_and_doubles_nothing(
-    nats_server: NatsServer, store: EventStore, bus: Client
+    nats_server: NatsServer, store: EventStore, bus: Bus
 ) -> None:
     await Ledger(bus, ORIGIN).create()
     chance = random.Random(20_290_101)
@@ -154,7 +154,7 @@ async def test_a_server_killed_in_mid_flow_loses_and_doubles_nothing(
 
 
 async def test_a_server_that_hangs_is_waited_for(
-    nats_server: NatsServer, store: EventStore, bus: Client
+    nats_server: NatsServer, store: EventStore, bus: Bus
 ) -> None:
     """Connected, and no answer: the outcome is unknown until the server comes to itself."""
     await Ledger(bus, ORIGIN).create()
@@ -176,7 +176,7 @@ async def test_a_server_that_hangs_is_waited_for(
 
 
 async def test_sigterm_ends_it_in_time_with_the_batch_in_flight_finished(
-    nats_server: NatsServer, path: Path, store: EventStore, bus: Client
+    nats_server: NatsServer, path: Path, store: EventStore, bus: Bus
 ) -> None:
     await Ledger(bus, ORIGIN).create()
     await record(store, [Recording(5, size_bytes=2_000) for _ in range(4_000)])
@@ -190,7 +190,7 @@ async def test_sigterm_ends_it_in_time_with_the_batch_in_flight_finished(
 
 
 async def test_sigterm_ends_it_in_time_while_the_server_is_away(
-    nats_server: NatsServer, path: Path, store: EventStore, bus: Client
+    nats_server: NatsServer, path: Path, store: EventStore, bus: Bus
 ) -> None:
     await Ledger(bus, ORIGIN).create()
     await record(store, [Recording()])
@@ -203,7 +203,7 @@ async def test_sigterm_ends_it_in_time_while_the_server_is_away(
 
 
 async def test_a_lost_ledger_ends_the_process_and_an_operator_creates_it_anew(
-    nats_server: NatsServer, path: Path, store: EventStore, bus: Client
+    nats_server: NatsServer, path: Path, store: EventStore, bus: Bus
 ) -> None:
     await record(store, [Recording(3)])
     async with process(nats_server, path) as halted:
@@ -219,7 +219,7 @@ async def test_a_lost_ledger_ends_the_process_and_an_operator_creates_it_anew(
 
 
 async def test_creating_a_ledger_that_exists_is_refused(
-    nats_server: NatsServer, path: Path, store: EventStore, bus: Client
+    nats_server: NatsServer, path: Path, store: EventStore, bus: Bus
 ) -> None:
     await Ledger(bus, ORIGIN).create()
     await record(store, [Recording(3)])

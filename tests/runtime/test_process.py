@@ -139,6 +139,11 @@ async def test_threads_do_not_wait_five_milliseconds_for_each_other() -> None:
     assert float(said.split()[-1]) == pytest.approx(0.002)
 
 
+async def test_whoever_is_woken_takes_nobodys_place() -> None:
+    _, said, _ = await end(await start("print(os.sched_getscheduler(0) == os.SCHED_BATCH)"))
+    assert said.split()[-1] == "True"
+
+
 async def test_no_process_starts_without_its_assertions() -> None:
     process = await start("return", "-O")
     said, complaint = await process.communicate()
