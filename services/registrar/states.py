@@ -10,9 +10,14 @@ from collections import OrderedDict
 
 from services.domain.streams import State
 
-STREAMS_MAX = 10_000
-EVENTS_MAX = 200_000
-"""Over all states held: a state is about as large as its events are many."""
+STREAMS_MAX = 20_000
+EVENTS_MAX = 600_000
+"""
+Over all states held: a state is about as large as its events are many, some 500 bytes each, so 300 MB.
+
+A ledger of 10 000 conventions and 500 000 events fits. Where it does not, and its streams are written in
+turn, each command reads and folds its stream again, which halves what the registrar can.
+"""
 
 
 class States:
