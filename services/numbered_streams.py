@@ -370,11 +370,13 @@ class Sent:
         """Returns once they are in the stream; a Setback or a Halted is raised where they are not."""
         try:
             with asking(self._bus, self._what):
-                # All come to their end before one is looked at.
-                async with asyncio.timeout_at(self._until):
-                    bodies = await asyncio.gather(*self._answers.values())
-                for sequence, body in zip(self._answers, bodies, strict=True):
-                    self._look_at(body, sequence)
+                # All come to their end before one is looked at. What is answered is so, however late we look.
+                seconds_left = max(self._until - asyncio.get_running_loop().time(), 0)
+                _, missing = await asyncio.wait(self._answers.values(), timeout=seconds_left)
+                if missing:
+                    raise TimeoutError
+                for sequence, answer in self._answers.items():
+                    self._look_at(answer.result(), sequence)
         finally:
             self.forget()
 

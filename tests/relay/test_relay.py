@@ -245,6 +245,14 @@ async def test_what_is_sent_after_what_is_refused_is_refused(bus: Bus, store: Me
     assert await last_sequence(bus) == 0
 
 
+async def test_an_answer_counts_however_late_it_is_looked_at(bus: Bus, store: MemoryStore) -> None:
+    await created(bus)
+    await record(store, [Recording()])
+    sent = await Ledger(bus, ORIGIN, answer_seconds=0).send(await store.read_all(after=0))
+    await caught_up(bus, store)
+    await sent.settled()
+
+
 @pytest.mark.parametrize("bound", [{"on_the_way_max": 3}, {"on_the_way_bytes_max": 1_300}])
 async def test_it_goes_on_without_the_answer_up_to_a_bound(
     bus: Bus, store: MemoryStore, bound: dict[str, int]
