@@ -71,6 +71,14 @@ GARBAGE_THRESHOLDS: Final = (50_000, 20, 100)
 REFUSED_CONNECTION = "Authorization Violation"
 """What the server calls it."""
 
+REFUSALS_MAX = 3
+"""
+So often in a row a server has to refuse us to be believed, with 0.25 s between.
+
+While it reads its configuration anew it knows none of its users for some milliseconds, and refuses all
+who come in then.
+"""
+
 CONNECT_SECONDS_MAX = 10.0
 CLOSE_SECONDS_MAX = 3.0
 ASK_SECONDS_MAX = 15.0
@@ -544,13 +552,16 @@ async def connected(
     assert block is not None
     client = Bus()
     leaving = was_connected = False
+    refusals = 0
     last_error = "nothing listens there"
 
     async def on_error(error: Exception) -> None:
-        nonlocal last_error
+        nonlocal last_error, refusals
         last_error = str(error) or type(error).__name__
-        if not was_connected and REFUSED_CONNECTION in last_error:
-            raise NotAllowed(url, seed=seed)
+        if not was_connected:
+            refusals = refusals + 1 if REFUSED_CONNECTION in last_error else 0
+            if refusals == REFUSALS_MAX:
+                raise NotAllowed(url, seed=seed)
         if client.is_connected:
             log.warning("bus.error", error=type(error).__name__, detail=last_error)
 

@@ -3,6 +3,7 @@ The bus, with a real server: a connection that waits, comes back and drains; que
 """
 
 import asyncio
+import contextlib
 import functools
 import itertools
 import json
@@ -49,6 +50,51 @@ async def test_it_waits_for_a_server_that_is_starting(nats_server: NatsServer) -
     await asyncio.sleep(0)
     await nats_server.start()
     assert await connecting
+
+
+@contextlib.asynccontextmanager
+async def refusing(server_port: int, *, times: int) -> AsyncIterator[tuple[str, list[bytes]]]:
+    """A door to the server that first refuses *times*, as a server does that reads its configuration anew."""
+    refused: list[bytes] = []
+
+    async def pass_on(from_: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
+        with contextlib.closing(to):
+            while chunk := await from_.read(65_536):
+                to.write(chunk)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(refused) < times:
+            writer.write(b'INFO {"max_payload":1048576}\r\n')
+            refused.append(await reader.readline())
+            writer.write(b"-ERR 'Authorization Violation'\r\n")
+            writer.close()
+            return
+        up, down = await asyncio.open_connection("127.0.0.1", server_port)
+        async with asyncio.TaskGroup() as ways:
+            ways.create_task(pass_on(reader, down))
+            ways.create_task(pass_on(up, writer))
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as door:
+        yield f"nats://127.0.0.1:{door.sockets[0].getsockname()[1]}", refused
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_server_that_refuses_while_it_reads_its_configuration_anew_is_asked_again(
+    nats_server: NatsServer, times: int
+) -> None:
+    port = int(nats_server.url.rpartition(":")[2])
+    async with refusing(port, times=times) as (url, refused), runtime.connected(url, "test") as bus:
+        assert bus.is_connected
+        assert len(refused) == times
+
+
+async def test_a_server_that_goes_on_refusing_is_believed(nats_server: NatsServer) -> None:
+    port = int(nats_server.url.rpartition(":")[2])
+    async with refusing(port, times=runtime.REFUSALS_MAX) as (url, refused):
+        with pytest.raises(runtime.NotAllowed, match=url):
+            async with runtime.connected(url, "test"):
+                pass
+        assert len(refused) == runtime.REFUSALS_MAX
 
 
 async def test_it_comes_back_after_the_server_was_killed(nats_server: NatsServer) -> None:
