@@ -60,6 +60,14 @@ class Overtaken(Setback):
         self.detail = detail
 
 
+class NotThereYet(Setback):
+    """The server that answers has no such stream, and another one of several may just have made it."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(f"the server that answers does not know of stream {stream} yet")
+        self.stream = stream
+
+
 class Unreachable(Setback):
     """No answer, or not now. What was asked may have happened all the same."""
 

@@ -118,6 +118,8 @@ class Ledger:
         self, bus: Bus, origin: str, *, replicas: int = 1, answer_seconds: float = ANSWER_SECONDS_MAX
     ) -> None:
         self.origin = origin
+        self.is_replicated = replicas > 1
+        """Whether several servers keep it, of which one may know less than another for a moment."""
         self._stream = NumberedStream(
             bus,
             configuration(replicas),

@@ -17,8 +17,9 @@ from typing import Final, Protocol
 import msgspec
 import structlog
 
+from contracts import subjects
 from eventstore.store import EVENTS_PER_APPEND_MAX, Head, Recorded
-from services.numbered_streams import BATCH_MESSAGES_LIMIT, Sent, Setback
+from services.numbered_streams import BATCH_MESSAGES_LIMIT, NotThereYet, Sent, Setback
 from services.relay.ledger import Ledger, LedgerAhead, LedgerDiffers, LedgerMissing, LedgerOfAnother
 
 log = structlog.get_logger()
@@ -70,6 +71,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """After a first setback; doubled after each one that follows without progress."""
 
     pause_seconds_max: float = 2.0
+
+    missing_seconds_max: float = 10.0
+    """For how long a server of several may know of no LEDGER before it is believed."""
 
 
 assert EVENTS_PER_APPEND_MAX <= BATCH_MESSAGES_LIMIT, "a command that no batch can carry would halt the relay"
@@ -132,7 +136,7 @@ class Relay:
 
     LEDGER is created here in one case only: there is none and the store is
     empty, so that nothing can have been lost. A missing LEDGER beside a store
-    with events raises LedgerMissing, always; creating it then is an operator's
+    with events raises LedgerMissing; creating it then is an operator's
     own act ('python -m services.relay --create'), which is refused while a
     LEDGER exists and so cannot be left in a start-up script. No state is kept
     beside the store and the stream.
@@ -148,6 +152,7 @@ class Relay:
         self._stirred = asyncio.Event()
         self._compared_at_seconds = 0.0
         self._connections = -1
+        self._missing_since_seconds: float | None = None
 
     def nudge(self) -> None:
         """Say that there is something to do: new events, or to stop. Losing a nudge costs a poll, no more."""
@@ -198,11 +203,15 @@ class Relay:
         head = await self._store.head()
         if tip is None:
             if head.position:
-                raise LedgerMissing(position=head.position)
+                if self._is_believed_missing():
+                    raise LedgerMissing(position=head.position)
+                raise NotThereYet(subjects.LEDGER)
             await self._ledger.create()
             log.info("relay.created")
             tip = await self._ledger.tip()
-            assert tip is not None
+            if tip is None:
+                raise NotThereYet(subjects.LEDGER)
+        self._missing_since_seconds = None
         if tip.sequence and tip.origin != self._store.origin:
             raise LedgerOfAnother(position=tip.sequence, published=tip.origin, stored=self._store.origin)
         if tip.sequence > head.position:
@@ -218,6 +227,15 @@ class Relay:
         self.sequence = tip.sequence
         self._connections = connections
         self._compared_at_seconds = asyncio.get_running_loop().time()
+
+    def _is_believed_missing(self) -> bool:
+        """Whether there is no LEDGER: what one server says, of several only once they all had the time."""
+        if not self._ledger.is_replicated:
+            return True
+        now_seconds = asyncio.get_running_loop().time()
+        if self._missing_since_seconds is None:
+            self._missing_since_seconds = now_seconds
+        return now_seconds - self._missing_since_seconds >= self._limits.missing_seconds_max
 
     async def status(self, now: datetime) -> Status:
         """How far LEDGER is behind the store at *now*."""

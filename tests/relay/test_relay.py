@@ -382,6 +382,44 @@ async def test_a_lost_ledger_is_not_created_anew(bus: Bus, store: MemoryStore) -
     assert await Ledger(bus, ORIGIN).tip() is None
 
 
+class KnownLate(Ledger):
+    """A ledger on several servers: the one that answers says *times* that there is none."""
+
+    def __init__(self, bus: Bus, *, times: int) -> None:
+        super().__init__(bus, ORIGIN)
+        self.is_replicated = True
+        self.times = times
+
+    async def tip(self) -> Tip | None:
+        self.times -= 1
+        return await super().tip() if self.times < 0 else None
+
+
+@pytest.mark.parametrize("events", [0, 3])
+async def test_one_of_several_servers_may_know_late_of_a_ledger_that_another_has_made(
+    bus: Bus, store: MemoryStore, events: int
+) -> None:
+    await created(bus)
+    if events:
+        await relayed_first(store, bus, events=events)
+    ledger = KnownLate(bus, times=5)
+    with capture_logs() as logged:
+        await Relay(store, ledger, Limits(pause_seconds_max=0.01)).meet(asyncio.Event())
+    assert ledger.times == -1
+    assert "does not know of stream LEDGER yet" in entries(logged, "relay.setback")[0]["reason"]
+
+
+async def test_several_servers_that_go_on_knowing_of_no_ledger_are_believed(
+    bus: Bus, store: MemoryStore
+) -> None:
+    await relayed_first(store, bus, events=2)
+    ledger = KnownLate(bus, times=2**60)
+    limits = Limits(pause_seconds_min=0.01, pause_seconds_max=0.01, missing_seconds_max=0.05)
+    with pytest.raises(LedgerMissing):
+        await asyncio.wait_for(Relay(store, ledger, limits).run(asyncio.Event()), 10)
+    assert 2**60 - ledger.times >= 2, "asked again before it was believed"
+
+
 async def test_a_ledger_is_created_for_an_empty_store(bus: Bus, store: MemoryStore) -> None:
     async with relaying(store, bus, NUDGED_ONLY) as relay:
         await relay_ready(bus)
