@@ -217,7 +217,7 @@ class Ledger:
         log = self.folder / "clients.log"
         async with process("-m", "benchmarks.feed", *receiver, str(count), log=log) as receiving:
             assert await line(receiving) == "ready", log.read_text()
-            seed = str(self.seed.with_name("portal.nk"))
+            seed = str(partners.seed_of_service("portal", self.seed))
             sender = ("send", self.url, seed, str(self.conventions), str(count), str(rate))
             async with process("-m", "benchmarks.feed", *sender, log=log) as sending:
                 taken = json.loads(await line(sending) or log.read_text())
@@ -309,7 +309,7 @@ async def measure(conventions: int) -> int:
             "benchmarks.feed",
             "portal",
             server.url,
-            str(seed.with_name("portal.nk")),
+            str(partners.seed_of_service("portal", seed)),
             log=folder / "portal.log",
         ) as serving:
             url = await line(serving)

@@ -33,7 +33,7 @@ LEDGER_SEED: Final = "ledger.nk"
 REGISTER: Final = "partners.json"
 
 SERVICE_KEYS: Final = "services.json"
-"""The public keys of the services by name; their seeds are beside the ledger's own."""
+"""The public keys of the services by name; their seeds are beside the ledger's own, a folder for each."""
 
 ACK_SECONDS_MAX: Final = 30.0
 """After which what a partner has not acknowledged comes again."""
@@ -176,13 +176,19 @@ async def prepare(folder: Path, seed: Path | None = None) -> Path:
     """
     Give the server that is to start in *folder* its accounts: the path of the ledger's own seed.
 
-    That is *seed*, or the usual file in the folder; the services have theirs beside it. What is not there is
-    made. Raises RegisterUnfit, credentials.SeedUnfit, and what embedded_nats.check raises.
+    That is *seed*, or the usual file in the folder; the services have theirs beside it, each in a folder of
+    its own, so that it can be given that one alone. What is not there is made.
+
+    Raises RegisterUnfit, credentials.SeedUnfit, and what embedded_nats.check raises.
     """
     folder.mkdir(parents=True, exist_ok=True)
     seed = seed or folder / LEDGER_SEED
     credentials.kept(seed)
-    keys = {name: credentials.kept(_seed_of(name, seed)) for name in accounts.SERVICES}
+    keys = {}
+    for name in accounts.SERVICES:
+        own = _seed_of(name, seed)
+        own.parent.mkdir(mode=0o700, exist_ok=True)
+        keys[name] = credentials.kept(own)
     with _locked(folder):
         listed = msgspec.json.format(msgspec.json.encode(keys), indent=2) + b"\n"
         _written(folder / f"{SERVICE_KEYS}.new", listed).replace(folder / SERVICE_KEYS)
@@ -201,7 +207,7 @@ def seed_of_service(name: str, ledger_seed: Path) -> Path:
 
 
 def _seed_of(name: str, ledger_seed: Path) -> Path:
-    return ledger_seed.with_name(f"{name}.nk")
+    return ledger_seed.with_name(name) / f"{name}.nk"
 
 
 def _service_keys(folder: Path) -> dict[str, str]:

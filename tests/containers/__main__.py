@@ -37,6 +37,11 @@ KEPT: Final = ("keys", "ledger", "nats", "persons", "pieces")
 """The volumes that cannot be made again."""
 
 BACKUP: Final = "registre.tar.gz"
+KEYS: Final = {
+    "nats": sorted(f"{name}.nk" for name in ("ledger", "registrar", "relay", "feeder", "projector", "portal"))
+}
+"""The files with keys that the server has; each of the others has its own."""
+
 PUBLISHED: Final = ["nats 4222/tcp", "portal 8080/tcp"]
 
 SECONDS_MAX: Final = 560
@@ -61,6 +66,7 @@ print(json.dumps({
     "no_new_privileges": status["NoNewPrivs"],
     "root": refuses("/x"),
     "code": refuses("/srv/registre/x"),
+    "keys": sorted(name for _, _, names in os.walk("/data/keys") for name in names),
 }))
 """
 """Run inside a container: what the process there may do."""
@@ -101,7 +107,7 @@ class Ledger:
         self.services = engine.compose("config", "--services").split()
         self.web = httpx.Client(base_url=self.portal, timeout=ATTEMPT_SECONDS_MAX)
 
-    def up(self, *options: str) -> None:
+    def up(self) -> None:
         """Start what is down; return once everything is well."""
         began = time.monotonic()
         seconds = str(round(UP_SECONDS_MAX))
@@ -268,6 +274,8 @@ def confined(ledger: Ledger) -> None:
     published: list[str] = []
     for name, container in ledger.engine.inspect().items():
         found = json.loads(ledger.engine.inside(name, "python", "-c", CONFINED))
+        keys = found.pop("keys")
+        check(keys == KEYS.get(name, [f"{name}.nk"]), f"{name} has the keys that it needs: {keys}")
         check(found == nothing_more, f"{name} may do no more than {nothing_more}: {found}")
         host = container["HostConfig"]
         limits = {each: host[each] for each in ("Memory", "NanoCpus", "PidsLimit")}
@@ -275,6 +283,7 @@ def confined(ledger: Ledger) -> None:
         published += [f"{name} {port}" for port in container["NetworkSettings"]["Ports"] or {}]
     check(sorted(published) == PUBLISHED, f"published is what partners use: {published}")
     say(f"each is uid {UID}, without a capability, on a read-only root, within limits")
+    say(f"each service has its own key and no other, nats has {', '.join(KEYS['nats'])}")
     say(f"published: {', '.join(published)}")
 
 
@@ -319,10 +328,7 @@ def nothing_lost(ledger: Ledger, so_far: list[dict[str, Any]]) -> list[dict[str,
     check([event["position"] for event in feed] == list(range(1, last + 1)), "nothing is missing or doubled")
     check(ledger.read_feed_over_http() == feed, "the feed over HTTP is the same")
     say(f"the example subscriber has read positions 1 to {last}: each acknowledged fact once; so over HTTP")
-    verified = ledger.engine.compose(
-        "exec", "--no-TTY", "--env", "REGISTRE_NATS_SEED=/data/keys/ledger.nk", "registrar",
-        "registre", "verify", "--store", "/data/ledger/ledger.db",
-    )  # fmt: skip
+    verified = ledger.engine.compose("run", "--rm", "--no-TTY", "operator", "registre", "verify")
     say(f"registre verify: {' '.join(verified.split())}")
     return feed
 
@@ -343,7 +349,7 @@ def stopped_and_restored(ledger: Ledger) -> None:
     say(f"backed up ({size:.0f} kB), taken down with every volume")
     ledger.engine.compose("create", "--no-build")
     ledger.packed("--extract")
-    ledger.up("--force-recreate")
+    ledger.up()
 
 
 def by_tls(ledger: Ledger) -> None:

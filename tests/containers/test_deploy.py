@@ -122,13 +122,40 @@ def test_what_is_written_is_in_named_volumes_and_only_partners_doors_are_publish
         assert published == PUBLISHED.get(name, [])
 
 
-def test_each_has_its_own_key_and_only_the_server_may_write_there(composed: dict[str, Any]) -> None:
-    for name, service in composed.items():
-        key = "ledger" if name == "nats" else name
-        assert key == "ledger" or key in accounts.SERVICES
-        assert service["environment"]["REGISTRE_NATS_SEED"] == f"/data/keys/{key}.nk"
-        keys = next(volume for volume in service["volumes"] if volume["target"] == "/data/keys")
-        assert keys.get("read_only", False) is (name != "nats")
+def test_each_has_its_own_key_and_no_other_and_only_the_server_may_write_there(
+    composed: dict[str, Any],
+) -> None:
+    def keys(name: str) -> dict[str, bool]:
+        """The volumes with keys that a service has, and whether it may only read there."""
+        return {
+            f"{volume['source']} at {volume['target']}": volume.get("read_only", False)
+            for volume in composed[name]["volumes"]
+            if "key" in volume["source"] or "key" in volume["target"]
+        }
+
+    assert set(accounts.SERVICES) == set(SERVICES)
+    own = {name: f"key-{name} at /data/keys/{name}" for name in SERVICES}
+    for name in SERVICES:
+        assert keys(name) == {own[name]: True}
+        assert composed[name]["environment"]["REGISTRE_NATS_SEED"] == f"/data/keys/{name}/{name}.nk"
+    assert keys("nats") == dict.fromkeys(["keys at /data/keys", *own.values()], False)
+    assert composed["nats"]["environment"]["REGISTRE_NATS_SEED"] == "/data/keys/ledger.nk"
+
+
+def test_what_an_operator_runs_is_not_started_with_the_others_and_as_confined() -> None:
+    """Keys and store of the whole ledger in one container: only while somebody asks for it."""
+    everything = services_of(config(COMPOSE_PROFILES="operator"))
+    operator = everything.pop("operator")
+    assert set(everything) == {"nats", *SERVICES}
+    assert operator["profiles"] == ["operator"]
+    assert operator["restart"] == "no"
+    for of in ("user", "read_only", "cap_drop", "security_opt", "mem_limit", "cpus", "pids_limit"):
+        assert operator[of] == everything["relay"][of], of
+    assert "ports" not in operator
+    assert {it["source"]: it.get("read_only", False) for it in operator["volumes"]} == {
+        "keys": True,
+        "ledger": False,  # SQLite has readers write beside it
+    }
 
 
 def test_nobody_starts_before_what_it_needs(composed: dict[str, Any]) -> None:

@@ -127,7 +127,7 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
 
 async def opened(world: World, name: str) -> Connection:
     connection = Connection()
-    seed = world.seed if name == "operator" else world.seed.with_name(f"{name}.nk")
+    seed = world.seed if name == "operator" else partners.seed_of_service(name, world.seed)
     await connection.open(world.url, seed, name)
     return connection
 
@@ -188,10 +188,13 @@ async def test_a_service_answers_whoever_asks_it_also_from_another_account(world
 
 
 async def test_each_key_is_in_a_file_of_its_own_and_stays_the_same(world: World) -> None:
-    seeds = [world.folder / f"{name}.nk" for name in (*NAMES, "ledger")]
+    seeds = [*(world.folder / name / f"{name}.nk" for name in NAMES), world.folder / "ledger.nk"]
     before = [credentials.key_of(seed) for seed in seeds]
     assert len(set(before)) == len(seeds)
     assert {seed.stat().st_mode & 0o777 for seed in seeds} == {0o600}
+    for seed in seeds[:-1]:
+        assert list(seed.parent.iterdir()) == [seed], "who is given the folder of a service has its key alone"
+        assert seed.parent.stat().st_mode & 0o777 == 0o700
     assert set(accounts.SERVICES) == set(NAMES)
     await partners.prepare(world.folder)
     assert [credentials.key_of(seed) for seed in seeds] == before
@@ -232,13 +235,13 @@ async def test_a_key_whose_file_is_taken_away_is_good_no_more_once_the_server_st
     folder = tmp_path / "nats"
     seed = await partners.prepare(folder)
     stolen = tmp_path / "stolen.nk"
-    (folder / "relay.nk").rename(stolen)
+    partners.seed_of_service("relay", seed).rename(stolen)
     assert await partners.prepare(folder) == seed
     async with embedded_nats.running(folder, port=0) as server:
         with pytest.raises(runtime.NotAllowed):
             async with runtime.connected(server.url, "relay", seed=stolen):
                 pass
-        async with runtime.connected(server.url, "relay", seed=folder / "relay.nk") as bus:
+        async with runtime.connected(server.url, "relay", seed=folder / "relay" / "relay.nk") as bus:
             assert bus.is_connected
 
 
