@@ -332,6 +332,7 @@ class Registrar:
         state = self._states.get(stream)
         if state is None:
             state = streams.initial(stream)
+            event_bytes = 0
             for recorded in await self._store.read(stream):
                 try:
                     entry = envelope.decode(recorded.body)
@@ -340,7 +341,8 @@ class Registrar:
                 if (entry.position, entry.envelope.version) != (recorded.position, recorded.version):
                     raise StoreCorrupted(recorded.position, f"its bytes say position {entry.position}")
                 state = streams.evolve(state, entry)
-            self._states.keep(state)
+                event_bytes += len(recorded.body)
+            self._states.keep(state, event_bytes=event_bytes)
         return state
 
     async def _is_current(self, state: State) -> bool:
@@ -370,7 +372,7 @@ class Registrar:
             log.exception("command.fold_failed", stream=state.stream, position=appended.first_position)
             self._states.forget(state.stream)
         else:
-            self._states.keep(state)
+            self._states.advance(state, more_bytes=sum([draft.about_bytes for draft in events]))
 
 
 def _particulars(actor: str) -> str:

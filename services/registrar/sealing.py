@@ -36,6 +36,10 @@ class FactTooLarge(Refused):
         self.limit_bytes = limit_bytes
 
 
+ENVELOPE_BYTES: Final = 430
+"""About how many an event has besides its fact."""
+
+
 class Draft(msgspec.Struct, frozen=True, gc=False):
     """
     An event that lacks only its place: its position, its version, and the instant it is recorded.
@@ -54,6 +58,11 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     on_behalf_of: str | None
     ordinal: int
     count: int
+
+    @property
+    def about_bytes(self) -> int:
+        """About how many bytes the event has."""
+        return ENVELOPE_BYTES + len(self.request.data[self.index])
 
     def seal(self, position: int, version: int, recorded_at: datetime) -> bytes:
         """The bytes of the event at its place. Raises FactTooLarge."""

@@ -7,52 +7,57 @@ holding an old one, costs time and never truth.
 """
 
 from collections import OrderedDict
+from typing import Final
 
 from services.domain.streams import State
 
-STREAMS_MAX = 20_000
-EVENTS_MAX = 600_000
+EVENT_BYTES_MAX: Final = 300_000_000
 """
-Over all states held: a state is about as large as its events are many, some 500 bytes each, so 300 MB.
+Over all states held: the bytes of the events that they are folded from; of real ones the states took 400 MB.
 
-A ledger of 10 000 conventions and 500 000 events fits. Where it does not, and its streams are written in
-turn, each command reads and folds its stream again, which halves what the registrar can.
+A ledger of 10 000 conventions and 500 000 small events fits. Where one does not, and its streams are written
+in turn, each command reads and folds its stream again, which halves what the registrar can.
 """
+
+STREAM_BYTES: Final = 1_500
+"""What a state takes that has no events yet, counted as theirs are."""
 
 
 class States:
-    """The states used last, at most *streams_max* of them, made of at most *events_max* events."""
+    """The states used last, folded from events of at most *event_bytes_max*, but for the very last one."""
 
-    def __init__(self, *, streams_max: int = STREAMS_MAX, events_max: int = EVENTS_MAX) -> None:
-        self.events = 0
-        """Of all states held."""
-        self._streams_max = streams_max
-        self._events_max = events_max
-        self._held: OrderedDict[str, State] = OrderedDict()
+    def __init__(self, *, event_bytes_max: int = EVENT_BYTES_MAX) -> None:
+        self.event_bytes = 0
+        """Of all states held, STREAM_BYTES each included."""
+        self._event_bytes_max = event_bytes_max
+        self._held: OrderedDict[str, tuple[State, int]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._held)
 
     def get(self, stream: str) -> State | None:
         """The state of *stream* as it was last seen; None when it is not held."""
-        state = self._held.get(stream)
-        if state is not None:
-            self._held.move_to_end(stream)
-        return state
+        held = self._held.get(stream)
+        if held is None:
+            return None
+        self._held.move_to_end(stream)
+        return held[0]
 
-    def keep(self, state: State) -> None:
-        """Hold *state* in place of what was held of its stream; what was used longest ago gives way."""
-        held, stream = self._held, state.stream
-        before = held.get(stream)
-        held[stream] = state
-        held.move_to_end(stream)
-        self.events += state.version if before is None else state.version - before.version
-        while len(self._held) > self._streams_max or self.events > self._events_max:
-            _, oldest = self._held.popitem(last=False)
-            self.events -= oldest.version
+    def keep(self, state: State, *, event_bytes: int) -> None:
+        """Hold *state*, folded from events of *event_bytes*; what was used longest ago gives way."""
+        self.forget(state.stream)
+        self._held[state.stream] = (state, event_bytes + STREAM_BYTES)
+        self.event_bytes += event_bytes + STREAM_BYTES
+        while self.event_bytes > self._event_bytes_max and len(self._held) > 1:
+            _, (_, longest_ago_bytes) = self._held.popitem(last=False)
+            self.event_bytes -= longest_ago_bytes
+
+    def advance(self, state: State, *, more_bytes: int) -> None:
+        """Hold *state* in place of the one held, if one is: events of *more_bytes* lie between them."""
+        if (held := self._held.get(state.stream)) is not None:
+            self.keep(state, event_bytes=held[1] - STREAM_BYTES + more_bytes)
 
     def forget(self, stream: str) -> None:
         """Hold nothing of *stream*."""
-        state = self._held.pop(stream, None)
-        if state is not None:
-            self.events -= state.version
+        if (held := self._held.pop(stream, None)) is not None:
+            self.event_bytes -= held[1]

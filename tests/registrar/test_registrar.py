@@ -25,7 +25,7 @@ from eventstore.store import Command, EventStore, OutcomeUnknown, StoreCorrupted
 from services import asking
 from services.domain import streams
 from services.registrar.registrar import ATTEMPTS_MAX, FIELDS_MAX, Registrar
-from services.registrar.states import States
+from services.registrar.states import STREAM_BYTES, States
 from services.runtime import Asked, Begun
 from tests.registrar.conftest import (
     ASKED,
@@ -751,31 +751,57 @@ def _state(stream: str, version: int) -> Any:
 
 
 def test_no_more_streams_are_held_than_allowed_and_those_used_last_stay() -> None:
-    states = States(streams_max=2)
+    states = States(event_bytes_max=2 * STREAM_BYTES + 200)
     for name in ("a", "b"):
-        states.keep(_state(name, 1))
+        states.keep(_state(name, 1), event_bytes=100)
     states.get("institution/a")
-    states.keep(_state("c", 1))
+    states.keep(_state("c", 1), event_bytes=100)
     assert [states.get(f"institution/{name}") is not None for name in "abc"] == [True, False, True]
-    assert (len(states), states.events) == (2, 2)
+    assert (len(states), states.event_bytes) == (2, 2 * STREAM_BYTES + 200)
 
 
-def test_no_more_events_are_held_than_allowed() -> None:
-    states = States(events_max=10)
-    states.keep(_state("a", 6))
-    states.keep(_state("b", 3))
-    states.keep(_state("b", 4))
-    assert (len(states), states.events) == (2, 10)
-    states.keep(_state("b", 5))
-    assert (len(states), states.events) == (1, 5)
+def test_a_state_is_held_with_all_bytes_of_its_events_however_they_came() -> None:
+    states = States(event_bytes_max=2 * STREAM_BYTES + 1_000)
+    states.keep(_state("a", 6), event_bytes=600)
+    states.keep(_state("b", 3), event_bytes=300)
+    states.advance(_state("b", 4), more_bytes=100)
+    assert (len(states), states.event_bytes) == (2, 2 * STREAM_BYTES + 1_000)
+    states.advance(_state("b", 5), more_bytes=1)
+    assert (len(states), states.event_bytes) == (1, STREAM_BYTES + 401)
+    assert states.get("institution/b") == _state("b", 5)
     states.forget("institution/b")
     states.forget("institution/b")
-    assert (len(states), states.events) == (0, 0)
+    assert (len(states), states.event_bytes) == (0, 0)
+
+
+def test_one_state_is_held_however_large_it_is_and_none_goes_on_from_one_that_is_not() -> None:
+    """Or a stream beyond the bound would be read for each command; and its bytes would not be known."""
+    states = States(event_bytes_max=1_000)
+    states.keep(_state("a", 1), event_bytes=5_000)
+    assert states.get("institution/a") == _state("a", 1)
+    states.keep(_state("b", 1), event_bytes=0)
+    states.advance(_state("a", 2), more_bytes=100)
+    assert states.get("institution/a") is None
+    assert (len(states), states.event_bytes) == (1, STREAM_BYTES)
+
+
+async def test_what_is_counted_of_a_state_carried_on_is_about_what_is_read_back(store: EventStore) -> None:
+    states = States()
+    registrar = Registrar(store, states=states)
+    await registrar.answer(ASKED, request(REGISTERED))
+    for number in range(5):
+        await registrar.answer(ASKED, request(alias("é" * 200 * number), alias(f"b{number}")))
+    recorded_bytes = STREAM_BYTES + sum(map(len, await bodies(store)))
+    assert states.event_bytes == pytest.approx(recorded_bytes, rel=0.1)
+    states.forget(TOWN)
+    await registrar.answer(ASKED, request(alias("a")))
+    recorded_bytes = STREAM_BYTES + sum(map(len, await bodies(store)))
+    assert states.event_bytes == pytest.approx(recorded_bytes, rel=0.02)
 
 
 async def test_a_forgotten_stream_is_read_again() -> None:
     store = Meddled()
-    registrar = Registrar(store, states=States(streams_max=1))
+    registrar = Registrar(store, states=States(event_bytes_max=1))
     await registrar.answer(ASKED, request(REGISTERED))
     await registrar.answer("cmd.caf.institution.caf", request(REGISTERED))
     answer = await registrar.answer(ASKED, request(alias("a")))
