@@ -80,15 +80,15 @@ class Set:
 async def running(folder: Path, nats_url: str) -> AsyncIterator[tuple[Set, Client]]:
     """The whole set, every service answering, and a client on its bus."""
     services = Set(folder, nats_url)
-    for service in SERVICES:
-        await services.start(service)
-        if service == "registrar":
-            # The others read the file that the registrar makes.
-            async with asyncio.timeout(READY_SECONDS_MAX):
-                while not services.store_path.exists():
-                    assert services.processes[service].returncode is None, services.logs()
-                    await asyncio.sleep(0.01)
     try:
+        for service in SERVICES:
+            await services.start(service)
+            if service == "registrar":
+                # The others read the file that the registrar makes.
+                async with asyncio.timeout(READY_SECONDS_MAX):
+                    while not services.store_path.exists():
+                        assert services.processes[service].returncode is None, services.logs()
+                        await asyncio.sleep(0.01)
         async with runtime.connected(nats_url, "test") as bus:
             for service in SERVICES:
                 await answering(bus, service, services)
