@@ -36,7 +36,7 @@ class FactTooLarge(Refused):
         self.limit_bytes = limit_bytes
 
 
-ENVELOPE_BYTES: Final = 430
+ENVELOPE_BYTES: Final = 400
 """About how many an event has besides its fact."""
 
 

@@ -11,12 +11,12 @@ from typing import Final
 
 from services.domain.streams import State
 
-EVENT_BYTES_MAX: Final = 300_000_000
+EVENT_BYTES_MAX: Final = 400_000_000
 """
-Over all states held: the bytes of the events that they are folded from; of real ones the states took 400 MB.
+Over all states held: the bytes of the events that they are folded from; of real ones the states took 530 MB.
 
 A ledger of 10 000 conventions and 500 000 small events fits. Where one does not, and its streams are written
-in turn, each command reads and folds its stream again, which halves what the registrar can.
+in turn, each command reads and folds its stream again: 654 commands a second in place of 1 891 were seen.
 """
 
 STREAM_BYTES: Final = 1_500
