@@ -2,7 +2,9 @@
 The HTTP server: uvicorn, with bounds on connections, on the time of a request's head, and on its last words.
 
 A connection that has not sent the whole head of a request in time is closed; the time of a body is bounded
-by whoever reads it. A client that reads slowly holds up its own answer and nothing else.
+by whoever reads it. What comes of a body after its answer (too large, not signed in) is thrown away for a
+while, so that a client which sends all before it reads still finds the answer; then the connection is closed.
+A client that reads slowly holds up its own answer and nothing else.
 """
 
 import asyncio
@@ -20,6 +22,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 HEAD_SECONDS_MAX: Final = 10.0
 """From the first byte of a connection, or from its last answer, to the end of a request's head."""
 
+REST_SECONDS_MAX: Final = 30.0
+"""From an answer that did not wait for the whole body of its request to the end of that body."""
+
 IDLE_SECONDS_MAX: Final = 15
 CONNECTIONS_MAX: Final = 1_000
 BACKLOG: Final = 256
@@ -28,32 +33,44 @@ STOP_SECONDS_MAX: Final = 5
 
 
 class Timed(H11Protocol):
-    """The library's protocol, and a time limit for the head of each request."""
+    """The library's protocol, and a time limit for the head of each request and for what nobody reads."""
 
     head_seconds_max: float = HEAD_SECONDS_MAX
+    rest_seconds_max: float = REST_SECONDS_MAX
     _late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the library has it
         """A client: it has to say something."""
         super().connection_made(transport)
-        self._expect()
+        self._expect(self.head_seconds_max)
 
     def data_received(self, data: bytes) -> None:
         """More of a request, or of its body."""
         super().data_received(data)
-        if self.conn.their_state is not h11.IDLE:
+        if self.conn.their_state is h11.IDLE:
+            # A head has begun, or the rest of a body has ended: the library forgets how long it may idle.
+            if self._late is None:
+                self._expect(self.head_seconds_max)
+        elif not self._is_answered_early():
             self._heard()
-        elif self._late is None:
-            # A head has begun: the library forgets how long the connection may idle.
-            self._expect()
+
+    def on_response_complete(self) -> None:
+        """A request is answered, and perhaps not all of its body was waited for."""
+        super().on_response_complete()
+        if self._is_answered_early():
+            self._heard()
+            self._expect(self.rest_seconds_max)
+
+    def _is_answered_early(self) -> bool:
+        return self.conn.our_state is h11.DONE and self.conn.their_state is h11.SEND_BODY
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone."""
         self._heard()
         super().connection_lost(exc)
 
-    def _expect(self) -> None:
-        self._late = self.loop.call_later(self.head_seconds_max, self._cut_off)
+    def _expect(self, seconds_max: float) -> None:
+        self._late = self.loop.call_later(seconds_max, self._cut_off)
 
     def _heard(self) -> None:
         if self._late is not None:

@@ -140,6 +140,45 @@ async def test_who_does_not_send_the_head_of_a_request_is_cut_off(
         assert (await client.get(PATH)).status_code == 200
 
 
+async def test_who_goes_on_with_a_body_after_its_answer_is_read_for_a_while_and_cut_off(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server.Timed, "rest_seconds_max", 0.5)
+    monkeypatch.setattr(server.Timed, "head_seconds_max", 0.1)
+    address = httpx.URL(world.url)
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    head = f"POST {PATH}/declarations HTTP/1.1\r\nHost: x\r\nX-Test-Institution: {A}\r\n"
+    writer.write(f"{head}Content-Type: application/json\r\nContent-Length: {UPLOAD_BYTES}\r\n\r\n".encode())
+    assert b" 413 " in await reader.readline()
+    answered = time.monotonic()
+    rest = asyncio.create_task(reader.read())
+    async with asyncio.timeout(5):
+        while not (await asyncio.wait((rest,), timeout=0.02))[0]:
+            writer.write(b"x")
+    assert time.monotonic() - answered >= 0.5
+    writer.close()
+    async with world.client(A) as client:
+        assert (await client.get(PATH)).status_code == 200
+
+
+async def test_after_a_body_that_nobody_waited_for_the_connection_serves_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server.Timed, "rest_seconds_max", 5)
+    address = httpx.URL(world.url)
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    head = f"POST {PATH}/declarations HTTP/1.1\r\nHost: x\r\nX-Test-Institution: {A}\r\n"
+    writer.write(f"{head}Content-Type: application/json\r\nContent-Length: {UPLOAD_BYTES}\r\n\r\n".encode())
+    async with asyncio.timeout(10):
+        assert b" 413 " in await reader.readline()
+        for _ in range(UPLOAD_BYTES // len(CHUNK)):
+            writer.write(CHUNK)
+            await writer.drain()
+        writer.write(b"GET /api/v1/health HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"200 OK" in await reader.readuntil(b'"ok"}')
+    writer.close()
+
+
 @pytest.mark.parametrize(
     "kind, path", [("application/json", f"{PATH}/declarations"), ("application/pdf", "/api/v1/pieces?name=x")]
 )
