@@ -4,7 +4,7 @@ The HTTP server: uvicorn, with bounds on connections, on the time of a request's
 A connection that has not sent the whole head of a request in time is closed; the time of a body is bounded
 by whoever reads it. What comes of a body after its answer (too large, not signed in) is thrown away for a
 while, so that a client which sends all before it reads still finds the answer; then the connection is closed.
-A client that reads slowly holds up its own answer and nothing else.
+A client that reads slowly holds up its own answer and nothing else; one that hardly reads at all is cut off.
 """
 
 import asyncio
@@ -25,6 +25,11 @@ HEAD_SECONDS_MAX: Final = 10.0
 REST_SECONDS_MAX: Final = 30.0
 """From an answer that did not wait for the whole body of its request to the end of that body."""
 
+SEND_SECONDS_MAX: Final = 30.0
+"""In which a client takes what is sent to it, or SEND_BYTES_MIN of it at least."""
+
+SEND_BYTES_MIN: Final = 65_536
+
 IDLE_SECONDS_MAX: Final = 15
 CONNECTIONS_MAX: Final = 1_000
 BACKLOG: Final = 256
@@ -33,15 +38,23 @@ STOP_SECONDS_MAX: Final = 5
 
 
 class Timed(H11Protocol):
-    """The library's protocol, and a time limit for the head of each request and for what nobody reads."""
+    """
+    The library's protocol, with time limits.
+
+    For the head of each request, for a body that goes on after its answer, and for taking the answers.
+    """
 
     head_seconds_max: float = HEAD_SECONDS_MAX
     rest_seconds_max: float = REST_SECONDS_MAX
+    send_seconds_max: float = SEND_SECONDS_MAX
     _late: asyncio.TimerHandle | None = None
+    _untaken: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the library has it
         """A client: it has to say something."""
         super().connection_made(transport)
+        # Told of each byte that the client does not take at once, and of the last one that it has taken.
+        transport.set_write_buffer_limits(high=0)
         self._expect(self.head_seconds_max)
 
     def data_received(self, data: bytes) -> None:
@@ -67,7 +80,34 @@ class Timed(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone."""
         self._heard()
+        self._has_taken()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client does not take all of what is sent at once."""
+        super().pause_writing()
+        self._await_taking()
+
+    def resume_writing(self) -> None:
+        """It has taken it."""
+        super().resume_writing()
+        self._has_taken()
+
+    def _await_taking(self) -> None:
+        left_bytes = self.transport.get_write_buffer_size()
+        self._untaken = self.loop.call_later(self.send_seconds_max, self._look_what_is_left, left_bytes)
+
+    def _look_what_is_left(self, before_bytes: int) -> None:
+        if self.transport.get_write_buffer_size() > before_bytes - SEND_BYTES_MIN:
+            # Closing would wait for it to take the rest.
+            self.transport.abort()
+        else:
+            self._await_taking()
+
+    def _has_taken(self) -> None:
+        if self._untaken is not None:
+            self._untaken.cancel()
+            self._untaken = None
 
     def _expect(self, seconds_max: float) -> None:
         self._late = self.loop.call_later(seconds_max, self._cut_off)

@@ -1,10 +1,11 @@
 """Services away, uploads without end, clients that dawdle, by real sockets: the portal outlives them all."""
 
 import asyncio
+import socket
 import time
 import tracemalloc
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Any, Final
 
 import httpx
 import pytest
@@ -213,3 +214,83 @@ async def test_who_reads_slowly_holds_nobody_up(world: World) -> None:
     assert {answer.status_code for answer in answers} == {200}
     for _, writer in slow:
         writer.close()
+
+
+@pytest.mark.parametrize("step_bytes, is_whole", [(0, False), (500, False), (100_000, True)])
+async def test_who_hardly_takes_an_answer_is_cut_off_and_who_takes_it_slowly_is_not(
+    world: World, monkeypatch: pytest.MonkeyPatch, step_bytes: int, is_whole: bool
+) -> None:
+    """For two seconds it takes so much at a time, 50 times a second at most; then as fast as it can."""
+    monkeypatch.setattr(server.Timed, "send_seconds_max", 0.7)
+    paper = b"%PDF-1.7\n" + bytes(15_000_000)
+    async with world.client(A) as client:
+        deposited = await client.post(
+            "/api/v1/pieces?name=x", content=paper, headers={"Content-Type": "application/pdf"}
+        )
+    assert deposited.status_code in (200, 201)
+    path = f"/api/v1/pieces/{deposited.json()['digest']}"
+    address = httpx.URL(world.url)
+    loop = asyncio.get_running_loop()
+    taken_bytes = 0
+    with socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 200_000)
+        slow.connect((address.host, address.port))
+        slow.setblocking(False)
+        head = f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Test-Institution: {A}\r\n\r\n"
+        await loop.sock_sendall(slow, head.encode())
+        fast_from = loop.time() + 2
+        while loop.time() < fast_from:
+            await asyncio.sleep(0.02)
+            if step_bytes:
+                taken_bytes += len(await loop.sock_recv(slow, step_bytes))
+        async with asyncio.timeout(5):
+            while part := await loop.sock_recv(slow, 1 << 20):
+                taken_bytes += len(part)
+    assert (taken_bytes > len(paper)) is is_whole
+
+
+async def test_who_leaves_the_last_bytes_of_an_answer_is_cut_off(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So few that the library would not mind, and would wait for them to be taken before it closes."""
+    monkeypatch.setattr(server.Timed, "send_seconds_max", 0.3)
+    connections: list[asyncio.Transport] = []
+    lost = asyncio.Event()
+
+    class Seen(server.Timed):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the library
+            super().connection_made(transport)
+            connections.append(transport)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            lost.set()
+
+    asked = 0
+
+    async def answering(scope: Any, _: Any, send: Any) -> None:
+        nonlocal asked
+        if scope["type"] == "http":
+            asked += 1
+            length = (b"content-length", b"2000")
+            await send({"type": "http.response.start", "status": 200, "headers": [length]})
+            await send({"type": "http.response.body", "body": bytes(2_000)})
+
+    monkeypatch.setattr(server, "Timed", Seen)
+    loop = asyncio.get_running_loop()
+    listening = server.bound("127.0.0.1", 0)
+    with socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        async with server.serving(answering, listening):
+            await loop.run_in_executor(None, slow.connect, listening.getsockname())
+            slow.setblocking(False)
+            async with asyncio.timeout(10):
+                requests = 0
+                while not connections or not connections[0].get_write_buffer_size():
+                    # One at a time, so that it has few bytes left and not many.
+                    await loop.sock_sendall(slow, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                    requests += 1
+                    while asked < requests:
+                        await asyncio.sleep(0)
+                assert connections[0].get_write_buffer_size() < 60_000
+                await lost.wait()
