@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import h11
 import uvicorn
-from litestar.types import ASGIApp
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEAD_SECONDS_MAX: Final = 10.0
@@ -26,9 +26,10 @@ REST_SECONDS_MAX: Final = 30.0
 """From an answer that did not wait for the whole body of its request to the end of that body."""
 
 SEND_SECONDS_MAX: Final = 30.0
-"""In which a client takes what is sent to it, or SEND_BYTES_MIN of it at least."""
+"""In which a client takes what was sent to it, a part of an answer at most."""
 
-SEND_BYTES_MIN: Final = 65_536
+PART_BYTES: Final = 65_536
+"""Of an answer, sent when the part before it is taken."""
 
 IDLE_SECONDS_MAX: Final = 15
 CONNECTIONS_MAX: Final = 1_000
@@ -54,7 +55,7 @@ class Timed(H11Protocol):
         """A client: it has to say something."""
         super().connection_made(transport)
         # Told of each byte that the client does not take at once, and of the last one that it has taken.
-        transport.set_write_buffer_limits(high=0)
+        transport.set_write_buffer_limits(high=1, low=0)
         self._expect(self.head_seconds_max)
 
     def data_received(self, data: bytes) -> None:
@@ -86,23 +87,13 @@ class Timed(H11Protocol):
     def pause_writing(self) -> None:
         """The client does not take all of what is sent at once."""
         super().pause_writing()
-        self._await_taking()
+        # Closing would wait for it to take the rest.
+        self._untaken = self.loop.call_later(self.send_seconds_max, self.transport.abort)
 
     def resume_writing(self) -> None:
         """It has taken it."""
         super().resume_writing()
         self._has_taken()
-
-    def _await_taking(self) -> None:
-        left_bytes = self.transport.get_write_buffer_size()
-        self._untaken = self.loop.call_later(self.send_seconds_max, self._look_what_is_left, left_bytes)
-
-    def _look_what_is_left(self, before_bytes: int) -> None:
-        if self.transport.get_write_buffer_size() > before_bytes - SEND_BYTES_MIN:
-            # Closing would wait for it to take the rest.
-            self.transport.abort()
-        else:
-            self._await_taking()
 
     def _has_taken(self) -> None:
         if self._untaken is not None:
@@ -120,6 +111,24 @@ class Timed(H11Protocol):
     def _cut_off(self) -> None:
         self._late = None
         self.transport.close()
+
+
+def in_parts(app: ASGIApp) -> ASGIApp:
+    """*app*, whose answers go part by part, so that a client has its time for each of them."""
+
+    async def answering(scope: Scope, receive: Receive, send: Send) -> None:
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.body" and len(body := message.get("body", b"")) > PART_BYTES:
+                starts = range(0, len(body), PART_BYTES)
+                for start in starts[:-1]:
+                    part = body[start : start + PART_BYTES]
+                    await send({"type": "http.response.body", "body": part, "more_body": True})
+                message = {**message, "body": body[starts[-1] :]}
+            await send(message)
+
+        await app(scope, receive, sending)
+
+    return answering
 
 
 class Listening:
@@ -140,6 +149,9 @@ def bound(host: str, port: int) -> socket.socket:
     # Connections inherit it. asyncio sets it only where a socket names its protocol, as none made this way
     # does: the second part of an answer then waits 40 ms for a delayed acknowledgement of the first.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # The system holds megabytes otherwise, and asks for more when a third of them is taken: a slow client
+    # would look like one that takes nothing.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, PART_BYTES)
     return listening
 
 
@@ -159,7 +171,7 @@ async def serving(
     With TLS where there is a *certificate* and its *key*. Raises an OSError where these cannot be read.
     """
     config = uvicorn.Config(
-        app,
+        in_parts(app),
         http=Timed,
         ws="none",
         lifespan="on",

@@ -1,18 +1,23 @@
 """Services away, uploads without end, clients that dawdle, by real sockets: the portal outlives them all."""
 
 import asyncio
+import contextlib
 import socket
+import ssl
 import time
 import tracemalloc
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
 import pytest
 import pytest_asyncio
+from litestar.types import ASGIApp
 
 from contracts import events
 from services.portal import declarations, pieces, server
+from tests.certificates import certificate_in
 from tests.portal.test_portal import declaration, paid, problem
 from tests.portal.worlds import World
 
@@ -216,37 +221,49 @@ async def test_who_reads_slowly_holds_nobody_up(world: World) -> None:
         writer.close()
 
 
-@pytest.mark.parametrize("step_bytes, is_whole", [(0, False), (500, False), (100_000, True)])
+def answer_of(size_bytes: int) -> ASGIApp:
+    """An application that answers everything with so many bytes."""
+
+    async def answering(scope: Any, _: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            length = (b"content-length", str(size_bytes).encode())
+            await send({"type": "http.response.start", "status": 200, "headers": [length]})
+            await send({"type": "http.response.body", "body": bytes(size_bytes), "more_body": False})
+
+    return answering
+
+
+@pytest.mark.parametrize("is_secure", [False, True])
+@pytest.mark.parametrize("step_bytes, is_whole", [(0, False), (500, False), (30_000, True)])
 async def test_who_hardly_takes_an_answer_is_cut_off_and_who_takes_it_slowly_is_not(
-    world: World, monkeypatch: pytest.MonkeyPatch, step_bytes: int, is_whole: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step_bytes: int, is_whole: bool, is_secure: bool
 ) -> None:
     """For two seconds it takes so much at a time, 50 times a second at most; then as fast as it can."""
     monkeypatch.setattr(server.Timed, "send_seconds_max", 0.7)
-    paper = b"%PDF-1.7\n" + bytes(15_000_000)
-    async with world.client(A) as client:
-        deposited = await client.post(
-            "/api/v1/pieces?name=x", content=paper, headers={"Content-Type": "application/pdf"}
-        )
-    assert deposited.status_code in (200, 201)
-    path = f"/api/v1/pieces/{deposited.json()['digest']}"
-    address = httpx.URL(world.url)
+    size_bytes = 15_000_000
+    certificate, key = certificate_in(tmp_path, address="127.0.0.1") if is_secure else (None, None)
+    tls = ssl.create_default_context(cafile=certificate) if is_secure else None
     loop = asyncio.get_running_loop()
+    listening = server.bound("127.0.0.1", 0)
+    slow = socket.socket()
+    slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 200_000)
     taken_bytes = 0
-    with socket.socket() as slow:
-        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 200_000)
-        slow.connect((address.host, address.port))
-        slow.setblocking(False)
-        head = f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Test-Institution: {A}\r\n\r\n"
-        await loop.sock_sendall(slow, head.encode())
+    async with server.serving(answer_of(size_bytes), listening, certificate=certificate, key=key):
+        await loop.run_in_executor(None, slow.connect, listening.getsockname())
+        reader, writer = await asyncio.open_connection(
+            sock=slow, ssl=tls, server_hostname="127.0.0.1" if is_secure else None
+        )
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         fast_from = loop.time() + 2
         while loop.time() < fast_from:
             await asyncio.sleep(0.02)
-            if step_bytes:
-                taken_bytes += len(await loop.sock_recv(slow, step_bytes))
-        async with asyncio.timeout(5):
-            while part := await loop.sock_recv(slow, 1 << 20):
-                taken_bytes += len(part)
-    assert (taken_bytes > len(paper)) is is_whole
+            taken_bytes += len(await reader.read(step_bytes))
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            async with asyncio.timeout(5):
+                while part := await reader.read(1 << 20):
+                    taken_bytes += len(part)
+        writer.transport.abort()
+    assert (taken_bytes > size_bytes) is is_whole
 
 
 async def test_who_leaves_the_last_bytes_of_an_answer_is_cut_off(
@@ -268,20 +285,17 @@ async def test_who_leaves_the_last_bytes_of_an_answer_is_cut_off(
 
     asked = 0
 
-    async def answering(scope: Any, _: Any, send: Any) -> None:
+    async def counting(scope: Any, receive: Any, send: Any) -> None:
         nonlocal asked
-        if scope["type"] == "http":
-            asked += 1
-            length = (b"content-length", b"2000")
-            await send({"type": "http.response.start", "status": 200, "headers": [length]})
-            await send({"type": "http.response.body", "body": bytes(2_000)})
+        asked += scope["type"] == "http"
+        await answer_of(2_000)(scope, receive, send)
 
     monkeypatch.setattr(server, "Timed", Seen)
     loop = asyncio.get_running_loop()
     listening = server.bound("127.0.0.1", 0)
     with socket.socket() as slow:
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-        async with server.serving(answering, listening):
+        async with server.serving(counting, listening):
             await loop.run_in_executor(None, slow.connect, listening.getsockname())
             slow.setblocking(False)
             async with asyncio.timeout(10):
