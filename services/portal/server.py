@@ -54,7 +54,7 @@ class Timed(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the library has it
         """A client: it has to say something."""
         super().connection_made(transport)
-        # Told of each byte that the client does not take at once, and of the last one that it has taken.
+        # To be told of what the client does not take at once, and when it has. 0 would be always, over TLS.
         transport.set_write_buffer_limits(high=1, low=0)
         self._expect(self.head_seconds_max)
 

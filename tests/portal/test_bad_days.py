@@ -146,16 +146,23 @@ async def test_who_does_not_send_the_head_of_a_request_is_cut_off(
         assert (await client.get(PATH)).status_code == 200
 
 
+async def refused_unread(world: World) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection on which an upload was announced, and refused before any of it was sent."""
+    address = httpx.URL(world.url)
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    head = f"POST {PATH}/declarations HTTP/1.1\r\nHost: x\r\nX-Test-Institution: {A}\r\n"
+    writer.write(f"{head}Content-Type: application/json\r\nContent-Length: {UPLOAD_BYTES}\r\n\r\n".encode())
+    async with asyncio.timeout(5):
+        assert b" 413 " in await reader.readline()
+    return reader, writer
+
+
 async def test_who_goes_on_with_a_body_after_its_answer_is_read_for_a_while_and_cut_off(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server.Timed, "rest_seconds_max", 0.5)
     monkeypatch.setattr(server.Timed, "head_seconds_max", 0.1)
-    address = httpx.URL(world.url)
-    reader, writer = await asyncio.open_connection(address.host, address.port)
-    head = f"POST {PATH}/declarations HTTP/1.1\r\nHost: x\r\nX-Test-Institution: {A}\r\n"
-    writer.write(f"{head}Content-Type: application/json\r\nContent-Length: {UPLOAD_BYTES}\r\n\r\n".encode())
-    assert b" 413 " in await reader.readline()
+    reader, writer = await refused_unread(world)
     answered = time.monotonic()
     rest = asyncio.create_task(reader.read())
     async with asyncio.timeout(5):
@@ -168,15 +175,10 @@ async def test_who_goes_on_with_a_body_after_its_answer_is_read_for_a_while_and_
 
 
 async def test_after_a_body_that_nobody_waited_for_the_connection_serves_on(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World,
 ) -> None:
-    monkeypatch.setattr(server.Timed, "rest_seconds_max", 5)
-    address = httpx.URL(world.url)
-    reader, writer = await asyncio.open_connection(address.host, address.port)
-    head = f"POST {PATH}/declarations HTTP/1.1\r\nHost: x\r\nX-Test-Institution: {A}\r\n"
-    writer.write(f"{head}Content-Type: application/json\r\nContent-Length: {UPLOAD_BYTES}\r\n\r\n".encode())
+    reader, writer = await refused_unread(world)
     async with asyncio.timeout(10):
-        assert b" 413 " in await reader.readline()
         for _ in range(UPLOAD_BYTES // len(CHUNK)):
             writer.write(CHUNK)
             await writer.drain()
