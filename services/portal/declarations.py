@@ -106,7 +106,13 @@ def _json(told: Recording | Unchanged | Proposal, *, status: int) -> Response[by
 async def of_convention(
     request: Asking, ledger: NamedDependency[Ledger], propose: Proposing, slug: Slug
 ) -> Response[bytes]:
-    """Tous ou aucun. Une convention commence par son ouverture, convention.opened.v1."""
+    """
+    Tous ou aucun. Une convention commence par son ouverture, convention.opened.v1.
+
+    Une institution qui n’en a encore rien peut demander à y être admise, par un seul fait,
+    convention.admission-requested.v1 ; puis y adhérer, convention.party-joined.v1, une fois qu’une partie ou
+    l’institution qui tient le dossier a annoncé son admission. Elle ne la lit qu’une fois admise.
+    """
     return await _declared(request, ledger, propose, stream_named("convention", slug))
 
 

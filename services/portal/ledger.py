@@ -14,14 +14,14 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 import msgspec
 
 from contracts import commands, dates, subjects
 from contracts.commands import Declaration, Recording, Unchanged
 from contracts.envelope import Channel
-from contracts.events import InstrumentOpened
+from contracts.events import AdmissionRequested, InstrumentOpened, PartyJoined
 from contracts.queries import (
     WAIT_SECONDS_MAX,
     EventsQuery,
@@ -34,7 +34,8 @@ from contracts.queries import (
 )
 from services import asking, questions
 from services.domain import statement
-from services.domain.convention import AlreadyOpened
+from services.domain.authority import NotAuthorised
+from services.domain.convention import AlreadyOpened, NotOpened
 from services.portal.identity.access import Access
 from services.portal.problems import NotVisible, Refused, Unavailable
 from services.portal.sight import Citation, Sight
@@ -53,6 +54,8 @@ LOOKS_MAX: Final = 4
 
 PAGES_MAX: Final = 50
 """Of a stream's events, read through for those that a reader has kept."""
+
+_ENTERING: Final = {AdmissionRequested.TYPE, PartyJoined.TYPE}
 
 _T = TypeVar("_T")
 
@@ -196,18 +199,19 @@ class Ledger:
         and the errors of services.asking.
         """
         await self._caught_up(0)
-        is_known = self._may_declare(access.institution, stream)
-        if not is_known:
-            _check_opens(declaration)
+        entrance = None if self._may_declare(access.institution, stream) else _entrance(declaration)
         channel: Channel = "portal" if access.through == "session" else "api"
         own = msgspec.structs.replace(declaration, principal=access.principal, channel=channel)
         request = _encode_declaration(own)
         try:
             return await self._asked(partial(asking.ask, self._bus, access.institution, stream, request))
         except asking.RefusedByRegistrar as refused:
-            is_there = self._sight.keeper(stream) is not None or refused.refusal.code == AlreadyOpened.code
-            if not is_known and is_there:
+            code = refused.refusal.code
+            is_there = self._sight.keeper(stream) is not None or code == AlreadyOpened.code
+            if entrance == "opening" and is_there:
                 raise NameTaken from None
+            if entrance == "admission" and not is_there and code in {NotOpened.code, NotAuthorised.code}:
+                raise NotVisible from None
             raise
 
     def _may_declare(self, institution: str, stream: str) -> bool:
@@ -282,15 +286,20 @@ def declaration_in(body: bytes) -> Declaration:
         raise Refused(400, "not_json", "Le corps de la demande n’est pas du JSON.") from error
 
 
-def _check_opens(declaration: Declaration) -> None:
+def _entrance(declaration: Declaration) -> Literal["opening", "admission"]:
     """
-    Raises NotVisible unless *declaration* begins a convention.
+    How *declaration* comes to a convention that is not known to who makes it. Raises NotVisible.
 
-    Whoever follows a stream may go on with it. To all others each one is a name that may be free: the
-    registrar answers whether it is, and nothing else of what is there, for its first fact is refused.
+    Whoever follows a stream may go on with it. To all others each one is a name that may be free. They may
+    open it: the registrar answers whether it is free, and nothing else of what is there, for its first fact
+    is refused. Or they ask to be admitted, or join, with this one fact, which their authority covers.
     """
-    if declaration.facts[0].type != InstrumentOpened.TYPE or declaration.expected_version not in (None, 0):
-        raise NotVisible
+    types = [fact.type for fact in declaration.facts]
+    if types[0] == InstrumentOpened.TYPE and declaration.expected_version in (None, 0):
+        return "opening"
+    if len(types) == 1 and types[0] in _ENTERING and declaration.expected_version is None:
+        return "admission"
+    raise NotVisible
 
 
 class NameTaken(Refused):

@@ -395,6 +395,47 @@ async def test_an_auditor_sees_what_the_mandated_institution_sees(scene: Scene) 
         await scene.world.ledger.statement(auditor, StatementQuery("convention/propre-b"))
 
 
+async def test_who_is_not_in_a_convention_may_ask_to_be_admitted_and_no_more(scene: Scene) -> None:
+    slug, asking_one = "ouverte-a", "ville-f"
+    there, nowhere = (f"/api/v1/conventions/{name}/declarations" for name in (slug, "nulle-part"))
+    await scene.world.shown(await scene.world.record(f"convention/{slug}", *opened(SECRET, A, "mjc-a"), by=A))
+    wish = events.AdmissionRequested(institution=asking_one, by=asking_one)
+    joining = events.PartyJoined(institution=asking_one)
+
+    # Where there is nothing, each of the two is answered as all else is there.
+    nothing = said(await scene.declare(asking_one, nowhere, SPOKEN))
+    for fact in (wish, joining):
+        assert said(await scene.declare(asking_one, nowhere, ("2026-02-01", fact))) == nothing
+    # Together with another fact, or with a guess at the version, it is none of theirs.
+    declared = asking.declared(wish, "2026-02-01")
+    bodies = [
+        asking.declaration([declared, asking.declared(SPOKEN[1], SPOKEN[0])], command_id="deux-faits"),
+        asking.declaration([declared], command_id="version-connue", expected_version=3),
+    ]
+    async with scene.world.client(asking_one) as client:
+        for body in bodies:
+            answer = await client.post(there, content=body, headers={"Content-Type": "application/json"})
+            assert said(answer) == nothing
+
+    early = await scene.declare(asking_one, there, ("2026-02-01", joining))
+    assert (early.status_code, early.json()["code"]) == (403, "not_authorised")
+    asked = await scene.declare(asking_one, there, ("2026-02-01", wish))
+    assert asked.status_code == 201, asked.text
+    for other in (msgspec.structs.replace(wish, condition="une place"), events.PartyJoined(institution=B)):
+        refused = await scene.declare(asking_one, there, ("2026-02-02", other))
+        assert (refused.status_code, refused.json()["code"]) == (403, "not_authorised")
+        assert SECRET not in refused.text
+    await scene.world.shown(asked.json()["last_position"])
+    assert (await scene.get(asking_one, f"/api/v1/conventions/{slug}")).status_code == 404
+
+    announced = events.AdmissionRequested(institution=asking_one, by=A)
+    assert (await scene.declare(A, there, ("2026-03-01", announced))).status_code == 201
+    joined = await scene.declare(asking_one, there, ("2026-04-01", joining))
+    assert joined.status_code == 201, joined.text
+    await scene.world.shown(joined.json()["last_position"])
+    assert SECRET in (await scene.get(asking_one, f"/api/v1/conventions/{slug}")).text
+
+
 async def test_who_left_reads_what_was_known_then_and_its_own_settlement(scene: Scene) -> None:
     """The statement stops where its feed has a first gap; the events are those of its feed."""
     world, path, day = scene.world, "/api/v1/conventions/quittee", "2026-12-31"
