@@ -25,7 +25,6 @@ from statistics import median
 
 import msgspec
 import structlog
-from nats.aio.client import Client
 from nats.js.api import DiscardPolicy, StorageType, StreamConfig
 
 from contracts import dates, envelope, events, subjects
@@ -34,6 +33,7 @@ from services import embedded_nats, runtime
 from services.domain import streams
 from services.history import genesis
 from services.projector import followed
+from services.runtime import Bus
 
 EVENTS = 40_000
 STREAMS = 5_000
@@ -101,7 +101,7 @@ class Maker:
         return body, self.digest.hex()
 
 
-async def fill(bus: Client, count: int, *, keep: bool) -> list[bytes]:
+async def fill(bus: Bus, count: int, *, keep: bool) -> list[bytes]:
     """LEDGER with *count* events; their bytes, if they are to be kept."""
     await bus.jetstream().add_stream(
         StreamConfig(
@@ -146,7 +146,7 @@ def in_memory(bodies: list[bytes]) -> float:
     return time.perf_counter() - started
 
 
-async def projected(bus: Client, folder: Path, count: int) -> float:
+async def projected(bus: Bus, folder: Path, count: int) -> float:
     """Seconds from an empty file to all rows committed, the list's too."""
     started = time.perf_counter()
     async with followed.opened(folder / f"{uuid.uuid4().hex}.db", bus) as it:

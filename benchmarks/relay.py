@@ -18,13 +18,13 @@ from pathlib import Path
 from statistics import median
 
 import structlog
-from nats.aio.client import Client
 
 from eventstore import sqlite
 from eventstore.store import Command, EventStore
 from services import embedded_nats, runtime
 from services.relay.ledger import Ledger, configuration
 from services.relay.relay import Limits, Log, Relay
+from services.runtime import Bus
 
 EVENTS = 40_000
 STREAMS = 5_000
@@ -57,7 +57,7 @@ async def fill(store: EventStore) -> None:
         )
 
 
-async def raw(bus: Client, bodies: list[bytes]) -> None:
+async def raw(bus: Bus, bodies: list[bytes]) -> None:
     """Nothing but what an atomic batch needs."""
     for start in range(0, EVENTS, BATCH_EVENTS):
         batch = uuid.uuid4().hex
@@ -71,7 +71,7 @@ async def raw(bus: Client, bodies: list[bytes]) -> None:
                 assert json.loads(reply.data)["seq"] == start + BATCH_EVENTS, reply.data
 
 
-async def ours(bus: Client, store: Log) -> None:
+async def ours(bus: Bus, store: Log) -> None:
     """The relay, from its first comparison to the last event."""
     stopping = asyncio.Event()
     relay = Relay(store, Ledger(bus, store.origin), Limits(poll_seconds=0.001))
@@ -82,7 +82,7 @@ async def ours(bus: Client, store: Log) -> None:
     await running
 
 
-async def events_a_second(bus: Client, work: Callable[[], Awaitable[None]]) -> float:
+async def events_a_second(bus: Bus, work: Callable[[], Awaitable[None]]) -> float:
     """The rate of *work* on an empty LEDGER."""
     stream = bus.jetstream()
     await stream.add_stream(configuration(1))

@@ -21,9 +21,8 @@ import tempfile
 import threading
 import time
 import uuid
-from collections import Counter
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
@@ -143,17 +142,17 @@ def timed(what: str, events: int, work: Callable[[], object]) -> Step:
     return Step(what, events, time.perf_counter() - start)
 
 
-@dataclass
 class Figures:
     """Of one contender in one round, all steps of a kind together."""
 
-    events: Counter[str]
-    seconds: dict[str, float]
-    p99_ms: float = 0.0
+    def __init__(self) -> None:
+        self.events: dict[str, int] = defaultdict(int)
+        self.seconds: dict[str, float] = defaultdict(float)
+        self.p99_ms = 0.0
 
     def add(self, step: Step) -> None:
         self.events[step.what] += step.events
-        self.seconds[step.what] = self.seconds.get(step.what, 0.0) + step.seconds
+        self.seconds[step.what] += step.seconds
         self.p99_ms = step.p99_ms or self.p99_ms
 
     def rate(self, what: str) -> float:
@@ -298,6 +297,13 @@ def disk(folder: Path) -> float:
 # Ours --------------------------------------------------------------------------------------------------
 
 
+async def append(store: EventStore, orders: "Orders", stream: int, number: int) -> None:
+    """One event more in *stream*, by the command of that *number*."""
+    text, expected = name(stream), orders.versions[stream]
+    await store.append(text, [seal(text)], expected=expected, command=command(number))
+    orders.versions[stream] += 1
+
+
 async def concurrent(store: EventStore, orders: "Orders") -> Step:
     """64 writers, each waits for its answer before it asks again; a stream belongs to one of them."""
     seconds: list[float] = []
@@ -306,10 +312,8 @@ async def concurrent(store: EventStore, orders: "Orders") -> Step:
     async def writer(streams: list[int]) -> None:
         for stream in streams:
             start = time.perf_counter()
-            text, expected = name(stream), orders.versions[stream]
-            await store.append(text, [seal(text)], expected=expected, command=command(next(numbers)))
+            await append(store, orders, stream, next(numbers))
             seconds.append(time.perf_counter() - start)
-            orders.versions[stream] += 1
 
     shares = [[each for each in orders.concurrent if each % WRITERS == place] for place in range(WRITERS)]
     start = time.perf_counter()
@@ -330,9 +334,7 @@ async def ours(folder: Path, orders: "Orders") -> Steps:
         for part in orders.alone:
             start = time.perf_counter()
             for stream in part:
-                text, expected = name(stream), orders.versions[stream]
-                await store.append(text, [seal(text)], expected=expected, command=command(next(numbers)))
-                orders.versions[stream] += 1
+                await append(store, orders, stream, next(numbers))
             yield Step("append, 1 writer", len(part), time.perf_counter() - start)
 
         last = (await store.head()).position
@@ -520,26 +522,20 @@ def resident_kib() -> int:
 
 async def a_round(contenders: Mapping[str, Contender], turn: int) -> dict[str, Figures]:
     """All steps of all *contenders*, each step by one after the other."""
-    figures = {each: Figures(Counter(), {}) for each in contenders}
+    # What our log carries over after a step is on the time of who comes next: the peer, not the limit.
+    order = ["limit", "ours", "peer"] if turn % 2 else ["ours", "peer", "limit"]
+    names = [each for each in order if each in contenders]
+    figures = {each: Figures() for each in names}
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        at_work = {
-            each: start(_made(Path(folder) / each), Orders(turn)) for each, start in contenders.items()
-        }
-        # What our log carries over after a step is not on the limit's time: who comes after us is the peer.
-        order = ["limit", "ours", "peer"] if turn % 2 else ["ours", "peer", "limit"]
+        at_work = {each: contenders[each](Path(folder), Orders(turn)) for each in names}
         while at_work:
-            for each in filter(at_work.__contains__, order):
-                step = await anext(at_work[each], None)
+            for each, steps in list(at_work.items()):
+                step = await anext(steps, None)
                 if step is None:
                     del at_work[each]
                 else:
                     figures[each].add(step)
     return figures
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir()
-    return folder
 
 
 def main() -> int:

@@ -56,6 +56,7 @@ PAGES_MAX: Final = 50
 """Of a stream's events, read through for those that a reader has kept."""
 
 _ENTERING: Final = {AdmissionRequested.TYPE, PartyJoined.TYPE}
+"""What is a stranger's own to record in a convention (services.domain.authority)."""
 
 _T = TypeVar("_T")
 
