@@ -159,9 +159,9 @@ class Ledger:
                 return Events(found, None, page.position)
         return Events(found, after, at)
 
-    async def event(self, access: Access, stream: str, position: int) -> bytes:
+    async def event(self, access: Access, stream: str, position: int, at_least_position: int) -> bytes:
         """The bytes of one event that the feed of *access* has. Raises NotVisible."""
-        await self._caught_up(0)
+        await self._caught_up(at_least_position)
         if position not in self._sight.received(_viewers(access), stream):
             raise NotVisible
         query = EventsQuery(stream=stream, after=position - 1, events_max=1, at_least_position=position)
@@ -187,9 +187,9 @@ class Ledger:
         assert isinstance(told, statement.InstitutionStatement)
         return frozenset(number[:9] for kind, number in told.identifiers if kind in {"siren", "siret"})
 
-    async def citations(self, access: Access, digest: str) -> list[Citation]:
+    async def citations(self, access: Access, digest: str, at_least_position: int) -> list[Citation]:
         """The events known to *access* that cite the paper *digest*."""
-        await self._caught_up(0)
+        await self._caught_up(at_least_position)
         return self._sight.citations(_viewers(access), digest)
 
     async def declare(self, access: Access, stream: str, declaration: Declaration) -> Recording | Unchanged:

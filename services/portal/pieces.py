@@ -29,6 +29,7 @@ from services.portal.identity.access import Access
 from services.portal.identity.identification import needs
 from services.portal.ledger import Ledger
 from services.portal.problems import NotVisible, Refused, Unavailable
+from services.portal.reads import AtLeast
 
 PIECE_BYTES_MAX: Final = 20_000_000
 """Of one paper over HTTP: a thick scan; what is thicker the operator brings in."""
@@ -111,9 +112,9 @@ class Papers:
                 raise Unavailable("storage", "La pièce n’a pas pu être conservée.") from error
         return Accuse(ref.digest, name, kind, len(content), deposit.by, deposit.at)
 
-    async def piece(self, access: Access, ledger: Ledger, digest: str) -> Piece:
+    async def piece(self, access: Access, ledger: Ledger, digest: str, at_least_position: int) -> Piece:
         """The paper, for whoever may have it. Raises NotVisible, for others and where there is none."""
-        is_cited = bool(await ledger.citations(access, digest))
+        is_cited = bool(await ledger.citations(access, digest, at_least_position))
         async with self._room:
             try:
                 piece = await asyncio.to_thread(self._pieces.get, digest)
@@ -179,10 +180,14 @@ async def deposit(
     },
 )
 async def read(
-    request: Asking, ledger: NamedDependency[Ledger], papers: NamedDependency[Papers], digest: Digest
+    request: Asking,
+    ledger: NamedDependency[Ledger],
+    papers: NamedDependency[Papers],
+    digest: Digest,
+    at_least_position: AtLeast = 0,
 ) -> Response[bytes]:
     """Pour qui l’a déposée, et pour les parties dont un événement la cite."""
-    piece = await papers.piece(request.auth, ledger, digest)
+    piece = await papers.piece(request.auth, ledger, digest, at_least_position)
     name = piece.deposit.name if piece.deposit else digest
     return Response(
         piece.content,
@@ -203,10 +208,14 @@ async def read(
     responses={200: ResponseSpec(data_container=Accuse, description="L’accusé.", generate_examples=False)},
 )
 async def accuse(
-    request: Asking, ledger: NamedDependency[Ledger], papers: NamedDependency[Papers], digest: Digest
+    request: Asking,
+    ledger: NamedDependency[Ledger],
+    papers: NamedDependency[Papers],
+    digest: Digest,
+    at_least_position: AtLeast = 0,
 ) -> Response[bytes]:
     """Le même que lors du dépôt."""
-    piece = await papers.piece(request.auth, ledger, digest)
+    piece = await papers.piece(request.auth, ledger, digest, at_least_position)
     if piece.deposit is None:
         raise NotVisible  # the operator brought it in: nobody handed it in
     size_bytes = len(piece.content)

@@ -484,10 +484,14 @@ Position = Annotated[int, PathParameter(ge=1, le=2**31 - 1, description="La posi
     responses={200: CLOUD_EVENT},
 )
 async def convention_event(
-    request: Asking, ledger: NamedDependency[Ledger], slug: Slug, position: Position
+    request: Asking,
+    ledger: NamedDependency[Ledger],
+    slug: Slug,
+    position: Position,
+    at_least_position: AtLeast = 0,
 ) -> Response[bytes]:
     """L’événement à une position : les octets mêmes qui sont conservés."""
-    body = await ledger.event(request.auth, stream_named("convention", slug), position)
+    body = await ledger.event(request.auth, stream_named("convention", slug), position, at_least_position)
     return answer(request, body, position=position, media_type="application/cloudevents+json")
 
 

@@ -1,5 +1,6 @@
 """What an institution reads and declares over HTTP: the ledger's own bytes, and problems in one shape."""
 
+import asyncio
 import hashlib
 import json
 import socket
@@ -229,7 +230,7 @@ async def test_a_declaration_is_recorded_in_the_name_of_who_asks(world: World) -
         assert again.status_code == 200
         assert again.json() == {**told, "repeated": True}
         at_least = {"at_least_position": told["last_position"]}
-        entry = await client.get(f"{PATH}/events/{told['last_position']}")
+        entry = await client.get(f"{PATH}/events/{told['last_position']}", params=at_least)
         mandats = (await client.get(PATH, params={"on": DAY, **at_least})).text
     assert "declared" in mandats
     meta = envelope.decode(entry.content).envelope
@@ -317,6 +318,39 @@ async def test_a_paper_is_given_back_with_its_accuse_de_depot(world: World) -> N
             "/api/v1/pieces?name=x", content=content, headers={"Content-Type": "application/pdf"}
         )
         problem(refused, 403, "forbidden")
+
+
+async def test_an_event_and_the_paper_it_cites_are_waited_for_at_the_position_they_were_answered_with(
+    world: World,
+) -> None:
+    content = b"%PDF-1.7 convention"
+    async with world.client(A) as client:
+        handed_in = await client.post(
+            "/api/v1/pieces?name=x.pdf", content=content, headers={"Content-Type": "application/pdf"}
+        )
+    digest = handed_in.json()["digest"]
+    piece = events.Piece(digest=digest, media_type="application/pdf", size_bytes=len(content), what="scan")
+    async with world.client("mjc") as client:
+        await world.stop("relay")
+        try:
+            recorded = await world.record(
+                "convention/a", ("2026-02-01", events.PieceFiled(piece=piece)), by=A
+            )
+            paths = (
+                f"{PATH}/events/{recorded}",
+                f"/api/v1/pieces/{digest}",
+                f"/api/v1/pieces/{digest}/accuse",
+            )
+            for path in paths:
+                problem(await client.get(path), 404, "not_found")
+            at_least = {"at_least_position": recorded}
+            asked = [asyncio.create_task(client.get(path, params=at_least)) for path in paths]
+        finally:
+            await world.start("relay")
+        event, paper, accuse = await asyncio.gather(*asked)
+    assert envelope.decode(event.content).position == recorded
+    assert paper.content == content
+    assert accuse.json() == handed_in.json()
 
 
 async def test_the_second_part_of_an_answer_waits_for_no_acknowledgement_of_the_first() -> None:
