@@ -11,7 +11,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -1462,12 +1461,13 @@ async def _demo(data: Path, folder: Path, port: int, websocket: int, http: int, 
     read = _demo_dossiers(folder)
     async with contextlib.AsyncExitStack() as stack:
         data.mkdir(parents=True, exist_ok=True)
-        listening = Listening(embedded_nats.HOST_DEFAULT, embedded_nats.Websocket(websocket))
+        host = embedded_nats.HOST_DEFAULT
+        listening = Listening(host, embedded_nats.Websocket(websocket))
         url, seed = await _nats(stack, data, port, listening)
         environment = {
             **os.environ,
             **_kept_in(data),
-            "REGISTRE_HTTP_ADDRESS": f"127.0.0.1:{_free(http)}",
+            "REGISTRE_HTTP_ADDRESS": f"{host}:{http if embedded_nats.is_free(http, host) else 0}",
             "REGISTRE_ORIGIN": read[0].origin,
             "REGISTRE_NATS_URL": url,
             **_made_up_time(read),
@@ -1479,8 +1479,7 @@ async def _demo(data: Path, folder: Path, port: int, websocket: int, http: int, 
         _say(f"{', '.join(processes.SERVICES)} are at work; NATS at {url}; the data are in {data}")
         await _demonstrate(url, seed, read)
         if not once:
-            address = environment["REGISTRE_HTTP_ADDRESS"]
-            _tell_where(url, seed, data, address, is_fictional(read[0].origin))
+            await _tell_where(url, seed, data, is_fictional(read[0].origin))
             await asyncio.Event().wait()
 
 
@@ -1554,19 +1553,9 @@ def _kept_in(data: Path) -> dict[str, str]:
     }
 
 
-def _free(port: int) -> int:
-    """*port*, or a free one where it is taken."""
-    with socket.socket() as tried:
-        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            tried.bind(("127.0.0.1", port))
-        except OSError:
-            tried.bind(("127.0.0.1", 0))
-        found: int = tried.getsockname()[1]
-        return found
-
-
-def _tell_where(url: str, seed: Path, data: Path, address: str, fictional: bool) -> None:
+async def _tell_where(url: str, seed: Path, data: Path, fictional: bool) -> None:
+    async with _bus(url, seed) as bus:
+        portal = (await runtime.answers(bus, "portal"))[runtime.URL]
     # As it was called: `make demo` runs the one in .venv/bin, which is on nobody's PATH.
     program = sys.argv[0] if Path(sys.argv[0]).name == "registre" else "registre"
     by = "" if _data_of(url) == data else f"    export {runtime.SEED}={seed}\n"
@@ -1579,7 +1568,7 @@ The ledger answers at {url}. In another terminal:
     {program} show {SHOWN_OF_MADE_UP if fictional else SHOWN}
     {program} verify --store {data / "ledger.db"}
 
-The portal answers at http://{address}, its API is described at http://{address}/api/openapi.json.
+The portal answers at {portal}, its API is described at {portal}/api/openapi.json.
 
 Ctrl-C stops it; the data stay."""
     )

@@ -191,7 +191,7 @@ async def running(
     folder.mkdir(parents=True, exist_ok=True)
     async with _locked(folder) as lock:
         _carry_over(folder)
-        _write_config(folder, port if _is_free(port, host) else -1, host, websocket)
+        _write_config(folder, port if is_free(port, host) else -1, host, websocket)
         with _log_file(folder) as log_file:
             process = await asyncio.create_subprocess_exec(
                 program,
@@ -328,7 +328,8 @@ def _write_holder(lock: int, server_pid: int | None = None) -> None:
     os.pwrite(lock, holder.encode(), 0)
 
 
-def _is_free(port: int, host: str) -> bool:
+def is_free(port: int, host: str) -> bool:
+    """Whether *port* of *host* is one to ask for: not 0, and nobody's at this moment."""
     if port == 0:
         return False
     with socket.socket() as probe:
@@ -379,7 +380,7 @@ def _listening(websocket: Websocket, host: str) -> str:
     else:
         files = f"cert_file: {_quoted(websocket.certificate)}, key_file: {_quoted(websocket.key)}"
         security = f"tls {{ {files} }}"
-    port = websocket.port if _is_free(websocket.port, host) else -1
+    port = websocket.port if is_free(websocket.port, host) else -1
     return f"""\
 websocket {{
   listen: "{host}:{port}"

@@ -1004,14 +1004,21 @@ async def ask(
 ENDPOINTS: Final = "endpoints"
 """How many endpoints a service has once it is ready, in its own metadata."""
 
+URL: Final = "url"
+"""Where a service that speaks HTTP too answers it, in the same place."""
+
 
 class _Info(msgspec.Struct):
     metadata: dict[str, str] = {}
     endpoints: list[dict[str, Any]] = []
 
 
-async def answers(bus: Client, name: str, *, seconds_max: float = CONNECT_SECONDS_MAX) -> None:
-    """Returns once service *name* answers at every endpoint; raises NobodyAnswers after *seconds_max*."""
+async def answers(bus: Client, name: str, *, seconds_max: float = CONNECT_SECONDS_MAX) -> Mapping[str, str]:
+    """
+    What service *name* says of itself, once it answers at every endpoint.
+
+    Raises NobodyAnswers after *seconds_max*.
+    """
     subject = f"$SRV.INFO.{name}"
     try:
         async with asyncio.timeout(seconds_max):
@@ -1021,7 +1028,7 @@ async def answers(bus: Client, name: str, *, seconds_max: float = CONNECT_SECOND
                     reply = await bus.request(subject, timeout=seconds_max)
                     info = msgspec.json.decode(reply.data, type=_Info)
                     if len(info.endpoints) >= int(info.metadata.get(ENDPOINTS, "1")):
-                        return
+                        return info.metadata
                 await asyncio.sleep(0.02)
     except TimeoutError:
         raise NobodyAnswers(subject) from None

@@ -131,7 +131,13 @@ async def serve(
             )
             async with (
                 server.serving(app, listening, certificate=address.certificate, key=address.key) as it,
-                runtime.answering(bus, name="portal", description="The API and the pages.", endpoints=[]),
+                runtime.answering(
+                    bus,
+                    name="portal",
+                    description="The API and the pages.",
+                    endpoints=[],
+                    metadata={runtime.URL: server.url_of(listening, is_secure=address.key is not None)},
+                ),
             ):
                 log.info("portal.listening", url=settings.public_url)
                 told = asyncio.create_task(stopping.wait())

@@ -13,6 +13,7 @@ import pytest
 
 START_SECONDS_MAX = 60
 STOP_SECONDS_MAX = 10
+FREE_PORTS = "--port", "0", "--websocket", "0", "--http", "0"
 
 
 class Demo:
@@ -23,7 +24,11 @@ class Demo:
         self.lines: list[str] = []
         with (data.parent / "stdout").open("w") as printed:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "services.cli", "demo", "--data", str(data), "--port", "0", *options],
+                [
+                    *(sys.executable, "-m", "services.cli", "demo", "--data", str(data)),
+                    *FREE_PORTS,
+                    *options,
+                ],
                 stdout=printed,
                 stderr=subprocess.PIPE,
                 text=True,

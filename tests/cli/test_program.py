@@ -6,17 +6,19 @@ import pty
 import re
 import select
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 import typer
 from typer.core import TyperOption
 from typer.testing import CliRunner
 
 from services.cli import app
-from tests.cli.conftest import Demo, environment, registre
+from tests.cli.conftest import FREE_PORTS, Demo, environment, registre
 
 ENDING_S_MAX = 15.0
 COMMANDS = typer.main.get_group(app).commands
@@ -125,6 +127,17 @@ def ends(pid: int) -> bool:
         os.close(process)
 
 
+def test_where_the_portals_port_is_taken_it_says_where_it_answers(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        demo = Demo(tmp_path / "data", "--http", str(port))
+        found = re.search(r"The portal answers at (http://127\.0\.0\.1:(\d+)),", demo.said)
+        assert found is not None, demo.said
+        assert int(found[2]) not in (0, port)
+        assert httpx.get(f"{found[1]}/api/v1/health", trust_env=False).status_code == 200
+    assert demo.stop() == 0
+
+
 def test_a_demo_ends_with_a_service_that_ends_and_the_next_one_finds_its_data(tmp_path: Path) -> None:
     demo = Demo(tmp_path / "data")
     show = ("show", "carsat-sud-est-2014", "--brief")
@@ -139,7 +152,7 @@ def test_a_demo_ends_with_a_service_that_ends_and_the_next_one_finds_its_data(tm
     for name in ("registrar", "feeder", "projector"):
         log = tmp_path / "data" / "logs" / f"{name}.log"
         assert "process.stopping" in log.read_text(encoding="utf-8")
-    again = registre("demo", "--once", "--data", str(tmp_path / "data"), "--port", "0")
+    again = registre("demo", "--once", "--data", str(tmp_path / "data"), *FREE_PORTS)
     assert again.returncode == 0, again.stderr
     told = [line for line in again.stdout.splitlines() if line.endswith("nothing added")]
     assert len(told) == 5

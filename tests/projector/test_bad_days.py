@@ -59,7 +59,8 @@ async def answering_again(bus: Client) -> None:
     async with asyncio.timeout(30):
         while True:
             with contextlib.suppress(runtime.BusError, nats.errors.Error):
-                return await runtime.answers(bus, "projector")
+                await runtime.answers(bus, "projector")
+                return
 
 
 def live(folder: Path) -> Path:

@@ -20,7 +20,7 @@ from services import dossiers, questions, runtime
 from services.domain import statement
 from services.domain.statement import ConventionStatement, Statement
 from services.registrar.service import attend
-from tests.cli.conftest import Demo, registre
+from tests.cli.conftest import FREE_PORTS, Demo, registre
 from tests.conftest import NatsServer
 
 FOLDER = Path("deploy/demo/cas-fictifs")
@@ -94,7 +94,7 @@ def test_nothing_is_told_before_it_happened(lived: Demo) -> None:
 
 
 def test_a_second_time_it_finds_its_data_and_adds_nothing(tmp_path: Path) -> None:
-    options = ("demo", "--cas-fictifs", "--once", "--port", "0", "--data", str(tmp_path / "data"))
+    options = ("demo", "--cas-fictifs", "--once", *FREE_PORTS, "--data", str(tmp_path / "data"))
     first, second = registre(*options), registre(*options)
     assert (first.returncode, second.returncode) == (0, 0), second.stderr
     assert re.findall(r"^(\S+): \d+ facts recorded", first.stdout, re.MULTILINE) == [
@@ -112,7 +112,7 @@ def test_a_life_that_was_interrupted_goes_on_where_it_was(tmp_path: Path) -> Non
     folder.mkdir()
     whole = (FOLDER / "departement-cas-fictif.yaml").read_text(encoding="utf-8")
     told = folder / "departement-cas-fictif.yaml"
-    options = ("demo", "--once", "--port", "0", "--data", str(data), "--dossiers", str(folder))
+    options = ("demo", "--once", *FREE_PORTS, "--data", str(data), "--dossiers", str(folder))
     told.write_text(whole[: whole.index("  - key: avenant-2\n")], encoding="utf-8")
     first = registre(*options)
     begun = asyncio.run(_events(data / "ledger.db"))
