@@ -79,6 +79,7 @@ SERVICES: Final[dict[str, Reach]] = {
             *_read(subjects.LEDGER),
             *_follow(subjects.LEDGER),
         ),
+        subscribe=(subjects.LEDGER_SUBJECTS,),
     ),
     "projector": Reach(
         publish=("query.status", *_read(subjects.LEDGER), *_follow(subjects.LEDGER)),

@@ -46,6 +46,17 @@ def _header(headers: bytes, name: str) -> str:
     return rest.partition(b"\r\n")[0].strip().decode(errors="replace") if found else ""
 
 
+def follows(message: Published, before: Published) -> bool:
+    """Whether *message* is labelled as the very next event after *before*: its digest goes on from there."""
+    if not message.digest or message.origin != before.origin:
+        return False
+    try:
+        digest = bytes.fromhex(before.digest)
+    except ValueError:
+        return False
+    return sha256(digest + message.body).hexdigest() == message.digest
+
+
 def genesis(origin: str) -> bytes:
     """The running digest before the first event of the ledger *origin*: as the event store defines it."""
     return sha256(b"registre-digest-v1\n" + origin.encode()).digest()

@@ -6,6 +6,10 @@ counts, the offset is in our own file. Messages are asked for ahead of need and
 within a bound, so memory stays flat however far behind we are. They are taken
 straight from the connection, of each only the headers that are needed.
 
+Who wishes takes a message while the server is still writing it: it overhears it on its way to
+LEDGER. It is in the store already, and its running digest shows that it is the next one; a server
+that fails may not have it yet, and gets it from the relay again.
+
 Nothing is lost on the way without being seen: sequences must follow each
 other, and while something is asked for, the server gives a sign of life every
 second. On any doubt the consumer is made anew, right after the last page.
@@ -14,6 +18,7 @@ second. On any doubt the consumer is made anew, right after the last page.
 import asyncio
 import contextlib
 import uuid
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Final
 
@@ -24,7 +29,7 @@ import structlog
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from contracts import subjects
-from services.history import LedgerLost, Published
+from services.history import DigestDiffers, LedgerLost, Published, follows
 from services.runtime import Bus
 
 AHEAD_EVENTS_MAX: Final = 4_000
@@ -34,6 +39,9 @@ AHEAD_BYTES_MAX: Final = 8 * 1024 * 1024
 """Asked for at once; and with as much waiting, nothing more is asked for."""
 
 PAGE_EVENTS_MAX: Final = 2_000
+
+OVERHEARD_MAX: Final = 1_000
+"""Taken on their way to LEDGER and not yet seen there; with more, LEDGER is waited for."""
 
 HEARTBEAT_SECONDS: Final = 1.0
 SILENCE_SECONDS_MAX: Final = 2.5
@@ -64,7 +72,9 @@ class Page(msgspec.Struct, frozen=True):
     Messages that follow each other; LEDGER ends at *ledger_position*, as far as known.
 
     The first page of a connection has no messages, or begins with the one that
-    was taken last: so that a LEDGER that tells another history is found out.
+    was taken last: so that a LEDGER that tells another history is found out. Where
+    messages were overheard, it begins with the last one that LEDGER is known to have,
+    and others that were taken may come again.
     """
 
     messages: list[Published]
@@ -96,24 +106,26 @@ class _Doubtful(Exception):
     """Raised when the consumer must be made anew; *reason* goes to the log."""
 
 
-async def pages(bus: Bus, *, after: int) -> AsyncGenerator[Page]:
+async def pages(bus: Bus, *, after: int, overhears: bool = False) -> AsyncGenerator[Page]:
     """
-    Every message of LEDGER after the sequence *after*, for ever.
+    Every message of LEDGER after the sequence *after*, for ever; on its way there, if *overhears*.
 
     Waits while there is no server, no JetStream, or no LEDGER yet. Raises
-    LedgerLost when LEDGER is not what it was any more.
+    LedgerLost when LEDGER is not what it was any more, and DigestDiffers when it has
+    another message than was overheard.
     """
     now = asyncio.get_running_loop().time
     behind_until: float | None = None
     while True:
         try:
-            async with _attached(bus, after) as consumer:
+            async with _attached(bus, after, overhears=overhears) as consumer:
                 behind_until = None
-                yield Page([], consumer.ledger_position)
-                while True:
-                    page = await consumer.page()
-                    after = page.messages[-1].sequence
-                    yield page
+                try:
+                    yield Page([], consumer.ledger_position)
+                    while True:
+                        yield await consumer.page()
+                finally:
+                    after = consumer.taken_and_there
         except _NoLedgerYet:
             yield Page([], 0)
             await asyncio.sleep(RETRY_SECONDS)
@@ -129,12 +141,15 @@ async def pages(bus: Bus, *, after: int) -> AsyncGenerator[Page]:
 
 
 @contextlib.asynccontextmanager
-async def _attached(bus: Bus, after: int) -> AsyncIterator["_Consumer"]:
+async def _attached(bus: Bus, after: int, *, overhears: bool = False) -> AsyncIterator["_Consumer"]:
     """Raises LedgerLost when LEDGER ends before *after*, _Behind where it may not."""
     if not bus.is_connected:
         raise _Doubtful("not connected")
     consumer = _Consumer(bus, after)
-    async with bus.tapped(consumer.inbox, consumer.hear):
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(bus.tapped(consumer.inbox, consumer.hear))
+        if overhears:
+            await stack.enter_async_context(bus.tapped(subjects.LEDGER_SUBJECTS, consumer.overhear))
         await consumer.attach()
         try:
             yield consumer
@@ -155,13 +170,22 @@ class _Consumer:
         self._after = after
         # Begin with the last one taken: its digest shows that this is still the same history.
         self._next = max(after, 1)
-        self._is_first = True
+        self._last: Published | None = None
+        self._taken = after
         self._arrived: list[Published] = []
         self._arrived_bytes = 0
+        self._overheard: deque[tuple[int, str]] = deque()
+        """Sequences and digests of what LEDGER has not shown yet: the last ones that arrived."""
         self._asked = 0
         self._heard_at = 0.0
         self._news = asyncio.Event()
         self._doubt: str | None = None
+        self._differs: DigestDiffers | None = None
+
+    @property
+    def taken_and_there(self) -> int:
+        """The sequence up to which all was taken from here, and shown by LEDGER."""
+        return min(self._taken, self._overheard[0][0] - 1) if self._overheard else self._taken
 
     async def attach(self) -> None:
         """Raises LedgerLost when LEDGER ends before where we stand, _Behind where it may not."""
@@ -209,15 +233,37 @@ class _Consumer:
         self._news.set()
         return True
 
+    def overhear(self, _subject: bytes, _reply: bytes, body: bytes, headers: bytes) -> bool:
+        """
+        One message on its way to LEDGER: taken where it is the next of all, and there is room.
+
+        What is not taken here comes from LEDGER, as all does while that has more than we.
+        """
+        if (
+            self._last is not None
+            and self._next > self.ledger_position
+            and len(self._overheard) < OVERHEARD_MAX
+            and len(self._arrived) < AHEAD_EVENTS_MAX
+            and self._arrived_bytes < AHEAD_BYTES_MAX
+            and follows(message := Published(self._next, body, headers), self._last)
+        ):
+            self._overheard.append((message.sequence, message.digest))
+            self._arrive(message)
+            self._news.set()
+        return True
+
     async def page(self) -> Page:
-        """The next messages, at least one."""
-        while not self._arrived:
+        """The next messages, at least one. Raises DigestDiffers."""
+        while not self._arrived or self._differs is not None:
+            if self._differs is not None:
+                raise self._differs
             if self._doubt is not None:
                 raise _Doubtful(self._doubt)
             await self._ask()
             await self._wait()
         taken, self._arrived = self._arrived[:PAGE_EVENTS_MAX], self._arrived[PAGE_EVENTS_MAX:]
         self._arrived_bytes -= sum(len(message.body) for message in taken)
+        self._taken = taken[-1].sequence
         await self._ask()
         return Page(taken, max(self.ledger_position, taken[-1].sequence))
 
@@ -265,18 +311,34 @@ class _Consumer:
     def _event(self, reply: bytes, body: bytes, headers: bytes) -> None:
         self._asked -= 1
         sequence, pending = _place(reply)
-        if self._doubt is not None:
+        if self._doubt is not None or self._differs is not None:
+            return
+        if self._overheard:
+            self._seen(sequence, Published(sequence, body, headers).digest)
+            self.ledger_position = sequence + pending
             return
         # In the middle, a jump was lost on the way. At the beginning it is a hole in LEDGER: the reader's
         # chain says so.
-        if sequence != self._next and not self._is_first:
+        if sequence != self._next and self._last is not None:
             self._doubt = f"sequence {sequence} came where {self._next} is next"
             return
-        self._is_first = False
-        self._next = sequence + 1
         self.ledger_position = sequence + pending
-        self._arrived_bytes += len(body)
-        self._arrived.append(Published(sequence, body, headers))
+        self._arrive(Published(sequence, body, headers))
+
+    def _arrive(self, message: Published) -> None:
+        self._last = message
+        self._next = message.sequence + 1
+        self._arrived_bytes += len(message.body)
+        self._arrived.append(message)
+
+    def _seen(self, sequence: int, digest: str) -> None:
+        """LEDGER shows a message: it has to be the first of those that were overheard."""
+        expected, overheard = self._overheard.popleft()
+        if sequence != expected:
+            self._overheard.appendleft((expected, overheard))
+            self._doubt = f"sequence {sequence} came where {expected} is next"
+        elif digest != overheard:
+            self._differs = DigestDiffers(sequence, computed=overheard, published=digest or "absent")
 
 
 def _place(reply: bytes) -> tuple[int, int]:

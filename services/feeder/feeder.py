@@ -157,7 +157,7 @@ class Feeder:
         """Take in page after page of LEDGER."""
         told = asyncio.create_task(stopping.wait())
         coming: asyncio.Task[Page] | None = None
-        async with contextlib.aclosing(ledger_pages.pages(self._bus, after=0)) as pages:
+        async with contextlib.aclosing(ledger_pages.pages(self._bus, after=0, overhears=True)) as pages:
 
             async def next_page() -> Page:
                 return await anext(pages)

@@ -84,7 +84,7 @@ SAID: Final = sorted(NOBODY.union(*MAY_SAY.values()))
 MAY_HEAR: Final[dict[str, set[str]]] = {
     "registrar": {"cmd.*.*.*", "admin.registrar.clock", "_INBOX.registrar.x"},
     "relay": {"signal.appended", "admin.relay.status", "_INBOX.relay.x"},
-    "feeder": {"admin.feeder.status", "_INBOX.feeder.x"},
+    "feeder": {"ledger.>", "admin.feeder.status", "_INBOX.feeder.x"},
     "projector": {"query.statement", "admin.projector.rebuild", "_INBOX.projector.x"},
     "portal": {"signal.appended", "_INBOX.portal.x"},
 }

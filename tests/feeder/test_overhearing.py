@@ -1,0 +1,185 @@
+"""Entries of events that LEDGER does not have yet: they were heard on their way there."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from services import ledger_pages, runtime
+from services.feeder.bodies import Bodies
+from services.feeder.feed import Feed
+from services.feeder.feeder import Feeder
+from services.history import DigestDiffers
+from services.runtime import Bus
+from tests.conftest import NatsServer
+from tests.feeder.feeds import assert_fed, entries_of, expected, fed, feeding
+from tests.projector import ledgers
+from tests.projector.ledgers import Ledger
+
+
+@pytest.fixture
+async def bus(nats_server: NatsServer) -> AsyncIterator[Bus]:
+    connection = await ledgers.connect(nats_server.url)
+    yield connection
+    await connection.close()
+
+
+async def begun(bus: Bus) -> Ledger:
+    """A ledger that has a convention, in LEDGER too."""
+    ledger = Ledger()
+    ledger.open_convention("a")
+    await ledgers.create(bus)
+    await ledgers.publish(bus, ledger)
+    return ledger
+
+
+async def passing(bus: Bus, message: ledgers.Message, *, times: int = 1) -> None:
+    """Send *message* as the relay does, and have LEDGER refuse it: what is heard of it is all there is."""
+    before = (await bus.jetstream().stream_info("LEDGER")).state.last_seq
+    headers = {
+        "Registre-Digest": message.digest or "",
+        "Registre-Origin": message.origin or "",
+        "Nats-Expected-Last-Sequence": str(before + 1_000),
+    }
+    for _ in range(times):
+        reply = await bus.request("ledger.convention", message.body, headers=headers, timeout=10)
+        assert "error" in json.loads(reply.data)
+    assert (await bus.jetstream().stream_info("LEDGER")).state.last_seq == before
+
+
+async def test_an_entry_is_in_feed_before_its_event_is_in_ledger_and_once(
+    nats_server: NatsServer, bus: Bus
+) -> None:
+    ledger = await begun(bus)
+    async with feeding(nats_server.url):
+        await assert_fed(bus, ledger)
+        at = ledger.position
+        for number in range(3):
+            ledger.pay("a", f"p{number}")
+            await passing(bus, ledger.messages[-1], times=2)
+            await assert_fed(bus, ledger)
+        await ledgers.publish(bus, ledger, after=at)
+        ledger.pay("a", "then")
+        await ledgers.publish(bus, ledger, after=ledger.position - 1)
+        await assert_fed(bus, ledger)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"digest": "0" * 64},
+        {"digest": ""},
+        {"digest": "none"},
+        {"origin": "ledger.example/other"},
+        {"body": b"{}"},
+    ],
+    ids=str,
+)
+async def test_what_does_not_follow_is_none_of_its_business(
+    nats_server: NatsServer, bus: Bus, change: dict[str, Any]
+) -> None:
+    ledger = await begun(bus)
+    async with feeding(nats_server.url):
+        await assert_fed(bus, ledger)
+        at = ledger.position
+        ledger.pay("a", "p")
+        await passing(bus, msgspec.structs.replace(ledger.messages[-1], **change))
+        # One that goes on from what was not taken is not taken either.
+        ledger.pay("a", "q")
+        await passing(bus, ledger.messages[-1])
+        await ledgers.publish(bus, ledger, after=at)
+        await assert_fed(bus, ledger)
+
+
+async def test_a_server_that_fails_before_it_has_the_event_gets_it_again_and_feed_stays(
+    nats_server: NatsServer, bus: Bus
+) -> None:
+    ledger = await begun(bus)
+    async with feeding(nats_server.url):
+        await assert_fed(bus, ledger)
+        at = ledger.position
+        ledger.pay("a", "p")
+        await passing(bus, ledger.messages[-1])
+        before = await assert_fed(bus, ledger)
+        await nats_server.kill()
+        await nats_server.start()
+        await ledgers.publish(bus, ledger, after=at)
+        ledger.pay("a", "q")
+        await ledgers.publish(bus, ledger, after=ledger.position - 1)
+        assert (await assert_fed(bus, ledger))[: len(before)] == before
+
+
+async def test_one_that_starts_where_feed_is_ahead_waits_for_ledger(
+    nats_server: NatsServer, bus: Bus
+) -> None:
+    ledger = await begun(bus)
+    async with feeding(nats_server.url):
+        await assert_fed(bus, ledger)
+        at = ledger.position
+        ledger.pay("a", "p")
+        await passing(bus, ledger.messages[-1])
+        await assert_fed(bus, ledger)
+    async with feeding(nats_server.url) as feeder:
+        ledger.pay("a", "q")
+        await ledgers.publish(bus, ledger, after=at)
+        await assert_fed(bus, ledger)
+        assert feeder.status().position == ledger.position
+
+
+async def _ending(url: str, bus: Bus, entries: int) -> "asyncio.Task[None]":
+    """A feeder at work that will end by itself, once FEED has *entries*."""
+
+    async def run() -> None:
+        async with runtime.connected(url, "feeder") as own:
+            await Feeder(own, Feed(own), Bodies(own)).run(asyncio.Event())
+
+    running = asyncio.create_task(run())
+    await fed(bus, entries)
+    return running
+
+
+@pytest.mark.parametrize("is_interrupted", [False, True])
+async def test_another_event_in_ledger_than_was_overheard_ends_it(
+    nats_server: NatsServer, bus: Bus, is_interrupted: bool
+) -> None:
+    ledger, other = await begun(bus), Ledger()
+    other.open_convention("a")
+    running = await _ending(nats_server.url, bus, len(expected(ledger)))
+    ledger.pay("a", "p")
+    await passing(bus, ledger.messages[-1])
+    await fed(bus, len(expected(ledger)))
+    if is_interrupted:
+        await nats_server.stop()
+        await nats_server.start()
+    other.pay("a", "another")
+    await ledgers.publish(bus, other, after=other.position - 1)
+    with pytest.raises(DigestDiffers) as stopped:
+        await asyncio.wait_for(running, 20)
+    assert stopped.value.position == ledger.position
+    assert {stopped.value.computed, stopped.value.published} == {
+        ledger.messages[-1].digest,
+        other.messages[-1].digest,
+    }
+
+
+async def test_only_so_much_is_taken_that_ledger_has_not_shown(
+    nats_server: NatsServer, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_pages, "OVERHEARD_MAX", 3)
+    ledger = await begun(bus)
+    async with feeding(nats_server.url):
+        await assert_fed(bus, ledger)
+        at = ledger.position
+        for number in range(5):
+            ledger.pay("a", f"p{number}")
+            await passing(bus, ledger.messages[-1])
+        await fed(bus, len(expected(ledger, to=at + 3)))
+        await ledgers.publish(bus, ledger, after=at, to=at + 1)
+        await passing(bus, ledger.messages[at + 3])
+        await fed(bus, len(expected(ledger, to=at + 4)))
+        assert await entries_of(bus) == len(expected(ledger, to=at + 4))
+        await ledgers.publish(bus, ledger, after=at + 1)
+        await assert_fed(bus, ledger)
