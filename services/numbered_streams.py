@@ -12,7 +12,7 @@ is published cannot be made right by publishing more, and somebody must look.
 import asyncio
 import itertools
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -40,6 +40,7 @@ SEND_SECONDS_MAX: Final = 30.0
 ANSWER_SECONDS_MAX: Final = 4.0
 
 _EXPECTED: Final = "Nats-Expected-Last-Sequence"
+_COMMIT: Final = "Nats-Batch-Commit"
 _STREAM_NOT_FOUND: Final = 10059
 _WRONG_LAST_SEQUENCE: Final = frozenset({10071, 10164})  # 10164: the other write is still in the pipeline
 _BATCH_INCOMPLETE: Final = 10176  # a part was lost on the way, or the server restarted in between
@@ -143,6 +144,41 @@ class Last(msgspec.Struct, frozen=True):
     subject: str = ""
     body: bytes = b""
     headers: dict[str, str] = {}
+
+
+class Batch:
+    """
+    Messages that a server holds, to be put right after the sequence *after*: all at once, or never.
+
+    Whoever listens to their subjects hears each when it is handed over.
+    """
+
+    def __init__(self, *, after: int) -> None:
+        self.after = after
+        self.messages = 0
+        self._id = uuid.uuid4().hex
+        self._subject = ""
+
+    def headed(self, messages: Sequence[Message], *, are_last: bool = False) -> list[Message]:
+        """*messages*, as the next ones of it; where they *are_last*, it is complete with them."""
+        made = []
+        for number, message in enumerate(messages, self.messages + 1):
+            headers = {**message.headers, **self._place(number)}
+            if number == 1:
+                headers[_EXPECTED] = str(self.after)
+            made.append(Message(message.subject, message.body, headers))
+        if are_last:
+            made[-1].headers[_COMMIT] = "1"
+        self.messages += len(made)
+        self._subject = made[-1].subject
+        return made
+
+    def end(self) -> Message:
+        """The word that it is complete, which is not put itself (ADR-50 of NATS; a server from 2.14 on)."""
+        return Message(self._subject, b"", {**self._place(self.messages + 1), _COMMIT: "eob"})
+
+    def _place(self, number: int) -> dict[str, str]:
+        return {"Nats-Batch-Id": self._id, "Nats-Batch-Sequence": str(number)}
 
 
 class _Fault(msgspec.Struct, frozen=True):
@@ -284,42 +320,68 @@ class NumberedStream:
         it, and lands nowhere where this has left a gap. Sending again what is there already is Overtaken and
         changes nothing, so a message that arrives late does no harm.
         """
-        return await self._send(_checked(messages, after), after, asked={len(messages)})
+        assert 0 < len(messages) <= BATCH_MESSAGES_LIMIT
+        made = Batch(after=after).headed(messages, are_last=True)
+        return await self._asking(
+            made, {len(made) - 1: after + len(made)}, f"publish {_span(after, messages)}"
+        )
+
+    async def add(self, batch: Batch, messages: Sequence[Message]) -> None:
+        """Hand *messages* over, for when *batch* is committed: BATCH_MESSAGES_LIMIT in all at most."""
+        assert batch.messages + len(messages) <= BATCH_MESSAGES_LIMIT
+        what = f"hand over {_span(batch.after + batch.messages, messages)}"
+        await self._post(batch.headed(messages), {}, what)
+
+    async def commit(self, batch: Batch) -> "Sent":
+        """
+        Have what *batch* holds put, as of send.
+
+        A message that the server refused is not named: the batch is incomplete then. Sent once more, as one
+        of those that go together, the last one is.
+        """
+        last = batch.after + batch.messages
+        return await self._asking([batch.end()], {0: last}, f"publish sequences {batch.after + 1} to {last}")
 
     async def send_in_order(self, messages: Sequence[Message], *, after: int) -> "Sent":
         """
-        As send, each message by itself: all of them are put, or the first ones.
+        As send, but each message by itself: all of them are put, or the first ones.
 
         The server is asked about the first and the last alone. One between them that it does not take has
         all after it refused, for they expect it; tried again, that one is the first.
         """
+        assert 0 < len(messages) <= BATCH_MESSAGES_LIMIT
         checked = [
             msgspec.structs.replace(each, headers={**each.headers, _EXPECTED: str(before)})
             for before, each in enumerate(messages, after)
         ]
-        return await self._send(checked, after, asked={1, len(messages)})
+        ends = {0: after + 1, len(messages) - 1: after + len(messages)}
+        return await self._asking(checked, ends, f"publish {_span(after, messages)}")
 
-    async def _send(self, messages: Sequence[Message], after: int, *, asked: Collection[int]) -> "Sent":
-        assert 0 < len(messages) <= BATCH_MESSAGES_LIMIT
-        what = f"publish {_span(after, messages)}"
+    async def _asking(self, messages: Sequence[Message], sequences: Mapping[int, int], what: str) -> "Sent":
+        """Send *messages*; the server is asked about those at the places given, by their *sequences*."""
         answers: dict[int, asyncio.Future[bytes]] = {}
+        replies: dict[int, str] = {}
         try:
-            with asking(self._bus, what):
-                async with asyncio.timeout(SEND_SECONDS_MAX):
-                    if not self._inbox:
-                        await self._listen()
-                    for number, each in enumerate(messages, 1):
-                        reply = ""
-                        if number in asked:
-                            token = next(self._tokens)
-                            answers[after + number] = self._awaited(token)
-                            reply = f"{self._inbox}.{token}"
-                        await self._bus.publish(each.subject, each.body, reply=reply, headers=each.headers)
+            if not self._inbox:
+                with asking(self._bus, what):
+                    await self._listen()
+            for place, sequence in sequences.items():
+                token = next(self._tokens)
+                answers[sequence] = self._awaited(token)
+                replies[place] = f"{self._inbox}.{token}"
+            await self._post(messages, replies, what)
         except BaseException:
             for answer in answers.values():
                 answer.cancel()
             raise
         return Sent(self._bus, self.name, what, answers, seconds_max=self._answer_seconds)
+
+    async def _post(self, messages: Sequence[Message], replies: Mapping[int, str], what: str) -> None:
+        with asking(self._bus, what):
+            async with asyncio.timeout(SEND_SECONDS_MAX):
+                for place, each in enumerate(messages):
+                    reply = replies.get(place, "")
+                    await self._bus.publish(each.subject, each.body, reply=reply, headers=each.headers)
 
     def _awaited(self, token: int) -> asyncio.Future[bytes]:
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
@@ -423,23 +485,6 @@ def asking(bus: Client, what: str) -> Iterator[None]:
         if error.err_code in {_BATCH_INCOMPLETE, _TOO_MANY_BATCHES}:
             raise Unreachable(asked=what, detail=str(error.description)) from error
         raise StreamRefused(asked=what, code=error.err_code, detail=str(error.description)) from error
-
-
-def _checked(messages: Sequence[Message], after: int) -> list[Message]:
-    """One is a checked message; several are an atomic batch whose first message is checked."""
-    batch = uuid.uuid4().hex
-    made = []
-    for number, message in enumerate(messages, 1):
-        headers = dict(message.headers)
-        if number == 1:
-            headers[_EXPECTED] = str(after)
-        if len(messages) > 1:
-            headers["Nats-Batch-Id"] = batch
-            headers["Nats-Batch-Sequence"] = str(number)
-        if number == len(messages) > 1:
-            headers["Nats-Batch-Commit"] = "1"
-        made.append(Message(message.subject, message.body, headers))
-    return made
 
 
 def _span(after: int, messages: Sequence[Message]) -> str:

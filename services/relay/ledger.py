@@ -14,7 +14,7 @@ from nats.js.api import StreamConfig
 from contracts import subjects
 from eventstore.store import Recorded
 from services import numbered_streams
-from services.numbered_streams import ANSWER_SECONDS_MAX, Halted, Message, NumberedStream, Sent
+from services.numbered_streams import ANSWER_SECONDS_MAX, Batch, Halted, Message, NumberedStream, Sent
 from services.runtime import Bus
 
 SINGLY_MAX: Final = 16
@@ -160,9 +160,27 @@ class Ledger:
         They must be consecutive and at most BATCH_MESSAGES_LIMIT. Sending again
         what is there already changes nothing: what is returned says Overtaken then.
         """
-        first, last = events[0], events[-1]
-        assert last.position - first.position + 1 == len(events)
-        messages = [
+        messages, after = self._messages(events), events[0].position - 1
+        if len(events) <= SINGLY_MAX and all(event.count == 1 for event in events):
+            return await self._stream.send_in_order(messages, after=after)
+        return await self._stream.send(messages, after=after)
+
+    async def add(self, batch: Batch, events: Sequence[Recorded]) -> None:
+        """
+        Hand *events* to the server, for when *batch* is committed.
+
+        The first ones come right after the position that *batch* says, all others after those before them.
+        """
+        assert events[0].position == batch.after + batch.messages + 1
+        await self._stream.add(batch, self._messages(events))
+
+    async def commit(self, batch: Batch) -> Sent:
+        """Put what *batch* holds; as send."""
+        return await self._stream.commit(batch)
+
+    def _messages(self, events: Sequence[Recorded]) -> list[Message]:
+        assert events[-1].position - events[0].position + 1 == len(events)
+        return [
             Message(
                 _subject(event.stream),
                 event.body,
@@ -170,9 +188,6 @@ class Ledger:
             )
             for event in events
         ]
-        if len(events) <= SINGLY_MAX and all(event.count == 1 for event in events):
-            return await self._stream.send_in_order(messages, after=first.position - 1)
-        return await self._stream.send(messages, after=first.position - 1)
 
 
 @lru_cache(maxsize=64)

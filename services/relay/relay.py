@@ -8,8 +8,7 @@ sequence p or nowhere, whoever sends it and however late or often.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -18,8 +17,9 @@ import msgspec
 import structlog
 
 from contracts import subjects
-from eventstore.store import EVENTS_PER_APPEND_MAX, Head, Recorded
-from services.numbered_streams import BATCH_MESSAGES_LIMIT, NotThereYet, Sent, Setback
+from eventstore.store import Head, Recorded
+from services.numbered_streams import NotThereYet, Setback
+from services.relay.batches import Bounds, Outgoing, batches
 from services.relay.ledger import Ledger, LedgerAhead, LedgerDiffers, LedgerMissing, LedgerOfAnother
 
 log = structlog.get_logger()
@@ -49,17 +49,7 @@ class Log(Protocol):
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """The bounds of one relay."""
 
-    batch_events_max: int = BATCH_MESSAGES_LIMIT
-    """Of one batch, unless a single command is longer."""
-
-    batch_bytes_max: int = 4 * 1024 * 1024
-    """Of one batch, unless a single command is larger."""
-
-    on_the_way_max: int = 8
-    """Batches that were sent and not answered; with more, what comes waits and goes together."""
-
-    on_the_way_bytes_max: int = 1024 * 1024
-    """Of all of those, unless it is one alone."""
+    batch: Bounds = Bounds()
 
     poll_seconds: float = 1.0
     """Between two looks at the store when no nudge comes."""
@@ -74,9 +64,6 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     missing_seconds_max: float = 10.0
     """For how long a server of several may know of no LEDGER before it is believed."""
-
-
-assert EVENTS_PER_APPEND_MAX <= BATCH_MESSAGES_LIMIT, "a command that no batch can carry would halt the relay"
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -98,34 +85,6 @@ class _Dated(msgspec.Struct, frozen=True):
 
 
 _dated: Final = msgspec.json.Decoder(_Dated)
-
-
-def batches(page: Sequence[Recorded], *, events_max: int, bytes_max: int) -> Iterator[Sequence[Recorded]]:
-    """
-    Cut *page* into as few batches as the bounds allow, each ending where a command ends.
-
-    A command beyond the bounds goes whole, in a batch of its own. The page must end where a command ends.
-    """
-    assert not page or page[-1].ends_command
-    start = end = size_bytes = command_bytes = 0
-    for index, event in enumerate(page, 1):
-        command_bytes += len(event.body)
-        if event.ends_command:
-            if end > start and (index - start > events_max or size_bytes + command_bytes > bytes_max):
-                yield page[start:end]
-                start, size_bytes = end, 0
-            end = index
-            size_bytes += command_bytes
-            command_bytes = 0
-    if end > start:
-        yield page[start:end]
-
-
-class _Batch(msgspec.Struct, frozen=True):
-    sent: Sent
-    events: Sequence[Recorded]
-    size_bytes: int
-    sent_at_seconds: float
 
 
 class Relay:
@@ -272,75 +231,35 @@ class Relay:
                 return
 
     async def _carry(self, stopping: asyncio.Event) -> None:
-        """
-        Publish what comes, until it is time to compare again.
-
-        Nothing waits for the answer to what was sent before it, but for room: each goes expecting the
-        sequence before its own, so it lands there or nowhere, whatever became of those before.
-        """
-        on_the_way: deque[_Batch] = deque()
+        """Publish what comes, until it is time to compare again; what is on its way is there at the end."""
+        limits = self._limits
+        outgoing = Outgoing(self._ledger, limits.batch, sequence=self.sequence, stir=self._stirred.set)
         position = self.sequence
         self._may_have_more = True
         try:
             while not stopping.is_set() and not self._must_compare():
                 self._stirred.clear()
-                while on_the_way and on_the_way[0].sent.is_over:
-                    await self._settle(on_the_way.popleft())
                 if self._may_have_more:
                     self._may_have_more = False
-                    page = await self._store.read_all(
-                        after=position, events_max=self._limits.batch_events_max
-                    )
-                    for events in self._batches(page):
-                        while on_the_way and not self._has_room(on_the_way, events):
-                            await self._settle(on_the_way.popleft())
-                        on_the_way.append(await self._send(events))
+                    page = await self._store.read_all(after=position, events_max=limits.batch.events_max)
+                    for events in batches(page, limits.batch):
+                        await outgoing.put(events)
                         position = events[-1].position
-                        if stopping.is_set():
-                            break
                     self._may_have_more |= bool(page)
+                seconds_left = await outgoing.tend()
+                self.sequence = outgoing.sequence
+                if self._may_have_more:
                     continue
                 try:
-                    async with asyncio.timeout(self._limits.poll_seconds):
+                    async with asyncio.timeout(min(seconds_left, limits.poll_seconds)):
                         await self._stirred.wait()
                 except TimeoutError:
                     self._may_have_more = True
-            while on_the_way:
-                await self._settle(on_the_way.popleft())
+            await outgoing.finish()
         finally:
-            for batch in on_the_way:
-                batch.sent.forget()
-
-    def _batches(self, page: Sequence[Recorded]) -> Iterator[Sequence[Recorded]]:
-        limits = self._limits
-        return batches(page, events_max=limits.batch_events_max, bytes_max=limits.batch_bytes_max)
-
-    def _has_room(self, on_the_way: Collection["_Batch"], events: Sequence[Recorded]) -> bool:
-        limits = self._limits
-        with_these_bytes = sum(batch.size_bytes for batch in on_the_way) + _size_bytes(events)
-        return len(on_the_way) < limits.on_the_way_max and with_these_bytes <= limits.on_the_way_bytes_max
-
-    async def _send(self, events: Sequence[Recorded]) -> "_Batch":
-        sent = await self._ledger.send(events)
-        sent.when_answered(self._stirred.set)
-        return _Batch(sent, events, _size_bytes(events), asyncio.get_running_loop().time())
-
-    async def _settle(self, batch: "_Batch") -> None:
-        await batch.sent.settled()
-        first, last = batch.events[0], batch.events[-1]
-        self.sequence = last.position
-        log.debug(
-            "relay.batch",
-            first=first.position,
-            last=last.position,
-            count=len(batch.events),
-            ms=round((asyncio.get_running_loop().time() - batch.sent_at_seconds) * 1_000, 1),
-        )
+            self.sequence = outgoing.sequence
+            outgoing.forget()
 
     def _must_compare(self) -> bool:
         elapsed_seconds = asyncio.get_running_loop().time() - self._compared_at_seconds
         return self._ledger.connections != self._connections or elapsed_seconds >= self._limits.check_seconds
-
-
-def _size_bytes(events: Sequence[Recorded]) -> int:
-    return sum(len(event.body) for event in events)

@@ -75,7 +75,7 @@ async def fed(bus: Bus, entries: Sequence[Read]) -> None:
     last = await stream.last()
     assert last is not None
     messages = [Message(entry.subject, entry.body, entry.headers) for entry in entries]
-    await (await stream.send(messages, after=last.sequence)).settled()
+    await (await stream.send_in_order(messages, after=last.sequence)).settled()
 
 
 async def gone_over(reader: SqliteReader, bus: Bus) -> list[Step]:

@@ -3,16 +3,18 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from hashlib import sha256
 from typing import Any
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from services import ledger_pages, runtime
 from services.feeder.bodies import Bodies
 from services.feeder.feed import Feed
 from services.feeder.feeder import Feeder
-from services.history import DigestDiffers
+from services.history import DigestDiffers, Published, follows
 from services.runtime import Bus
 from tests.conftest import NatsServer
 from tests.feeder.feeds import assert_fed, entries_of, expected, fed, feeding
@@ -67,6 +69,20 @@ async def test_an_entry_is_in_feed_before_its_event_is_in_ledger_and_once(
         await assert_fed(bus, ledger)
 
 
+def labelled(digest: str, body: bytes) -> Published:
+    headers = f"NATS/1.0\r\nRegistre-Digest: {digest}\r\nRegistre-Origin: ledger.example/x\r\n\r\n"
+    return Published(1, body, headers.encode())
+
+
+def test_one_follows_another_by_its_digest() -> None:
+    before = labelled("ab" * 32, b"one")
+    digest = sha256(bytes.fromhex("ab" * 32) + b"two").hexdigest()
+    assert follows(labelled(digest, b"two"), before)
+    assert not follows(labelled(digest, b"too"), before)
+    assert not follows(labelled(digest, b"two"), labelled("no digest", b"one"))
+    assert not follows(labelled("", b"two"), before)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -110,6 +126,30 @@ async def test_a_server_that_fails_before_it_has_the_event_gets_it_again_and_fee
         ledger.pay("a", "q")
         await ledgers.publish(bus, ledger, after=ledger.position - 1)
         assert (await assert_fed(bus, ledger))[: len(before)] == before
+
+
+async def test_a_connection_made_anew_begins_with_what_ledger_is_known_to_have(
+    nats_server: NatsServer, bus: Bus
+) -> None:
+    """With what was overheard and is not there yet, LEDGER would seem to have lost it."""
+    ledger = await begun(bus)
+    with capture_logs() as logged:
+        async with feeding(nats_server.url) as feeder:
+            await assert_fed(bus, ledger)
+            at = ledger.position
+            ledger.pay("a", "p")
+            await passing(bus, ledger.messages[-1])
+            await assert_fed(bus, ledger)
+            await nats_server.stop()
+            await nats_server.start()
+            async with asyncio.timeout(20):
+                while len(attached := [line for line in logged if line["event"] == "ledger.attached"]) < 2:
+                    await asyncio.sleep(0.02)
+            assert [line["ledger_position"] for line in attached] == [at, at]
+            ledger.pay("a", "q")
+            await ledgers.publish(bus, ledger, after=at)
+            await assert_fed(bus, ledger)
+            assert feeder.status().position == ledger.position
 
 
 async def test_one_that_starts_where_feed_is_ahead_waits_for_ledger(

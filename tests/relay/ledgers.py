@@ -159,14 +159,20 @@ class Overheard:
 
     def __init__(self) -> None:
         self.messages: list[Msg] = []
+        self.together: list[int] = []
+        """After how many messages those before are to be put: all since the number before, or none."""
         self._grown = asyncio.Event()
 
     async def hear(self, message: Msg) -> None:
-        self.messages.append(message)
+        headers = message.headers or {}
+        if headers.get("Nats-Batch-Commit") != "eob":
+            self.messages.append(message)
+        if "Nats-Batch-Id" not in headers or "Nats-Batch-Commit" in headers:
+            self.together.append(len(self.messages))
         self._grown.set()
 
     async def reach(self, number: int) -> None:
-        """Wait until *number* messages were heard in all."""
+        """Wait until *number* events were heard in all."""
         async with asyncio.timeout(30):
             while len(self.messages) < number:
                 self._grown.clear()

@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from eventstore import sqlite
 from eventstore.store import EventStore
 from services import runtime
+from services.relay.batches import Bounds
 from services.relay.ledger import Ledger
 from services.relay.relay import Limits
 from services.runtime import Bus
@@ -140,7 +141,9 @@ async def test_a_server_killed_in_mid_flow_loses_and_doubles_nothing(
 ) -> None:
     await Ledger(bus, ORIGIN).create()
     chance = random.Random(20_290_101)
-    limits = Limits(poll_seconds=0.01, batch_events_max=50, pause_seconds_min=0.01, pause_seconds_max=0.1)
+    limits = Limits(
+        poll_seconds=0.01, batch=Bounds(events_max=50), pause_seconds_min=0.01, pause_seconds_max=0.1
+    )
     async with overhearing(bus) as overheard, relaying(store, bus, limits, answer_seconds=0.5):
         for _ in range(6):
             heard = len(overheard.messages)

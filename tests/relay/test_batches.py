@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from eventstore.store import Recorded
-from services.relay.relay import batches
+from services.relay.batches import Bounds, batches
 
 commands = some.lists(some.lists(some.integers(0, 40), min_size=1, max_size=12), max_size=30)
 """The sizes of bodies, a list for each command."""
@@ -26,14 +26,14 @@ def test_a_page_is_cut_without_losing_or_reordering_an_event(
     sizes: list[list[int]], events_max: int, bytes_max: int
 ) -> None:
     page = page_of(sizes)
-    assert page == list(chain(*batches(page, events_max=events_max, bytes_max=bytes_max)))
+    assert page == list(chain(*batches(page, Bounds(events_max=events_max, bytes_max=bytes_max))))
 
 
 @given(commands, some.integers(1, 20), some.integers(1, 200))
 def test_every_batch_ends_where_a_command_ends(
     sizes: list[list[int]], events_max: int, bytes_max: int
 ) -> None:
-    for batch in batches(page_of(sizes), events_max=events_max, bytes_max=bytes_max):
+    for batch in batches(page_of(sizes), Bounds(events_max=events_max, bytes_max=bytes_max)):
         assert batch[-1].ends_command
 
 
@@ -41,7 +41,7 @@ def test_every_batch_ends_where_a_command_ends(
 def test_only_a_single_command_may_pass_a_bound(
     sizes: list[list[int]], events_max: int, bytes_max: int
 ) -> None:
-    for batch in batches(page_of(sizes), events_max=events_max, bytes_max=bytes_max):
+    for batch in batches(page_of(sizes), Bounds(events_max=events_max, bytes_max=bytes_max)):
         alone = sum(event.ends_command for event in batch) == 1
         assert alone or len(batch) <= events_max
         assert alone or sum(len(event.body) for event in batch) <= bytes_max
@@ -51,7 +51,7 @@ def test_only_a_single_command_may_pass_a_bound(
 def test_no_batch_could_have_taken_the_next_command_too(
     sizes: list[list[int]], events_max: int, bytes_max: int
 ) -> None:
-    cut = list(batches(page_of(sizes), events_max=events_max, bytes_max=bytes_max))
+    cut = list(batches(page_of(sizes), Bounds(events_max=events_max, bytes_max=bytes_max)))
     for batch, following in pairwise(cut):
         ends = [index for index, event in enumerate(following, 1) if event.ends_command]
         together = [*batch, *following[: ends[0]]]
@@ -60,8 +60,6 @@ def test_no_batch_could_have_taken_the_next_command_too(
 
 
 def test_a_page_that_starts_inside_a_command_starts_with_its_rest() -> None:
-    page = page_of([[1, 1, 1], [1]])[1:]
-    assert [len(batch) for batch in batches([*page, *page_of([[1]], 5)], events_max=2, bytes_max=99)] == [
-        2,
-        2,
-    ]
+    page = [*page_of([[1, 1, 1], [1]])[1:], *page_of([[1]], 5)]
+    cut = batches(page, Bounds(events_max=2, bytes_max=99))
+    assert [len(batch) for batch in cut] == [2, 2]

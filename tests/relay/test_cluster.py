@@ -24,6 +24,7 @@ from eventstore.store import Command, EventStore
 from services import embedded_nats
 from services.feeder.__main__ import serve as feed
 from services.relay.__main__ import serve as relay
+from services.relay.batches import Bounds
 from services.relay.relay import Limits
 from tests.feeder.feeds import assert_fed, varied
 from tests.relay.ledgers import ORIGIN, assert_whole, caught_up, connected, last_sequence
@@ -110,7 +111,7 @@ async def once_answered(look: Callable[[], Awaitable[object]]) -> None:
 async def at_work(path: Path, urls: list[str]) -> AsyncIterator[None]:
     """A relay and a feeder at each of *urls*; they must still be at work at the end."""
     stopping = asyncio.Event()
-    limits = Limits(batch_events_max=20, poll_seconds=0.05)
+    limits = Limits(batch=Bounds(events_max=20), poll_seconds=0.05)
     running = [
         task
         for url in urls

@@ -16,6 +16,7 @@ from contracts import subjects
 from eventstore.memory import MemoryStore
 from eventstore.store import BODY_BYTES_MAX, EVENTS_PER_APPEND_MAX, Head, Recorded, StoreCorrupted
 from services.numbered_streams import (
+    Batch,
     Halted,
     Overtaken,
     PayloadTooSmall,
@@ -26,6 +27,7 @@ from services.numbered_streams import (
     Unreachable,
 )
 from services.relay import status
+from services.relay.batches import Bounds
 from services.relay.ledger import (
     SINGLY_MAX,
     Ledger,
@@ -55,6 +57,7 @@ from tests.relay.ledgers import (
 
 SOON = Limits(poll_seconds=0.01)
 NUDGED_ONLY = Limits(poll_seconds=60.0)
+AT_ONCE = Limits(poll_seconds=60.0, batch=Bounds(seconds=0))
 
 
 @pytest.fixture
@@ -76,6 +79,17 @@ async def relayed(store: MemoryStore, bus: Bus) -> None:
     """Bring LEDGER up to the store, once."""
     async with relaying(store, bus, SOON):
         await caught_up(bus, store)
+
+
+async def known(relay: Relay, store: MemoryStore) -> None:
+    """Wait until *relay* knows that LEDGER ends where the store does."""
+    await known_up_to(relay, (await store.head()).position)
+
+
+async def known_up_to(relay: Relay, position: int) -> None:
+    async with asyncio.timeout(30):
+        while relay.sequence < position:
+            await asyncio.sleep(0)
 
 
 async def halting(store: MemoryStore, bus: Bus) -> Halted:
@@ -114,28 +128,22 @@ async def test_a_command_larger_than_any_batch_goes_whole(bus: Bus, store: Memor
 async def test_what_is_sent_together_ends_where_a_command_ends(bus: Bus, store: MemoryStore) -> None:
     await created(bus)
     await record(store, [Recording(1 + number % 5) for number in range(200)])
-    limits = Limits(poll_seconds=0.01, batch_events_max=11)
+    limits = Limits(poll_seconds=0.01, batch=Bounds(events_max=11))
     async with overhearing(bus) as overheard, relaying(store, bus, limits):
         await caught_up(bus, store)
         await overheard.reach((await store.head()).position)
     ends = {event.position for event in await store.read_all(after=0, events_max=9_999) if event.ends_command}
-    heads = [message.headers or {} for message in overheard.messages]
-    committed = [
-        position
-        for position, headers in enumerate(heads, 1)
-        if "Nats-Batch-Commit" in headers or "Nats-Batch-Id" not in headers
-    ]
-    assert len(committed) >= len(heads) // 11
-    assert ends.issuperset(committed)
+    assert len(overheard.together) >= (await store.head()).position // 11
+    assert ends.issuperset(overheard.together)
 
 
 async def test_a_single_event_goes_without_a_batch(bus: Bus, store: MemoryStore) -> None:
     await created(bus)
-    async with overhearing(bus) as overheard, relaying(store, bus, NUDGED_ONLY) as relay:
-        for number in range(1, 4):
+    async with overhearing(bus) as overheard, relaying(store, bus, AT_ONCE) as relay:
+        for _ in range(3):
             await record(store, [Recording()])
             relay.nudge()
-            await overheard.reach(number)
+            await known(relay, store)
     heads = [message.headers or {} for message in overheard.messages]
     assert [headers["Nats-Expected-Last-Sequence"] for headers in heads] == ["0", "1", "2"]
     assert not any("Nats-Batch-Id" in headers for headers in heads)
@@ -146,11 +154,11 @@ async def test_a_few_commands_of_one_event_go_without_a_batch_and_one_of_two_nev
     bus: Bus, store: MemoryStore
 ) -> None:
     await created(bus)
-    async with overhearing(bus) as overheard, relaying(store, bus, NUDGED_ONLY) as relay:
+    async with overhearing(bus) as overheard, relaying(store, bus, AT_ONCE) as relay:
         for commands in ([1] * SINGLY_MAX, [1, 2], [1] * (SINGLY_MAX + 1)):
             await record(store, [Recording(events) for events in commands])
             relay.nudge()
-            await overheard.reach((await store.head()).position)
+            await known(relay, store)
     in_batches = ["Nats-Batch-Id" in (message.headers or {}) for message in overheard.messages]
     assert in_batches == [False] * SINGLY_MAX + [True] * 3 + [True] * (SINGLY_MAX + 1)
     await assert_whole(store, bus)
@@ -203,7 +211,9 @@ async def test_two_relays_at_once_publish_each_event_once(bus: Bus, nats_server:
     store = MemoryStore(ORIGIN)
     await created(bus)
     await record(store, [Recording(1 + number % 4) for number in range(400)])
-    limits = Limits(poll_seconds=0.01, batch_events_max=9, pause_seconds_min=0.001, pause_seconds_max=0.01)
+    limits = Limits(
+        poll_seconds=0.01, batch=Bounds(events_max=9), pause_seconds_min=0.001, pause_seconds_max=0.01
+    )
     with capture_logs() as logged:
         async with (
             connected(nats_server.url) as one,
@@ -253,15 +263,70 @@ async def test_an_answer_counts_however_late_it_is_looked_at(bus: Bus, store: Me
     await sent.settled()
 
 
-@pytest.mark.parametrize("bound", [{"on_the_way_max": 3}, {"on_the_way_bytes_max": 1_300}])
-async def test_it_goes_on_without_the_answer_up_to_a_bound(
-    bus: Bus, store: MemoryStore, bound: dict[str, int]
+async def test_under_load_an_event_is_handed_over_at_once_and_put_together_with_others(
+    bus: Bus, store: MemoryStore
 ) -> None:
-    """Of batches of 400 bytes each."""
+    await created(bus)
+    limits = Limits(poll_seconds=60.0, batch=Bounds(seconds=3_600))
+    async with overhearing(bus) as overheard, relaying(store, bus, limits) as relay:
+        for number in range(1, 6):
+            await record(store, [Recording(2)])
+            relay.nudge()
+            await overheard.reach(2 * number)
+            await known_up_to(relay, 2)
+            assert await last_sequence(bus) == 2
+    # Whoever is told to stop puts what it handed over.
+    assert (overheard.together, relay.sequence) == ([2, 10], 10)
+    await assert_whole(store, bus)
+
+
+async def test_what_was_handed_over_is_put_when_its_time_has_come(bus: Bus, store: MemoryStore) -> None:
+    await created(bus)
+    limits = Limits(poll_seconds=60.0, batch=Bounds(seconds=0.2))
+    now = asyncio.get_running_loop().time
+    async with overhearing(bus) as overheard, relaying(store, bus, limits) as relay:
+        await record(store, [Recording(2)])
+        relay.nudge()
+        await overheard.reach(2)
+        begun = now()
+        await known(relay, store)
+        for number in (3, 4):
+            await record(store, [Recording()])
+            relay.nudge()
+            await overheard.reach(number)
+        await known(relay, store)
+        assert now() >= begun + 0.2 - 0.05  # what was heard was sent a little earlier
+        assert overheard.together == [2, 4]
+    await assert_whole(store, bus)
+
+
+@pytest.mark.parametrize("bounds", [{"events_max": 4}, {"bytes_max": 1_000}])
+async def test_a_full_batch_is_put_before_its_time(
+    bus: Bus, store: MemoryStore, bounds: dict[str, int]
+) -> None:
+    """Of commands with two events of 200 bytes each."""
+    await created(bus)
+    limits = Limits(poll_seconds=60.0, batch=Bounds(seconds=3_600, **bounds))
+    async with overhearing(bus) as overheard, relaying(store, bus, limits) as relay:
+        for number in range(1, 7):
+            await record(store, [Recording(2)])
+            relay.nudge()
+            await overheard.reach(2 * number)
+        await known_up_to(relay, 10)
+        assert await last_sequence(bus) == 10
+        assert overheard.together == [2, 6, 10]
+    await assert_whole(store, bus)
+
+
+async def test_while_an_answer_is_awaited_one_batch_more_is_handed_over_and_none_after_it(
+    bus: Bus, store: MemoryStore
+) -> None:
     may_answer, is_full = asyncio.Event(), asyncio.Event()
 
     class Held(Sent):
-        is_over = False
+        @property
+        def is_over(self) -> bool:
+            return may_answer.is_set() and super().is_over
 
         async def settled(self) -> None:
             is_full.set()
@@ -269,27 +334,68 @@ async def test_it_goes_on_without_the_answer_up_to_a_bound(
             await super().settled()
 
     class Slow(Ledger):
-        sent = 0
+        def __init__(self) -> None:
+            super().__init__(bus, ORIGIN)
+            self.handed_over = 0
+            self.committed = 0
+
+        async def add(self, batch: Batch, events: Sequence[Recorded]) -> None:
+            await super().add(batch, events)
+            self.handed_over += len(events)
+
+        async def commit(self, batch: Batch) -> Sent:
+            return self.held(await super().commit(batch))
 
         async def send(self, events: Sequence[Recorded]) -> Sent:
-            sent = await super().send(events)
+            sent = self.held(await super().send(events))
+            self.handed_over += len(events)
+            return sent
+
+        def held(self, sent: Sent) -> Sent:
             sent.__class__ = Held
-            self.sent += 1
+            self.committed += 1
             return sent
 
     await created(bus)
     await record(store, [Recording(2) for _ in range(40)])
-    ledger, stopping = Slow(bus, ORIGIN), asyncio.Event()
-    relay = Relay(store, ledger, msgspec.structs.replace(SOON, batch_events_max=2, **bound))
+    ledger, stopping = Slow(), asyncio.Event()
+    relay = Relay(store, ledger, Limits(poll_seconds=0.01, batch=Bounds(events_max=2, seconds=0)))
     running = asyncio.create_task(relay.run(stopping))
     async with asyncio.timeout(20):
         await is_full.wait()
-    assert (ledger.sent, relay.sequence) == (3, 0)
+    assert (ledger.handed_over, ledger.committed, relay.sequence) == (4, 1, 0)
     may_answer.set()
     await caught_up(bus, store)
     stopping.set()
     await running
-    assert (ledger.sent, relay.sequence) == (40, 80)
+    assert (ledger.handed_over, ledger.committed, relay.sequence) == (80, 40, 80)
+    await assert_whole(store, bus)
+
+
+async def test_what_was_handed_over_and_never_committed_is_forgotten(bus: Bus, store: MemoryStore) -> None:
+    """As when a relay is killed: the next one hands it over again."""
+    await created(bus)
+    await record(store, [Recording(3)])
+    await Ledger(bus, ORIGIN).add(Batch(after=0), await store.read_all(after=0))
+    assert await last_sequence(bus) == 0
+    await relayed(store, bus)
+    await assert_whole(store, bus)
+
+
+async def test_what_a_server_held_as_it_ended_is_handed_over_again(
+    bus: Bus, store: MemoryStore, nats_server: NatsServer
+) -> None:
+    await created(bus)
+    limits = Limits(poll_seconds=0.01, batch=Bounds(seconds=3_600))
+    async with overhearing(bus) as overheard, relaying(store, bus, limits) as relay:
+        for number in (1, 2):
+            await record(store, [Recording()])
+            relay.nudge()
+            await overheard.reach(number)
+        await nats_server.stop()
+        await nats_server.start()
+        await record(store, [Recording()])
+        await known(relay, store)
     await assert_whole(store, bus)
 
 
@@ -572,10 +678,15 @@ async def test_a_batch_whose_answer_is_lost_is_not_sent_twice(bus: Bus, store: M
         sent = 0
 
         async def send(self, events: Sequence[Recorded]) -> Sent:
-            sent = await super().send(events)
+            return await self.lost(await super().send(events), events[0].position, len(events))
+
+        async def commit(self, batch: Batch) -> Sent:
+            return await self.lost(await super().commit(batch), batch.after + 1, batch.messages)
+
+        async def lost(self, sent: Sent, first: int, count: int) -> Sent:
             await sent.settled()
-            self.sent += len(events)
-            if events[0].position < 20:
+            self.sent += count
+            if first < 20:
                 raise Unreachable(asked="publish", detail="no answer")
             return sent
 
@@ -583,7 +694,7 @@ async def test_a_batch_whose_answer_is_lost_is_not_sent_twice(bus: Bus, store: M
     await record(store, [Recording(1 + number % 3) for number in range(60)])
     ledger = HardOfHearing(bus, ORIGIN)
     stopping = asyncio.Event()
-    limits = Limits(poll_seconds=0.01, batch_events_max=7, pause_seconds_max=0.01)
+    limits = Limits(poll_seconds=0.01, batch=Bounds(events_max=7), pause_seconds_max=0.01)
     with capture_logs() as logged:
         running = asyncio.create_task(Relay(store, ledger, limits).run(stopping))
         await caught_up(bus, store)
