@@ -176,6 +176,8 @@ class _Consumer:
         self._arrived_bytes = 0
         self._overheard: deque[tuple[int, str]] = deque()
         """Sequences and digests of what LEDGER has not shown yet: the last ones that arrived."""
+        self._gone_by: deque[tuple[bytes, bytes]] = deque(maxlen=OVERHEARD_MAX)
+        """Bodies and headers of the last ones that were overheard and not taken."""
         self._asked = 0
         self._heard_at = 0.0
         self._news = asyncio.Event()
@@ -237,20 +239,37 @@ class _Consumer:
         """
         One message on its way to LEDGER: taken where it is the next of all, and there is room.
 
-        What is not taken here comes from LEDGER, as all does while that has more than we.
+        Else it is kept for a while: LEDGER may bring those before it. What is not taken comes from there too.
         """
+        if self._offered(body, headers):
+            self._news.set()
+        return True
+
+    def _offered(self, body: bytes, headers: bytes) -> bool:
+        """Whether a message that went by is taken."""
         if (
             self._last is not None
             and self._next > self.ledger_position
             and len(self._overheard) < OVERHEARD_MAX
             and len(self._arrived) < AHEAD_EVENTS_MAX
             and self._arrived_bytes < AHEAD_BYTES_MAX
+            and self._doubt is None
+            and self._differs is None
             and follows(message := Published(self._next, body, headers), self._last)
         ):
             self._overheard.append((message.sequence, message.digest))
             self._arrive(message)
-            self._news.set()
-        return True
+            # They go by in their order: no other one is next any more.
+            self._gone_by.clear()
+            return True
+        self._gone_by.append((body, headers))
+        return False
+
+    def _offer_again(self) -> None:
+        """Take those that went by and are the next now: under load there is always one ahead of LEDGER."""
+        gone_by, self._gone_by = self._gone_by, deque(maxlen=OVERHEARD_MAX)
+        for body, headers in gone_by:
+            self._offered(body, headers)
 
     async def page(self) -> Page:
         """The next messages, at least one. Raises DigestDiffers."""
@@ -315,15 +334,15 @@ class _Consumer:
             return
         if self._overheard:
             self._seen(sequence, Published(sequence, body, headers).digest)
-            self.ledger_position = sequence + pending
-            return
-        # In the middle, a jump was lost on the way. At the beginning it is a hole in LEDGER: the reader's
-        # chain says so.
-        if sequence != self._next and self._last is not None:
+        elif sequence == self._next or self._last is None:
+            # At the beginning another one is a hole in LEDGER: the reader's chain says so.
+            self._arrive(Published(sequence, body, headers))
+        else:
             self._doubt = f"sequence {sequence} came where {self._next} is next"
             return
         self.ledger_position = sequence + pending
-        self._arrive(Published(sequence, body, headers))
+        if self._gone_by and self._next > self.ledger_position:
+            self._offer_again()
 
     def _arrive(self, message: Published) -> None:
         self._last = message

@@ -1,5 +1,5 @@
 """
-What is on its way to LEDGER: the batch that is being put, and the one that grows meanwhile.
+What is on its way to LEDGER: batches that are being put, and the one that grows meanwhile.
 
 To put a batch costs a server some six syncs and 3 ms of a processor, however small it is; to sync each
 event by itself is dearer still where they come by the hundred a second, and all that time the disk and the
@@ -9,8 +9,8 @@ for it who may hear an event when it is handed to the server, which is at once: 
 
 import asyncio
 import math
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final
 
 import msgspec
 import structlog
@@ -19,23 +19,22 @@ from eventstore.store import EVENTS_PER_APPEND_MAX, Recorded
 from services.numbered_streams import BATCH_MESSAGES_LIMIT, Batch, Sent
 from services.relay.ledger import Ledger
 
-EVENTS_MAX: Final = BATCH_MESSAGES_LIMIT
-BYTES_MAX: Final = 4 * 1024 * 1024
-
-SECONDS: Final = 0.05
-"""From one commit to the next, unless a batch is full before. What comes after a pause goes at once."""
-
 assert EVENTS_PER_APPEND_MAX <= BATCH_MESSAGES_LIMIT, "a command that no batch can carry would halt the relay"
 
 log = structlog.get_logger()
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
-    """Of one batch; a single command beyond them goes whole, in a batch of its own."""
+    """Of one batch, and of how many there are; a single command beyond them goes whole, in one of its own."""
 
-    events_max: int = EVENTS_MAX
-    bytes_max: int = BYTES_MAX
-    seconds: float = SECONDS
+    events_max: int = BATCH_MESSAGES_LIMIT
+    bytes_max: int = 4 * 1024 * 1024
+
+    seconds: float = 0.05
+    """From one commit to the next, unless a batch is full before. What comes after a pause goes at once."""
+
+    commits_max: int = 4
+    """Full batches that were sent and not answered; with more, what comes waits."""
 
 
 def batches(page: Sequence[Recorded], bounds: Bounds) -> Iterator[Sequence[Recorded]]:
@@ -89,7 +88,7 @@ class Outgoing:
         self._stir = stir
         self._now = asyncio.get_running_loop().time
         self._due_at_seconds = self._now()
-        self._going: _Going | None = None
+        self._going: deque[_Going] = deque()
         self._growing: _Growing | None = None
 
     async def put(self, events: Sequence[Recorded]) -> None:
@@ -115,8 +114,8 @@ class Outgoing:
 
     async def tend(self) -> float:
         """Do what is due; how many seconds until more is, infinite where that is for others to say."""
-        if self._going and self._going.sent.is_over:
-            await self._settle(self._going)
+        while self._going and self._going[0].sent.is_over:
+            await self._settle()
         if self._growing and not self._going:
             if (seconds_left := self._due_at_seconds - self._now()) > 0:
                 return seconds_left
@@ -127,17 +126,17 @@ class Outgoing:
         """Put all that was handed over, and wait until it is there."""
         if self._growing:
             await self._commit(self._growing)
-        if self._going:
-            await self._settle(self._going)
+        while self._going:
+            await self._settle()
 
     def forget(self) -> None:
         """Wait for nothing any more. What is not committed the server forgets by itself."""
-        if self._going:
-            self._going.sent.forget()
+        for going in self._going:
+            going.sent.forget()
 
     async def _commit(self, growing: _Growing) -> None:
-        if self._going:
-            await self._settle(self._going)
+        if len(self._going) >= self._bounds.commits_max:
+            await self._settle()
         batch = growing.batch
         sent = await self._ledger.commit(batch)
         self._growing = None
@@ -145,11 +144,11 @@ class Outgoing:
 
     def _went(self, sent: Sent, first: int, last: int) -> None:
         sent.when_answered(self._stir)
-        self._going = _Going(sent, first, last, self._now())
+        self._going.append(_Going(sent, first, last, self._now()))
         self._due_at_seconds = self._now() + self._bounds.seconds
 
-    async def _settle(self, going: _Going) -> None:
-        self._going = None
+    async def _settle(self) -> None:
+        going = self._going.popleft()
         await going.sent.settled()
         self.sequence = going.last
         log.debug(

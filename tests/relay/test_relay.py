@@ -318,7 +318,7 @@ async def test_a_full_batch_is_put_before_its_time(
     await assert_whole(store, bus)
 
 
-async def test_while_an_answer_is_awaited_one_batch_more_is_handed_over_and_none_after_it(
+async def test_while_answers_are_awaited_one_batch_more_is_handed_over_and_none_after_it(
     bus: Bus, store: MemoryStore
 ) -> None:
     may_answer, is_full = asyncio.Event(), asyncio.Event()
@@ -359,11 +359,13 @@ async def test_while_an_answer_is_awaited_one_batch_more_is_handed_over_and_none
     await created(bus)
     await record(store, [Recording(2) for _ in range(40)])
     ledger, stopping = Slow(), asyncio.Event()
-    relay = Relay(store, ledger, Limits(poll_seconds=0.01, batch=Bounds(events_max=2, seconds=0)))
+    relay = Relay(
+        store, ledger, Limits(poll_seconds=0.01, batch=Bounds(events_max=2, seconds=0, commits_max=3))
+    )
     running = asyncio.create_task(relay.run(stopping))
     async with asyncio.timeout(20):
         await is_full.wait()
-    assert (ledger.handed_over, ledger.committed, relay.sequence) == (4, 1, 0)
+    assert (ledger.handed_over, ledger.committed, relay.sequence) == (8, 3, 0)
     may_answer.set()
     await caught_up(bus, store)
     stopping.set()
