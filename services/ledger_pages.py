@@ -249,12 +249,9 @@ class _Consumer:
         """Whether a message that went by is taken."""
         if (
             self._last is not None
-            and self._next > self.ledger_position
             and len(self._overheard) < OVERHEARD_MAX
             and len(self._arrived) < AHEAD_EVENTS_MAX
             and self._arrived_bytes < AHEAD_BYTES_MAX
-            and self._doubt is None
-            and self._differs is None
             and follows(message := Published(self._next, body, headers), self._last)
         ):
             self._overheard.append((message.sequence, message.digest))

@@ -1,6 +1,7 @@
 """The relay beside a real server: what LEDGER holds in the end, and when it goes no further."""
 
 import asyncio
+import contextlib
 import json
 import shutil
 from collections.abc import AsyncIterator, Sequence
@@ -318,59 +319,88 @@ async def test_a_full_batch_is_put_before_its_time(
     await assert_whole(store, bus)
 
 
+class Slow(Ledger):
+    """A LEDGER whose answers are not heard before it *may_answer*."""
+
+    def __init__(self, bus: Bus) -> None:
+        super().__init__(bus, ORIGIN)
+        self.handed_over = 0
+        self.committed = 0
+        self.may_answer = asyncio.Event()
+        self.is_awaited = asyncio.Event()
+
+    async def add(self, batch: Batch, events: Sequence[Recorded]) -> None:
+        await super().add(batch, events)
+        self.handed_over += len(events)
+
+    async def commit(self, batch: Batch) -> Sent:
+        return self._held(await super().commit(batch))
+
+    async def send(self, events: Sequence[Recorded]) -> Sent:
+        sent = self._held(await super().send(events))
+        self.handed_over += len(events)
+        return sent
+
+    def _held(self, sent: Sent) -> Sent:
+        ledger = self
+
+        class Held(Sent):
+            @property
+            def is_over(self) -> bool:
+                return ledger.may_answer.is_set() and super().is_over
+
+            async def settled(self) -> None:
+                ledger.is_awaited.set()
+                await ledger.may_answer.wait()
+                await super().settled()
+
+        sent.__class__ = Held
+        self.committed += 1
+        return sent
+
+
+@contextlib.asynccontextmanager
+async def carrying(store: MemoryStore, ledger: Ledger, limits: Limits) -> AsyncIterator[Relay]:
+    stopping = asyncio.Event()
+    relay = Relay(store, ledger, limits)
+    running = asyncio.create_task(relay.run(stopping))
+    yield relay
+    stopping.set()
+    await running
+
+
 async def test_while_answers_are_awaited_one_batch_more_is_handed_over_and_none_after_it(
     bus: Bus, store: MemoryStore
 ) -> None:
-    may_answer, is_full = asyncio.Event(), asyncio.Event()
-
-    class Held(Sent):
-        @property
-        def is_over(self) -> bool:
-            return may_answer.is_set() and super().is_over
-
-        async def settled(self) -> None:
-            is_full.set()
-            await may_answer.wait()
-            await super().settled()
-
-    class Slow(Ledger):
-        def __init__(self) -> None:
-            super().__init__(bus, ORIGIN)
-            self.handed_over = 0
-            self.committed = 0
-
-        async def add(self, batch: Batch, events: Sequence[Recorded]) -> None:
-            await super().add(batch, events)
-            self.handed_over += len(events)
-
-        async def commit(self, batch: Batch) -> Sent:
-            return self.held(await super().commit(batch))
-
-        async def send(self, events: Sequence[Recorded]) -> Sent:
-            sent = self.held(await super().send(events))
-            self.handed_over += len(events)
-            return sent
-
-        def held(self, sent: Sent) -> Sent:
-            sent.__class__ = Held
-            self.committed += 1
-            return sent
-
     await created(bus)
     await record(store, [Recording(2) for _ in range(40)])
-    ledger, stopping = Slow(), asyncio.Event()
-    relay = Relay(
-        store, ledger, Limits(poll_seconds=0.01, batch=Bounds(events_max=2, seconds=0, commits_max=3))
-    )
-    running = asyncio.create_task(relay.run(stopping))
-    async with asyncio.timeout(20):
-        await is_full.wait()
-    assert (ledger.handed_over, ledger.committed, relay.sequence) == (8, 3, 0)
-    may_answer.set()
-    await caught_up(bus, store)
-    stopping.set()
-    await running
+    ledger = Slow(bus)
+    limits = Limits(poll_seconds=0.01, batch=Bounds(events_max=2, seconds=0, commits_max=3))
+    async with carrying(store, ledger, limits) as relay:
+        async with asyncio.timeout(20):
+            await ledger.is_awaited.wait()
+        assert (ledger.handed_over, ledger.committed, relay.sequence) == (8, 3, 0)
+        ledger.may_answer.set()
+        await caught_up(bus, store)
     assert (ledger.handed_over, ledger.committed, relay.sequence) == (80, 40, 80)
+    await assert_whole(store, bus)
+
+
+async def test_a_batch_that_is_not_full_waits_for_the_answer_to_the_one_before(
+    bus: Bus, store: MemoryStore
+) -> None:
+    await created(bus)
+    ledger = Slow(bus)
+    async with overhearing(bus) as overheard, carrying(store, ledger, AT_ONCE) as relay:
+        for number in (1, 2, 3):
+            await record(store, [Recording()])
+            relay.nudge()
+            await overheard.reach(number)
+        assert (ledger.handed_over, ledger.committed, relay.sequence) == (3, 1, 0)
+        ledger.may_answer.set()
+        relay.nudge()
+        await known(relay, store)
+    assert overheard.together == [1, 3]
     await assert_whole(store, bus)
 
 
