@@ -43,6 +43,9 @@ PAGE_EVENTS_MAX: Final = 2_000
 OVERHEARD_MAX: Final = 1_000
 """Taken on their way to LEDGER and not yet seen there; with more, LEDGER is waited for."""
 
+GONE_BY_MAX: Final = 500
+"""Overheard last and not taken, 30 MB at most: what a busy relay hands over between two commits."""
+
 HEARTBEAT_SECONDS: Final = 1.0
 SILENCE_SECONDS_MAX: Final = 2.5
 LOOK_SECONDS: Final = 0.25
@@ -176,7 +179,7 @@ class _Consumer:
         self._arrived_bytes = 0
         self._overheard: deque[tuple[int, str]] = deque()
         """Sequences and digests of what LEDGER has not shown yet: the last ones that arrived."""
-        self._gone_by: deque[tuple[bytes, bytes]] = deque(maxlen=OVERHEARD_MAX)
+        self._gone_by: deque[tuple[bytes, bytes]] = deque(maxlen=GONE_BY_MAX)
         """Bodies and headers of the last ones that were overheard and not taken."""
         self._asked = 0
         self._heard_at = 0.0
@@ -263,8 +266,12 @@ class _Consumer:
         return False
 
     def _offer_again(self) -> None:
-        """Take those that went by and are the next now: under load there is always one ahead of LEDGER."""
-        gone_by, self._gone_by = self._gone_by, deque(maxlen=OVERHEARD_MAX)
+        """
+        LEDGER has shown all it has: take those that went by meanwhile. Under load there always are some.
+
+        Not more often than that: it looks at each of them.
+        """
+        gone_by, self._gone_by = self._gone_by, deque(maxlen=GONE_BY_MAX)
         for body, headers in gone_by:
             self._offered(body, headers)
 
@@ -338,7 +345,7 @@ class _Consumer:
             self._doubt = f"sequence {sequence} came where {self._next} is next"
             return
         self.ledger_position = sequence + pending
-        if self._gone_by and self._next > self.ledger_position:
+        if self._gone_by and not pending and not self._overheard:
             self._offer_again()
 
     def _arrive(self, message: Published) -> None:
