@@ -156,6 +156,8 @@ class Batch:
     def __init__(self, *, after: int) -> None:
         self.after = after
         self.messages = 0
+        self.size_bytes = 0
+        """Of the bodies."""
         self._id = uuid.uuid4().hex
         self._subject = ""
 
@@ -170,6 +172,7 @@ class Batch:
         if are_last:
             made[-1].headers[_COMMIT] = "1"
         self.messages += len(made)
+        self.size_bytes += sum(len(message.body) for message in made)
         self._subject = made[-1].subject
         return made
 

@@ -60,12 +60,6 @@ def batches(page: Sequence[Recorded], bounds: Bounds) -> Iterator[Sequence[Recor
         yield page[start:end]
 
 
-class _Growing:
-    def __init__(self, *, after: int) -> None:
-        self.batch = Batch(after=after)
-        self.size_bytes = 0
-
-
 class _Going(msgspec.Struct, frozen=True):
     sent: Sent
     first: int
@@ -89,7 +83,7 @@ class Outgoing:
         self._now = asyncio.get_running_loop().time
         self._due_at_seconds = self._now()
         self._going: deque[_Going] = deque()
-        self._growing: _Growing | None = None
+        self._growing: Batch | None = None
 
     async def put(self, events: Sequence[Recorded]) -> None:
         """
@@ -103,14 +97,13 @@ class Outgoing:
             return
         size_bytes = sum(len(event.body) for event in events)
         if self._growing and (
-            self._growing.batch.messages + len(events) > self._bounds.events_max
+            self._growing.messages + len(events) > self._bounds.events_max
             or self._growing.size_bytes + size_bytes > self._bounds.bytes_max
         ):
             await self._commit(self._growing)
         if not self._growing:
-            self._growing = _Growing(after=first - 1)
-        self._growing.size_bytes += size_bytes
-        await self._ledger.add(self._growing.batch, events)
+            self._growing = Batch(after=first - 1)
+        await self._ledger.add(self._growing, events)
 
     async def tend(self) -> float:
         """Do what is due; how many seconds until more is, infinite where that is for others to say."""
@@ -134,10 +127,9 @@ class Outgoing:
         for going in self._going:
             going.sent.forget()
 
-    async def _commit(self, growing: _Growing) -> None:
+    async def _commit(self, batch: Batch) -> None:
         if len(self._going) >= self._bounds.commits_max:
             await self._settle()
-        batch = growing.batch
         sent = await self._ledger.commit(batch)
         self._growing = None
         self._went(sent, batch.after + 1, batch.after + batch.messages)

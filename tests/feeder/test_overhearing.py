@@ -17,7 +17,7 @@ from services.feeder.feeder import Feeder
 from services.history import DigestDiffers, Published, follows
 from services.runtime import Bus
 from tests.conftest import NatsServer
-from tests.feeder.feeds import assert_fed, entries_of, expected, fed, feeding
+from tests.feeder.feeds import Read, assert_fed, entries_of, expected, fed, feeding
 from tests.projector import ledgers
 from tests.projector.ledgers import Ledger
 
@@ -50,6 +50,13 @@ async def passing(bus: Bus, message: ledgers.Message, *, times: int = 1) -> None
         reply = await bus.request("ledger.convention", message.body, headers=headers, timeout=10)
         assert "error" in json.loads(reply.data)
     assert (await bus.jetstream().stream_info("LEDGER")).state.last_seq == before
+
+
+async def ahead(bus: Bus, ledger: Ledger) -> list[Read]:
+    """FEED, once it has the entries of one event more that LEDGER has not."""
+    ledger.pay("a", "ahead")
+    await passing(bus, ledger.messages[-1])
+    return await assert_fed(bus, ledger)
 
 
 async def test_an_entry_is_in_feed_before_its_event_is_in_ledger_and_once(
@@ -117,9 +124,7 @@ async def test_a_server_that_fails_before_it_has_the_event_gets_it_again_and_fee
     async with feeding(nats_server.url):
         await assert_fed(bus, ledger)
         at = ledger.position
-        ledger.pay("a", "p")
-        await passing(bus, ledger.messages[-1])
-        before = await assert_fed(bus, ledger)
+        before = await ahead(bus, ledger)
         await nats_server.kill()
         await nats_server.start()
         await ledgers.publish(bus, ledger, after=at)
@@ -137,9 +142,7 @@ async def test_a_connection_made_anew_begins_with_what_ledger_is_known_to_have(
         async with feeding(nats_server.url) as feeder:
             await assert_fed(bus, ledger)
             at = ledger.position
-            ledger.pay("a", "p")
-            await passing(bus, ledger.messages[-1])
-            await assert_fed(bus, ledger)
+            await ahead(bus, ledger)
             await nats_server.stop()
             await nats_server.start()
             async with asyncio.timeout(20):
@@ -159,9 +162,7 @@ async def test_one_that_starts_where_feed_is_ahead_waits_for_ledger(
     async with feeding(nats_server.url):
         await assert_fed(bus, ledger)
         at = ledger.position
-        ledger.pay("a", "p")
-        await passing(bus, ledger.messages[-1])
-        await assert_fed(bus, ledger)
+        await ahead(bus, ledger)
     async with feeding(nats_server.url) as feeder:
         ledger.pay("a", "q")
         await ledgers.publish(bus, ledger, after=at)
