@@ -261,7 +261,10 @@ async def test_an_answer_counts_however_late_it_is_looked_at(bus: Bus, store: Me
     await created(bus)
     await record(store, [Recording()])
     sent = await Ledger(bus, ORIGIN, answer_seconds=0).send(await store.read_all(after=0))
-    await caught_up(bus, store)
+    answered = asyncio.Event()
+    sent.when_answered(answered.set)
+    async with asyncio.timeout(20):
+        await answered.wait()
     await sent.settled()
 
 
