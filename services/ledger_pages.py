@@ -179,8 +179,10 @@ class _Consumer:
         self._arrived_bytes = 0
         self._overheard: deque[tuple[int, str]] = deque()
         """Sequences and digests of what LEDGER has not shown yet: the last ones that arrived."""
-        self._gone_by: deque[tuple[bytes, bytes]] = deque(maxlen=GONE_BY_MAX)
-        """Bodies and headers of the last ones that were overheard and not taken."""
+        self._gone_by: dict[str, tuple[bytes, bytes]] = {}
+        """The last ones that were overheard and not taken, bodies and headers, by the digest before each."""
+        self._digest_before = ""
+        """Of the one that went by last."""
         self._asked = 0
         self._heard_at = 0.0
         self._news = asyncio.Event()
@@ -244,36 +246,38 @@ class _Consumer:
 
         Else it is kept for a while: LEDGER may bring those before it. What is not taken comes from there too.
         """
-        if self._offered(body, headers):
-            self._news.set()
-        return True
-
-    def _offered(self, body: bytes, headers: bytes) -> bool:
-        """Whether a message that went by is taken."""
-        if (
-            self._last is not None
-            and len(self._overheard) < OVERHEARD_MAX
-            and len(self._arrived) < AHEAD_EVENTS_MAX
-            and self._arrived_bytes < AHEAD_BYTES_MAX
-            and follows(message := Published(self._next, body, headers), self._last)
-        ):
-            self._overheard.append((message.sequence, message.digest))
-            self._arrive(message)
+        digest_before, self._digest_before = self._digest_before, Published(0, body, headers).digest
+        if self._is_taken(body, headers):
             # They go by in their order: no other one is next any more.
             self._gone_by.clear()
+            self._news.set()
             return True
-        self._gone_by.append((body, headers))
-        return False
+        if len(self._gone_by) >= GONE_BY_MAX:
+            del self._gone_by[next(iter(self._gone_by))]
+        self._gone_by[digest_before] = (body, headers)
+        return True
 
-    def _offer_again(self) -> None:
-        """
-        LEDGER has shown all it has: take those that went by meanwhile. Under load there always are some.
+    def _is_taken(self, body: bytes, headers: bytes) -> bool:
+        """Take a message that went by, if it is the next of all."""
+        if (
+            self._last is None
+            or len(self._overheard) >= OVERHEARD_MAX
+            or len(self._arrived) >= AHEAD_EVENTS_MAX
+            or self._arrived_bytes >= AHEAD_BYTES_MAX
+            or not follows(message := Published(self._next, body, headers), self._last)
+        ):
+            return False
+        self._overheard.append((message.sequence, message.digest))
+        self._arrive(message)
+        return True
 
-        Not more often than that: it looks at each of them.
-        """
-        gone_by, self._gone_by = self._gone_by, deque(maxlen=GONE_BY_MAX)
-        for body, headers in gone_by:
-            self._offered(body, headers)
+    def _take_gone_by(self) -> None:
+        """LEDGER has shown one: take those that went by meanwhile. Under load there always are some."""
+        while self._last is not None and (following := self._gone_by.get(self._last.digest)):
+            before = self._last.digest
+            if not self._is_taken(*following):
+                return
+            del self._gone_by[before]
 
     async def page(self) -> Page:
         """The next messages, at least one. Raises DigestDiffers."""
@@ -345,8 +349,8 @@ class _Consumer:
             self._doubt = f"sequence {sequence} came where {self._next} is next"
             return
         self.ledger_position = sequence + pending
-        if self._gone_by and not pending and not self._overheard:
-            self._offer_again()
+        if self._gone_by:
+            self._take_gone_by()
 
     def _arrive(self, message: Published) -> None:
         self._last = message

@@ -218,12 +218,54 @@ async def test_only_so_much_is_taken_that_ledger_has_not_shown(
             ledger.pay("a", f"p{number}")
             await passing(bus, ledger.messages[-1])
         await fed(bus, len(expected(ledger, to=at + 3)))
-        await ledgers.publish(bus, ledger, after=at, to=at + 2)
         assert await entries_of(bus) == len(expected(ledger, to=at + 3))
-        # Once LEDGER has shown them all, it is the turn of those that went by.
-        await ledgers.publish(bus, ledger, after=at + 2, to=at + 3)
+        # For each that LEDGER shows, it is the turn of one of those that went by.
+        await ledgers.publish(bus, ledger, after=at, to=at + 1)
+        await fed(bus, len(expected(ledger, to=at + 4)))
+        await ledgers.publish(bus, ledger, after=at + 1, to=at + 3)
         await assert_fed(bus, ledger)
         await ledgers.publish(bus, ledger, after=at + 3)
         ledger.pay("a", "then")
         await ledgers.publish(bus, ledger, after=ledger.position - 1)
         await assert_fed(bus, ledger)
+
+
+async def test_what_went_by_is_not_looked_at_again_for_each_that_ledger_shows(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was: and a feeder that trailed a busy LEDGER closely did nothing else for seconds."""
+    looks = 0
+
+    def counted(message: Published, before: Published) -> bool:
+        nonlocal looks
+        looks += 1
+        return follows(message, before)
+
+    monkeypatch.setattr(ledger_pages, "follows", counted)
+    ledger = Ledger()
+    ledger.open_convention("a")
+    for number in range(60):
+        ledger.pay("a", f"p{number}")
+    consumer = ledger_pages._Consumer(bus, 0)
+
+    def shows(position: int) -> None:
+        message = ledger.messages[position - 1]
+        consumer.hear(b"", b"$JS.ACK.LEDGER.c.1.%d.1.1.0" % position, message.body, headers_of(message))
+
+    shows(1)
+    after_a_gap = ledger.messages[30:]
+    for message in after_a_gap:
+        consumer.overhear(b"", b"", message.body, headers_of(message))
+    # What was before the first that went by is not known: LEDGER brings that one.
+    for position in range(2, 32):
+        shows(position)
+    page = await consumer.page()
+    assert [message.sequence for message in page.messages] == list(range(1, ledger.position + 1))
+    assert consumer.taken_and_there == 31
+    assert looks == 2 * len(after_a_gap) - 1, "each when it went by, and when its turn had come"
+
+
+def headers_of(message: ledgers.Message) -> bytes:
+    return (
+        f"NATS/1.0\r\nRegistre-Digest: {message.digest}\r\nRegistre-Origin: {message.origin}\r\n\r\n".encode()
+    )
