@@ -342,8 +342,9 @@ async def _parts(
             if page.entries:
                 place, told_at = page.place, now()
                 yield b"".join(map(_event, page.entries))
-                continue
-            if is_silent:
+                if page.remaining or listener.knows_of_more(after=place.sequence):
+                    continue
+            elif is_silent:
                 told_at = now()
                 yield b":\n\n"
             await listener.wait(HEARTBEAT_SECONDS, after=place.sequence)

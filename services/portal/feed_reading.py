@@ -134,12 +134,21 @@ class Listener:
     def __init__(self) -> None:
         self._heard = 0
         self._heard_before = 0
+        self._may_have_missed = False
         self._news = asyncio.Event()
 
     def wake(self, sequence: int) -> None:
-        """Something is at *sequence*."""
+        """Something is at *sequence*; 0 where that is not known, and there may be something."""
         self._heard = max(self._heard, sequence)
+        self._may_have_missed |= not sequence
         self._news.set()
+
+    def knows_of_more(self, *, after: int) -> bool:
+        """Whether something is after sequence *after*, up to which the reader has all, or may be."""
+        if self._heard > after or self._may_have_missed:
+            return True
+        self._news.clear()
+        return False
 
     async def wait(self, seconds_max: float, *, after: int) -> None:
         """
@@ -157,6 +166,7 @@ class Listener:
     def caught_up(self) -> None:
         """What was told so far is about to be read."""
         self._heard_before = self._heard
+        self._may_have_missed = False
         self._news.clear()
 
 

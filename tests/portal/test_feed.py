@@ -297,6 +297,45 @@ async def test_who_hears_of_something_while_it_reads_reads_on_at_once() -> None:
     assert waiting.done()
 
 
+async def test_who_has_all_it_heard_of_waits_and_who_may_have_missed_something_does_not() -> None:
+    listener = feed_reading.Listener()
+    listener.caught_up()
+    listener.wake(5)
+    assert listener.knows_of_more(after=3)
+    assert not listener.knows_of_more(after=5)
+    waiting = asyncio.create_task(listener.wait(30, after=5))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    listener.wake(0)
+    assert listener.knows_of_more(after=5)
+    await asyncio.wait_for(waiting, 5)
+    listener.caught_up()
+    assert not listener.knows_of_more(after=5)
+
+
+async def test_an_entry_costs_one_question(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages: list[int] = []
+    read = world.portal.feeds.page
+
+    async def counted(institution: str, place: feed_reading.Place, entries_max: int) -> feed_reading.Page:
+        page = await read(institution, place, entries_max)
+        pages.append(len(page.entries))
+        return page
+
+    monkeypatch.setattr(world.portal.feeds, "page", counted)
+    events = Events()
+    async with world.portal.client("asks") as client, client.stream("GET", "/stream") as answer:
+        async for chunk in answer.aiter_raw():
+            events.feed(chunk)
+            if len(events.got) == 3:
+                break
+            async with asyncio.timeout(5):
+                while not pages:  # what was there before was read
+                    await asyncio.sleep(0.005)
+            await world.publish("asks")
+    assert pages == [0, 1, 1, 1]
+
+
 async def test_who_read_less_than_it_heard_of_reads_again_in_a_moment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
