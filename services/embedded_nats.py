@@ -62,6 +62,15 @@ LOG_LINES_SHOWN_MAX = 12
 POLL_SECONDS = 0.01
 
 PR_SET_PDEATHSIG = 1
+PR_SET_TIMERSLACK = 29
+
+SLEEP_SLACK_MICROSECONDS = 1_000
+"""
+How much longer than asked the server may sleep, where the kernel finds that convenient; 50 by default.
+
+Go's runtime watches over a busy program by sleeping 20 microseconds at a time. Woken for it 4 000 times a
+second, beside services that wait for the same two cores, the server took a third more of them.
+"""
 
 log = structlog.get_logger()
 
@@ -203,7 +212,7 @@ async def running(
                 pass_fds=[lock],
                 # Ctrl-C in a terminal goes to all in the foreground; the server is stopped last, and by us.
                 start_new_session=True,
-                preexec_fn=die_with(os.getpid()),
+                preexec_fn=die_with(os.getpid(), sleep_slack_microseconds=SLEEP_SLACK_MICROSECONDS),
             )
         try:
             _write_holder(lock, server_pid=process.pid)
@@ -408,22 +417,27 @@ def _log_file(folder: Path) -> Iterator[int]:
         os.close(file)
 
 
-def die_with(parent_pid: int) -> functools.partial[None] | None:
+def die_with(
+    parent_pid: int, *, sleep_slack_microseconds: int | None = None
+) -> functools.partial[None] | None:
     """
     What a child runs before it becomes another program, to be killed when its parent ends (*preexec_fn*).
 
-    On Linux only: elsewhere None, and a child outlives a parent that is killed.
+    *sleep_slack_microseconds* is what the child adds to its sleeps, its parent's unless given. On
+    Linux only: elsewhere None, and a child outlives a parent that is killed.
     """
     if sys.platform != "linux":
         return None
     # Loaded here: between fork and exec a child must not load anything.
-    return functools.partial(_ask_to_die, ctypes.CDLL(None), parent_pid)
+    return functools.partial(_prepare, ctypes.CDLL(None), parent_pid, sleep_slack_microseconds)
 
 
-def _ask_to_die(libc: ctypes.CDLL, parent_pid: int) -> None:
+def _prepare(libc: ctypes.CDLL, parent_pid: int, sleep_slack_microseconds: int | None) -> None:
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent_pid:  # it was killed before we asked
         os._exit(1)
+    if sleep_slack_microseconds is not None:
+        libc.prctl(PR_SET_TIMERSLACK, ctypes.c_ulong(1_000 * sleep_slack_microseconds))
 
 
 async def _answering(process: asyncio.subprocess.Process, folder: Path) -> EmbeddedNats:

@@ -178,3 +178,19 @@ async def test_when_its_parent_is_killed_the_server_ends_and_the_folder_is_free(
     await holder.wait()
     async with embedded_nats.running(tmp_path, port=0):
         assert not is_alive(server_pid)
+
+
+async def test_the_server_sleeps_a_little_longer_than_it_asks_and_we_do_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slack = Path("/proc/self/timerslack_ns")
+    ours = slack.read_text()
+    program, found = tmp_path / "program", tmp_path / "found"
+    program.write_text(f"#!/bin/sh\nread -r slack < {slack}\necho $slack > {found}\n")
+    program.chmod(0o700)
+    monkeypatch.setattr(embedded_nats, "server_path", lambda: program)
+    with pytest.raises(embedded_nats.ServerFailed):
+        async with embedded_nats.running(tmp_path / "nats", port=0):
+            pass
+    assert int(found.read_text()) == 1_000 * embedded_nats.SLEEP_SLACK_MICROSECONDS
+    assert slack.read_text() == ours
