@@ -23,7 +23,7 @@ from nats.js.api import DiscardPolicy, PersistMode, RetentionPolicy, StorageType
 from nats.js.errors import APIError, NotFoundError, ServerError, ServiceUnavailableError
 
 from contracts.envelope import EVENT_BYTES_MAX
-from services.runtime import Bus
+from services.runtime import Bus, framed
 
 HEADERS_BYTES_MAX: Final = 2_048
 """Of one message, with room: a few short headers, a digest and an origin."""
@@ -380,6 +380,14 @@ class NumberedStream:
         return Sent(self._bus, self.name, what, answers, seconds_max=self._answer_seconds)
 
     async def _post(self, messages: Sequence[Message], replies: Mapping[int, str], what: str) -> None:
+        frames = [
+            framed(
+                each.subject.encode(), each.body, reply=replies.get(place, "").encode(), headers=each.headers
+            )
+            for place, each in enumerate(messages)
+        ]
+        if self._bus.post(frames):
+            return
         with asking(self._bus, what):
             async with asyncio.timeout(SEND_SECONDS_MAX):
                 for place, each in enumerate(messages):

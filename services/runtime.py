@@ -458,6 +458,32 @@ def _number(subscription: int) -> bytes:
     return str(subscription).encode()
 
 
+def framed(
+    subject: bytes, payload: bytes, *, reply: bytes = b"", headers: Mapping[str, str] | None = None
+) -> bytes:
+    """
+    A message as the protocol of NATS has it, for Bus.post.
+
+    Subjects and headers are such as we made, or the server gave us: nothing in them is looked at again.
+    """
+    if headers is None:
+        return b"PUB %b %b %d\r\n%b\r\n" % (subject, reply, len(payload), payload)
+    lines = "".join([f"{name}: {text}\r\n" for name, text in headers.items()]).encode()
+    head_bytes = len(_HEAD) + len(lines) + 2
+    return b"HPUB %b %b %d %d\r\n%b%b\r\n%b\r\n" % (
+        subject,
+        reply,
+        head_bytes,
+        head_bytes + len(payload),
+        _HEAD,
+        lines,
+        payload,
+    )
+
+
+_HEAD: Final = b"NATS/1.0\r\n"
+
+
 class Bus(Client):
     """
     The library's client, and a shorter way in for messages that come by the thousand.
@@ -487,30 +513,26 @@ class Bus(Client):
         """Show every message of the subscriptions to *subject* to *take* first, as long as they last."""
         self._takers |= {_number(sid): take for sid, sub in self._subs.items() if sub.subject == subject}
 
-    def post(self, messages: Sequence[tuple[bytes, bytes]]) -> bool:
+    def post(self, frames: Sequence[bytes]) -> bool:
         """
-        Send messages, subject and payload, as publish does and without waiting.
+        Send messages, made by framed, as publish does and without waiting.
 
-        False, and nothing done, where that would wait, or where they are more bytes than one may have.
-        The subjects are such as the server gave us: nothing in them is looked at again.
+        False, and nothing done, where that would wait, or where one is larger than it may be.
         """
-        commands = [
-            b"PUB %b %d\r\n%b\r\n" % (subject, len(payload), payload) for subject, payload in messages
-        ]
-        more_bytes = sum(map(len, commands))
+        more_bytes = sum(map(len, frames))
         pending_bytes = self._pending_data_size + more_bytes
         if (
             not self.is_connected
             or self.is_draining_pubs
-            or more_bytes > self._max_payload
+            or max(map(len, frames)) > self._max_payload
             or pending_bytes > self._max_pending_size
             or self._flush_queue is None
         ):
             return False
-        self._pending += commands
+        self._pending += frames
         self._pending_data_size = pending_bytes
-        self.stats["out_msgs"] += len(messages)
-        self.stats["out_bytes"] += sum([len(payload) for _, payload in messages])
+        self.stats["out_msgs"] += len(frames)
+        self.stats["out_bytes"] += more_bytes
         if self._flush_queue.empty():
             self._flush_queue.put_nowait(asyncio.get_running_loop().create_future())
         return True
@@ -886,7 +908,7 @@ class _Desk:
                 tasks.create_task(self._answer(_request(bus, reply, asked), asked, started_ns))
             else:
                 self._put_out(_Done(_request(bus, reply, asked), answer, started_ns))
-        if answers and bus.post(answers):
+        if answers and bus.post([framed(reply, answer) for reply, answer in answers]):
             self._count(len(answers), started_ns)
         else:
             subject = self.endpoint.subject

@@ -746,6 +746,11 @@ async def test_a_message_that_is_lost_on_the_way_is_sent_again(bus: Bus, store: 
             if not (self.is_leaking and subject.startswith("ledger.")):
                 await super().publish(subject, payload, reply, headers)
 
+        def post(self, frames: Sequence[bytes]) -> bool:
+            return super().post(
+                [each for each in frames if not (self.is_leaking and b"PUB ledger." in each)] or [b""]
+            )
+
     await created(bus)
     await record(store, [Recording(), Recording(2)])
     bus.__class__ = Leaky

@@ -25,7 +25,7 @@ from structlog.testing import capture_logs
 
 from contracts.commands import FieldAtFault, Refusal
 from services import embedded_nats, runtime
-from services.runtime import Asked, Begun, Bus, Endpoint
+from services.runtime import Asked, Begun, Bus, Endpoint, framed
 from tests.conftest import NatsServer
 
 # -- the connection ------------------------------------------------------------
@@ -228,27 +228,43 @@ async def test_what_is_tapped_comes_as_it_was_sent_and_past_a_restart_of_the_ser
 async def test_what_is_posted_arrives_in_order_with_what_is_published(nats_server: NatsServer) -> None:
     async with runtime.connected(nats_server.url, "test") as bus:
         heard = await bus.subscribe("heard")
-        assert bus.post([(b"heard", b"one")])
+        assert bus.post([framed(b"heard", b"one")])
         await bus.publish("heard", b"two")
-        assert bus.post([(b"heard", b""), (b"heard", b"three")])
+        assert bus.post([framed(b"heard", b""), framed(b"heard", b"three")])
         assert [(await heard.next_msg(timeout=5)).data for _ in range(4)] == [b"one", b"two", b"", b"three"]
         assert bus.stats["out_msgs"] >= 4
 
 
+@pytest.mark.parametrize("reply", ["", "answers.1"])
+@pytest.mark.parametrize(
+    "headers", [None, {}, {"Registre-Origin": "registre.démo", "Nats-Batch-Sequence": "1"}]
+)
+async def test_what_is_posted_is_what_the_library_would_have_published(
+    nats_server: NatsServer, reply: str, headers: dict[str, str] | None
+) -> None:
+    async with runtime.connected(nats_server.url, "test") as bus:
+        heard = await bus.subscribe("heard")
+        await bus.publish("heard", b"body", reply=reply, headers=headers)
+        assert bus.post([framed(b"heard", b"body", reply=reply.encode(), headers=headers)])
+        published, posted = [await heard.next_msg(timeout=5) for _ in range(2)]
+        assert (posted.data, posted.reply) == (published.data, published.reply)
+        assert (posted.headers or {}) == (published.headers or {})
+
+
 async def test_what_has_to_wait_or_cannot_be_sent_is_not_posted(nats_server: NatsServer) -> None:
     async with runtime.connected(nats_server.url, "test") as bus:
-        assert not bus.post([(b"heard", b"x"), (b"heard", b"x" * (bus.max_payload + 1))])
+        assert not bus.post([framed(b"heard", b"x"), framed(b"heard", b"x" * (bus.max_payload + 1))])
         waiting = 0
-        while bus.post([(b"heard", b"x" * 1_000_000)]):
+        while bus.post([framed(b"heard", b"x" * 1_000_000)]):
             waiting += 1
             assert waiting < 10, "the library holds at most two megabytes ahead"
         await bus.flush()
-        assert bus.post([(b"heard", b"x")])
+        assert bus.post([framed(b"heard", b"x")])
         await nats_server.kill()
         async with asyncio.timeout(10):
             while bus.is_connected:
                 await asyncio.sleep(0.01)
-        assert not bus.post([(b"heard", b"x")])
+        assert not bus.post([framed(b"heard", b"x")])
         await nats_server.start()
 
 
