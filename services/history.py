@@ -48,13 +48,14 @@ def _header(headers: bytes, name: str) -> str:
 
 def follows(message: Published, before: Published) -> bool:
     """Whether *message* is labelled as the very next event after *before*: its digest goes on from there."""
-    if not message.digest or message.origin != before.origin:
+    digest = message.digest
+    if not digest or message.origin != before.origin:
         return False
     try:
-        digest = bytes.fromhex(before.digest)
+        past = bytes.fromhex(before.digest)
     except ValueError:
         return False
-    return sha256(digest + message.body).hexdigest() == message.digest
+    return sha256(past + message.body).hexdigest() == digest
 
 
 def genesis(origin: str) -> bytes:

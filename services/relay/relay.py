@@ -17,7 +17,7 @@ import msgspec
 import structlog
 
 from contracts import subjects
-from eventstore.store import Head, Recorded
+from eventstore.store import EVENTS_PER_APPEND_MAX, Head, Recorded
 from services.numbered_streams import NotThereYet, Setback
 from services.relay.batches import Bounds, Outgoing, batches
 from services.relay.ledger import Ledger, LedgerAhead, LedgerDiffers, LedgerMissing, LedgerOfAnother
@@ -245,7 +245,9 @@ class Relay:
                     for events in batches(page, limits.batch):
                         await outgoing.put(events)
                         position = events[-1].position
-                    self._may_have_more |= bool(page)
+                    # A page with room for another command has shown all there was.
+                    room = limits.batch.events_max - len(page)
+                    self._may_have_more |= bool(page) and room < EVENTS_PER_APPEND_MAX
                 seconds_left = await outgoing.tend()
                 self.sequence = outgoing.sequence
                 if self._may_have_more:
@@ -254,7 +256,7 @@ class Relay:
                     async with asyncio.timeout(min(seconds_left, limits.poll_seconds)):
                         await self._stirred.wait()
                 except TimeoutError:
-                    self._may_have_more = True
+                    self._may_have_more = seconds_left >= limits.poll_seconds
             await outgoing.finish()
         finally:
             self.sequence = outgoing.sequence

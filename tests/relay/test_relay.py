@@ -166,26 +166,27 @@ async def test_a_few_commands_of_one_event_go_without_a_batch_and_one_of_two_nev
     await assert_whole(store, bus)
 
 
-async def test_a_nudge_spares_the_wait_for_the_next_look(bus: Bus) -> None:
+async def test_a_nudge_spares_the_wait_for_the_next_look_and_costs_one(bus: Bus) -> None:
     class Watched(MemoryStore):
         def __init__(self) -> None:
             super().__init__(ORIGIN)
-            self.found_empty = asyncio.Event()
+            self.looked = asyncio.Event()
+            self.found: list[int] = []
 
         async def read_all(self, *, after: int, events_max: int = 1_000) -> list[Recorded]:
             page = await super().read_all(after=after, events_max=events_max)
-            if not page:
-                self.found_empty.set()
+            self.found.append(len(page))
+            self.looked.set()
             return page
 
     store = Watched()
     async with relaying(store, bus, NUDGED_ONLY) as relay, asyncio.timeout(NUDGED_ONLY.poll_seconds / 2):
+        await store.looked.wait()
         for _ in range(3):
-            await store.found_empty.wait()
-            await record(store, [Recording()])
-            store.found_empty.clear()
+            await record(store, [Recording(2)])
             relay.nudge()
             await caught_up(bus, store)
+    assert store.found == [0, 2, 2, 2]
     await assert_whole(store, bus)
 
 
