@@ -331,7 +331,9 @@ async def _parts(
         while now() < until:
             listener.caught_up()
             try:
-                page = await feeds.page(institution, place, EVENTS_DEFAULT)
+                page = listener.page(place, EVENTS_DEFAULT) or await feeds.page(
+                    institution, place, EVENTS_DEFAULT
+                )
             except (Unreachable, FeedTorn) as error:
                 log.warning("feed.stream_ended", institution=institution, detail=str(error))
                 return

@@ -1,11 +1,12 @@
 """
 FEED as the portal reads it: an institution's entries after a number, page by page, and word of new ones.
 
-Every page is read from the stream itself, by subject and sequence (JetStream's direct get, in
-batches), and held no longer than it takes to send it. One consumer for the whole process follows
-FEED, headers alone, and says for which institution something came; whoever waits
-reads on from where it stands. So what was there before and what comes now are read in one
-way, with no border between them, and what is held does not grow with who is slow.
+Pages are read from the stream itself, by subject and sequence (JetStream's direct get, in
+batches), and held no longer than it takes to send them. One consumer for the whole process follows
+FEED and brings whoever waits for an institution what comes for it, a page of it at most. Numbers tell
+whether that goes on from where the reader stands; where it does not, or was too much, the reader
+asks the stream. So there is no border between what was there before and what comes now, and what
+is held does not grow with who is slow.
 
 Number n of an institution stands at sequence n or later: where it stands is found by halving, some
 twenty questions in a million entries, and at once where it was read a moment ago.
@@ -14,9 +15,9 @@ twenty questions in a million entries, and at once where it was read a moment ag
 import asyncio
 import contextlib
 import itertools
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import nats.errors
@@ -128,6 +129,14 @@ class _Answer:
         self.ended: asyncio.Future[dict[str, str]] = asyncio.get_running_loop().create_future()
 
 
+class _Heard(NamedTuple):
+    """An entry as it came by itself."""
+
+    sequence: int
+    headers: bytes
+    body: bytes
+
+
 class Listener:
     """One reader that waits: woken when something came for its institution, or may have."""
 
@@ -136,12 +145,41 @@ class Listener:
         self._heard_before = 0
         self._may_have_missed = False
         self._news = asyncio.Event()
+        self._at_hand: deque[_Heard] = deque()
+        self._at_hand_bytes = 0
 
-    def wake(self, sequence: int) -> None:
-        """Something is at *sequence*; 0 where that is not known, and there may be something."""
+    def wake(self, sequence: int, headers: bytes = b"", body: bytes = b"") -> None:
+        """Something is at *sequence*, and this is it; 0 where it is not known, and there may be something."""
         self._heard = max(self._heard, sequence)
-        self._may_have_missed |= not sequence
         self._news.set()
+        if not sequence:
+            self._may_have_missed = True
+            self._drop()
+        elif self._at_hand_bytes + len(headers) + len(body) <= PAGE_BYTES_MAX:
+            self._at_hand.append(_Heard(sequence, headers, body))
+            self._at_hand_bytes += len(headers) + len(body)
+        else:
+            self._drop()
+
+    def page(self, place: Place, entries_max: int) -> Page | None:
+        """What came right after *place*, as FEED would give it; None where that is not at hand."""
+        entries: list[Entry] = []
+        while self._at_hand and len(entries) < entries_max:
+            heard = self._at_hand[0]
+            headers = _parsed(heard.headers)
+            if (number := int(headers[subjects.NUMBER_HEADER])) > place.number + 1:
+                self._drop()
+                break
+            self._at_hand.popleft()
+            self._at_hand_bytes -= len(heard.headers) + len(heard.body)
+            if number == place.number + 1:
+                place = Place(number, heard.sequence)
+                entries.append(_entry(number, headers, heard.body))
+        return Page(tuple(entries), place, len(self._at_hand)) if entries else None
+
+    def _drop(self) -> None:
+        self._at_hand.clear()
+        self._at_hand_bytes = 0
 
     def knows_of_more(self, *, after: int) -> bool:
         """Whether something is after sequence *after*, up to which the reader has all, or may be."""
@@ -238,16 +276,7 @@ class Feeds:
                     institution, sequence=found.sequence, expected=place.number + 1, found=found.number
                 )
             place = found
-            backfill_of = headers.get(subjects.BACKFILL_HEADER)
-            entries.append(
-                Entry(
-                    number=found.number,
-                    position=int(headers[subjects.POSITION_HEADER]),
-                    type=_typed.decode(body).type,
-                    body=body,
-                    backfill_of=None if backfill_of is None else int(backfill_of),
-                )
-            )
+            entries.append(_entry(found.number, headers, body))
         if entries:
             self._keep(institution, place)
         return Page(tuple(entries), place, int(status.get("Nats-Num-Pending", "0")))
@@ -350,7 +379,6 @@ class Feeds:
                     deliver_subject=inbox,
                     deliver_policy=DeliverPolicy.NEW,
                     ack_policy=AckPolicy.NONE,
-                    headers_only=True,
                     idle_heartbeat=HEARTBEAT_SECONDS,
                     inactive_threshold=FORGOTTEN_SECONDS,
                     mem_storage=True,
@@ -375,7 +403,7 @@ class Feeds:
         """Whether it is still the connection after so many before it."""
         return self._bus.is_connected and self._bus.stats["reconnects"] == connections
 
-    def _came(self, subject: bytes, reply: bytes, _body: bytes, headers: bytes) -> bool:
+    def _came(self, subject: bytes, reply: bytes, body: bytes, headers: bytes) -> bool:
         """Something of FEED, or a sign of life."""
         self._heard.set()
         if not headers.startswith(_STATUS):
@@ -383,7 +411,7 @@ class Feeds:
             for listener in self._listeners.get(institution, ()):
                 # $JS.ACK.[domain.account.]stream.consumer.deliveries.SEQUENCE.number.time.pending
                 tokens = reply.split(b".")
-                listener.wake(int(tokens[5 if len(tokens) == 9 else 7]))
+                listener.wake(int(tokens[5 if len(tokens) == 9 else 7]), headers, body)
         return True
 
 
@@ -409,6 +437,17 @@ def _parsed(headers: bytes) -> dict[str, str]:
         if is_one:
             told[name] = text.strip()
     return told
+
+
+def _entry(number: int, headers: dict[str, str], body: bytes) -> Entry:
+    backfill_of = headers.get(subjects.BACKFILL_HEADER)
+    return Entry(
+        number=number,
+        position=int(headers[subjects.POSITION_HEADER]),
+        type=_typed.decode(body).type,
+        body=body,
+        backfill_of=None if backfill_of is None else int(backfill_of),
+    )
 
 
 def _place(headers: dict[str, str]) -> Place:

@@ -313,7 +313,9 @@ async def test_who_has_all_it_heard_of_waits_and_who_may_have_missed_something_d
     assert not listener.knows_of_more(after=5)
 
 
-async def test_an_entry_costs_one_question(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_comes_for_who_waits_is_not_asked_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pages: list[int] = []
     read = world.portal.feeds.page
 
@@ -333,7 +335,51 @@ async def test_an_entry_costs_one_question(world: World, monkeypatch: pytest.Mon
                 while not pages:  # what was there before was read
                     await asyncio.sleep(0.005)
             await world.publish("asks")
-    assert pages == [0, 1, 1, 1]
+    assert pages == [0]
+    assert [each.number for each in events.got] == [1, 2, 3]
+
+
+def came(listener: feed_reading.Listener, number: int, *, body_bytes: int = 0) -> None:
+    headers = f"NATS/1.0\r\nRegistre-Number: {number}\r\nRegistre-Position: {100 + number}\r\n\r\n"
+    body = b'{"type":"t.v1","text":"%b"}' % (b"x" * body_bytes)
+    listener.wake(10 * number, headers.encode(), body)
+
+
+def numbers(page: feed_reading.Page | None) -> list[int] | None:
+    return None if page is None else [entry.number for entry in page.entries]
+
+
+async def test_what_came_is_given_from_where_the_reader_stands_and_no_further_than_it_goes_on() -> None:
+    listener = feed_reading.Listener()
+    assert listener.page(feed_reading.Place(), 10) is None
+    for number in (1, 2, 3, 4):
+        came(listener, number)
+    page = listener.page(feed_reading.Place(2, 20), 1)
+    assert page == feed_reading.Page(
+        (feed_reading.Entry(3, 103, "t.v1", b'{"type":"t.v1","text":""}', None),),
+        feed_reading.Place(3, 30),
+        1,
+    )
+    came(listener, 6)
+    assert numbers(listener.page(feed_reading.Place(3, 30), 10)) == [4]
+    assert listener.page(feed_reading.Place(4, 40), 10) is None, "5 never came"
+    came(listener, 7)
+    assert listener.page(feed_reading.Place(4, 40), 10) is None
+    assert listener.page(feed_reading.Place(6, 60), 10) is None, "what does not go on is held no longer"
+
+
+async def test_no_more_is_held_for_who_waits_than_a_page_and_nothing_once_something_may_be_missing() -> None:
+    listener = feed_reading.Listener()
+    came(listener, 1)
+    came(listener, 2, body_bytes=feed_reading.PAGE_BYTES_MAX)
+    assert listener.page(feed_reading.Place(), 10) is None
+    came(listener, 1)
+    listener.wake(0)
+    assert listener.page(feed_reading.Place(), 10) is None
+    came(listener, 1, body_bytes=feed_reading.PAGE_BYTES_MAX // 2)
+    assert numbers(listener.page(feed_reading.Place(), 10)) == [1]
+    came(listener, 2, body_bytes=feed_reading.PAGE_BYTES_MAX // 2 + 1_000)
+    assert numbers(listener.page(feed_reading.Place(1, 10), 10)) == [2], "what was given is held no longer"
 
 
 async def test_who_read_less_than_it_heard_of_reads_again_in_a_moment(
