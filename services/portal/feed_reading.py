@@ -165,14 +165,11 @@ class Listener:
         """What came right after *place*, as FEED would give it; None where that is not at hand."""
         entries: list[Entry] = []
         while self._at_hand and len(entries) < entries_max:
-            heard = self._at_hand[0]
-            headers = _parsed(heard.headers)
-            if (number := int(headers[subjects.NUMBER_HEADER])) > place.number + 1:
-                self._drop()
-                break
-            self._at_hand.popleft()
+            heard = self._at_hand.popleft()
             self._at_hand_bytes -= len(heard.headers) + len(heard.body)
-            if number == place.number + 1:
+            headers = _parsed(heard.headers)
+            # The reader has those before its own; after a gap, FEED is asked.
+            if (number := int(headers[subjects.NUMBER_HEADER])) == place.number + 1:
                 place = Place(number, heard.sequence)
                 entries.append(_entry(number, headers, heard.body))
         return Page(tuple(entries), place, len(self._at_hand)) if entries else None
