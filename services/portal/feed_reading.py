@@ -1,5 +1,5 @@
 """
-FEED as the portal reads it: an institution's entries after a number, page by page, and word of new ones.
+FEED as the portal reads it: an institution's entries after a number, page by page, and those that come.
 
 Pages are read from the stream itself, by subject and sequence (JetStream's direct get, in
 batches), and held no longer than it takes to send them. One consumer for the whole process follows
