@@ -39,7 +39,7 @@ Signature = Annotated[
 ]
 
 
-class Declared(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Declared(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
     """One fact: its tag, the day it took effect, what it says, and whose act it is if not the asker's."""
 
     type: str
@@ -48,7 +48,7 @@ class Declared(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     on_behalf_of: InstitutionId | None = None
 
 
-class Declaration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Declaration(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
     """
     A request to record *facts*, all or none, in the stream its subject names.
 
@@ -93,7 +93,7 @@ class FieldAtFault(msgspec.Struct, frozen=True):
     message: str
 
 
-class Recording(msgspec.Struct, frozen=True):
+class Recording(msgspec.Struct, frozen=True, gc=False):
     """
     The facts are recorded, from *first_position* to *last_position*; the stream is at *version*.
 
@@ -133,7 +133,7 @@ class Malformed(Exception):
         self.fields = fields
 
 
-class Request(msgspec.Struct, frozen=True):
+class Request(msgspec.Struct, frozen=True, gc=False):
     """
     A declaration taken apart: each fact decoded, and a digest for a retry to be compared with.
 

@@ -41,6 +41,7 @@ class UnknownTag(ValueError):
 class Envelope(
     msgspec.Struct,
     frozen=True,
+    gc=False,
     kw_only=True,
     omit_defaults=True,
     forbid_unknown_fields=True,
@@ -89,7 +90,7 @@ class Envelope(
     signing_key: str | None = None
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """An event read back: its envelope, and the fact in today's shape."""
 
     envelope: Envelope

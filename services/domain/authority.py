@@ -72,7 +72,7 @@ class NotAuthorised(Refused):
 
 def keeper(book: Book) -> str | None:
     """Who recorded the first entry, cancelled or not; None where there is none."""
-    first = next(book.held.values(), None)
+    first = book.held.first
     return None if first is None else first.actor
 
 

@@ -34,6 +34,11 @@ from services.domain.refusals import Refused
 CANCELLING: Final = (EntryCancelled, EntryReplaced)
 """The facts that take another back."""
 
+# Whether a fact is of one of a few kinds is asked of each that is declared, and mostly it is not: by its
+# type that is one look, where the cases of a match are looked at one by one.
+_ABOUT_AN_ENTRY: Final[frozenset[type[Event]]] = frozenset({*CANCELLING, FactConfirmed, FactContested})
+_NAMING: Final[frozenset[type[Event]]] = frozenset({ContradictionFound, ContradictionSettled, PieceDestroyed})
+
 UNRECORDED = 2_147_483_648
 """The position of the first fact proposed and not recorded: one past the last that a fact can name."""
 
@@ -94,7 +99,7 @@ class Word(msgspec.Struct, frozen=True):
     says: Literal["confirmed", "contested"]
 
 
-class Book(msgspec.Struct, frozen=True):
+class Book(msgspec.Struct, frozen=True, gc=False):
     """Every fact of a stream by position; which were cancelled, by which entry; what was said of which."""
 
     held: Growing[int, Held] = Growing()
@@ -143,13 +148,15 @@ def may_have_come(when: PartialDate, on: date) -> bool:
 
 
 def _is_about_an_entry(fact: Event) -> bool:
-    return isinstance(fact, (*CANCELLING, FactConfirmed, FactContested))
+    return type(fact) in _ABOUT_AN_ENTRY
 
 
 def enter(book: Book, held: Held) -> Book:
     """*book* with one more fact."""
     fact, position = held.fact, held.position
     now = msgspec.structs.replace(book, held=book.held.grown(position, held))
+    if not _is_about_an_entry(fact):
+        return now
     match fact:
         case EntryCancelled() | EntryReplaced():
             return msgspec.structs.replace(now, cancelled={**now.cancelled, fact.entry: position})
@@ -159,7 +166,7 @@ def enter(book: Book, held: Held) -> Book:
             earlier = tuple(one for one in now.words.get(fact.entry, ()) if one.by != fact.by)
             return msgspec.structs.replace(now, words={**now.words, fact.entry: (*earlier, word)})
         case _:
-            return now
+            raise AssertionError(f"{type(fact).__name__} is said to be about an entry, and nothing says how")
 
 
 # -- refusals that any stream gives
@@ -227,6 +234,8 @@ def check(book: Book, proposed: Proposed, *, actor: str, stream: str, fact: int)
     """Refuse what no stream takes: in a wrong name, of a wrong entry. Raises Refused."""
     declared = proposed.fact
     _check_name(proposed, actor=actor, fact=fact)
+    if not _is_about_an_entry(declared):
+        return
     match declared:
         case EntryCancelled() | EntryReplaced():
             held = _live_entry(book, declared.entry, stream, fact)
@@ -255,7 +264,7 @@ def check(book: Book, proposed: Proposed, *, actor: str, stream: str, fact: int)
                     field="data.by",
                 )
         case _:
-            pass
+            raise AssertionError(f"{type(declared).__name__} is about an entry, and nothing says of which")
 
 
 def check_names(book: Book, proposed: Proposed, *, stream: str, fact: int) -> None:
@@ -266,6 +275,8 @@ def check_names(book: Book, proposed: Proposed, *, stream: str, fact: int) -> No
     destroyed where it was cited. Raises AlreadyRecorded and NothingCalled.
     """
     declared = proposed.fact
+    if type(declared) not in _NAMING:
+        return
     match declared:
         case ContradictionFound() if declared.key in _contradictions(book):
             raise AlreadyRecorded(f"the contradiction {declared.key}", stream=stream, fact=fact)

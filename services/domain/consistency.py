@@ -51,6 +51,8 @@ def check(book: Book, declared: Event, *, stream: str, fact: int) -> None:
 
     *fact* is the index of *declared* in the request. Raises TermsDisagree.
     """
+    if type(declared) not in _JUDGED:
+        return
     if isinstance(declared, ClauseStated) and isinstance(declared.term, Period):
         found = _with_period(book, declared)
     elif isinstance(declared, ClauseStated) and isinstance(declared.term, _HELD_TO_A_PERIOD):
@@ -63,6 +65,7 @@ def check(book: Book, declared: Event, *, stream: str, fact: int) -> None:
         raise TermsDisagree(f"in {stream}, {one.message}", fact=fact, field=one.field, rule=_RULE)
 
 
+_JUDGED: Final[frozenset[type[Event]]] = frozenset({ClauseStated, AvenantConcluded})
 _HELD_TO_A_PERIOD: Final = (InstalmentPlan, LumpSum, Denunciation)
 
 

@@ -160,7 +160,7 @@ class Ending(msgspec.Struct, frozen=True):
     on: PartialDate
 
 
-class Life(msgspec.Struct, frozen=True):
+class Life(msgspec.Struct, frozen=True, gc=False):
     """
     What a convention's phase on any day is computed from; independent of any day itself.
 
@@ -349,7 +349,7 @@ def _end(term: Period, life: Life, on: PartialDate | date) -> PartialDate | None
 # -- the state
 
 
-class State(msgspec.Struct, frozen=True):
+class State(msgspec.Struct, frozen=True, gc=False):
     """A convention as its stream tells it: the book, the life, the avenants, and which names are spent."""
 
     stream: str
@@ -676,6 +676,8 @@ def _is_gone(life: Life, institution: str) -> bool:
 
 def _check_joining(life: Life, proposed: Proposed, fact: int) -> None:
     declared, on = proposed.fact, proposed.effective_on
+    if type(declared) not in _JOINING:
+        return
     match declared:
         case facts.PartyListed():
             joining = [declared.institution]
@@ -686,7 +688,7 @@ def _check_joining(life: Life, proposed: Proposed, fact: int) -> None:
                 change.institution for change in declared.changes if isinstance(change, facts.Admission)
             ]
         case _:
-            return
+            raise AssertionError(f"{type(declared).__name__} is said to let in, and nothing says whom")
     for institution in joining:
         # Each by itself: who stands in the paper's list is one from the opening, and is not listed again.
         if any(
@@ -699,8 +701,13 @@ def _check_joining(life: Life, proposed: Proposed, fact: int) -> None:
             )
 
 
+_JOINING: frozenset[type[Event]] = frozenset({facts.PartyListed, facts.PartyJoined, AvenantConcluded})
+
+
 def _check_parties(state: State, proposed: Proposed, fact: int) -> None:
     declared, on = proposed.fact, proposed.effective_on
+    if not _fields(type(declared)):
+        return
     admitted = _admitted_by(state, declared)
     for path, institution in parties_named(declared):
         if institution in admitted:

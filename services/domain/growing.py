@@ -15,7 +15,7 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class Growing(msgspec.Struct, Generic[K, V], frozen=True, eq=False):
+class Growing(msgspec.Struct, Generic[K, V], frozen=True, gc=False, eq=False):
     """
     Values by key, in the order they came; frozen, as everything made of it.
 
@@ -51,6 +51,11 @@ class Growing(msgspec.Struct, Generic[K, V], frozen=True, eq=False):
         """The value of *key*, None when it is not here."""
         place = self._places.get(key, self._length)
         return self._values[place] if place < self._length else None
+
+    @property
+    def first(self) -> V | None:
+        """The value that came first, None where there is none."""
+        return self._values[0] if self._length else None
 
     def values(self) -> Iterator[V]:
         """All values, in the order they came."""

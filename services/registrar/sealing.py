@@ -146,23 +146,20 @@ def kept(events: Sequence[Draft], appended: Appended) -> list[Held]:
     return [draft.held(first + place, recorded_at) for place, draft in enumerate(events)]
 
 
-def _event_id() -> str:
-    """A UUIDv4: 122 random bits, so that nobody guesses the bytes of an event from its leaf hash."""
-    # uuid.uuid4 and its str take five times as long, for each event.
-    digits = _random_digits()
-    variant = _VARIANT[digits[16]]
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
-
-
 _VARIANT: Final = {f"{nibble:x}": f"{0b1000 | nibble & 0b11:x}" for nibble in range(16)}
 """The four bits of which the first two say that it is a UUID of RFC 9562."""
 
 
-def _drawn() -> Iterator[str]:
+def _event_ids() -> Iterator[str]:
+    """UUIDv4s without end: 122 random bits each, so that nobody guesses an event's bytes from its leaf hash."""
+    # One system call for many: it took as long as all the rest of an id. uuid.uuid4 and its str take
+    # five times as long, for each event.
     while True:
-        # One system call for many: it took as long as all the rest of an id.
-        digits = os.urandom(16 * IDS_DRAWN_TOGETHER).hex()
-        yield from (digits[place : place + 32] for place in range(0, len(digits), 32))
+        drawn = os.urandom(16 * IDS_DRAWN_TOGETHER).hex()
+        for at in range(0, len(drawn), 32):
+            digits = drawn[at : at + 32]
+            variant = _VARIANT[digits[16]]
+            yield f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
-_random_digits = _drawn().__next__
+_event_id = _event_ids().__next__

@@ -65,11 +65,13 @@ async def attend(
 
 async def _nudge(bus: runtime.Bus, appended: asyncio.Event) -> None:
     """Say that there are new events: once for all that came since the last time, and never in the way."""
+    nudge = [runtime.framed(subjects.APPENDED.encode(), b"")]
     while True:
         await appended.wait()
         appended.clear()
-        if bus.is_connected:  # a nudge that waited for a new connection would tell nothing
-            await bus.publish(subjects.APPENDED)
+        # It leaves with the answers to those who appended. Where it would have to wait, it is not sent: whoever
+        # follows looks by itself before long, and a nudge that waited for a new connection would tell nothing.
+        bus.post(nudge)
 
 
 async def _until(stopping: asyncio.Event, *failures: Awaitable[StoreError]) -> StoreError | None:
