@@ -42,7 +42,6 @@ class Envelope(
     msgspec.Struct,
     frozen=True,
     gc=False,
-    kw_only=True,
     omit_defaults=True,
     forbid_unknown_fields=True,
     rename={

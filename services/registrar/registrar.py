@@ -184,7 +184,6 @@ class Registrar:
     ) -> bytes | Refusal | None:
         """The answer to what was begun; None where it has to be decided again."""
         answer: Recording | Refusal
-        line = Line(actor, state.stream, 1)
         try:
             answer = self._kept(state, events, appending.result())
         except AssertionError:
@@ -193,10 +192,11 @@ class Registrar:
             self._states.forget(state.stream)
             return None
         except Exception as error:  # noqa: BLE001 - each is answered; ours are logged too
-            answer = self._refused(error, line)
+            answer = self._refused(error, Line(actor, state.stream, 1))
         finally:
             self._turns.leave(state.stream)
-        self._tell(answer, line, started)
+        if self._tells(answer):
+            self._tell(answer, Line(actor, state.stream, 1), started)
         return answer if isinstance(answer, Refusal) else _encode(answer)
 
     async def answer(self, subject: str, body: bytes) -> Recording | Unchanged | Refusal:
@@ -214,7 +214,8 @@ class Registrar:
             raise
         except Exception as error:  # noqa: BLE001 - each is answered; ours are logged too
             answer = self._refused(error, line)
-        self._tell(answer, line, started)
+        if self._tells(answer):
+            self._tell(answer, line, started)
         return answer
 
     def _refused(self, error: Exception, line: Line) -> Refusal:
@@ -225,14 +226,12 @@ class Registrar:
             self.broken.set_result(error)
         return refusal
 
+    def _tells(self, answer: Recording | Unchanged | Refusal) -> bool:
+        # The event itself says who, when and what: a line beside each is for looking into something.
+        return self._tells_each or not _is_new(answer)
+
     def _tell(self, answer: Recording | Unchanged | Refusal, line: Line, started: float) -> None:
-        if isinstance(answer, Recording) and not answer.repeated:
-            # The event itself says who, when and what: a line beside each is for looking into something.
-            if not self._tells_each:
-                return
-            tell = self._log.debug
-        else:
-            tell = self._log.info
+        tell = self._log.debug if _is_new(answer) else self._log.info
         tell(
             "command",
             actor=line.actor,
@@ -393,6 +392,11 @@ def _recording(stream: str, appended: Appended) -> Recording:
         appended.recorded_at,
         appended.repeated,
     )
+
+
+def _is_new(answer: Recording | Unchanged | Refusal) -> bool:
+    """Whether events were recorded for it, and not once before."""
+    return isinstance(answer, Recording) and not answer.repeated
 
 
 def _told(answer: Recording | Unchanged | Refusal) -> dict[str, object]:

@@ -68,30 +68,31 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
         """The bytes of the event at its place. Raises FactTooLarge."""
         assert position <= POSITION_MAX, "the ledger is full: CloudEvents has no larger integer"
         declaration, proposed = self.request.declaration, self.proposed
+        # In the order of its fields: by their names it takes eight times as long, and each event is one.
         body = encode(
             Envelope(
-                specversion="1.0",
-                datacontenttype="application/json",
-                id=self.event_id,
-                source=self.source,
-                tag=proposed.fact.TYPE,
-                stream=self.stream,
-                recorded_at=recorded_at,
-                position=position,
-                version=version,
-                ordinal=self.ordinal,
-                count=self.count,
-                effective_on=proposed.effective_on,
-                command_id=declaration.command_id,
-                actor=self.actor,
-                channel=declaration.channel,
-                data=msgspec.Raw(self.request.data[self.index]),
-                on_behalf_of=self.on_behalf_of,
-                principal=declaration.principal,
-                correlation_id=declaration.correlation_id,
-                causation_id=declaration.causation_id,
-                signature=declaration.signature,
-                signing_key=declaration.signing_key,
+                "1.0",
+                "application/json",
+                self.event_id,
+                self.source,
+                proposed.fact.TYPE,
+                self.stream,
+                recorded_at,
+                position,
+                version,
+                self.ordinal,
+                self.count,
+                proposed.effective_on,
+                declaration.command_id,
+                self.actor,
+                declaration.channel,
+                msgspec.Raw(self.request.data[self.index]),
+                self.on_behalf_of,
+                declaration.principal,
+                declaration.correlation_id,
+                declaration.causation_id,
+                declaration.signature,
+                declaration.signing_key,
             )
         )
         if len(body) > BODY_BYTES_MAX:

@@ -48,14 +48,21 @@ class States:
         self.forget(state.stream)
         self._held[state.stream] = (state, event_bytes + STREAM_BYTES)
         self.event_bytes += event_bytes + STREAM_BYTES
+        self._make_room()
+
+    def _make_room(self) -> None:
         while self.event_bytes > self._event_bytes_max and len(self._held) > 1:
             _, (_, longest_ago_bytes) = self._held.popitem(last=False)
             self.event_bytes -= longest_ago_bytes
 
     def advance(self, state: State, *, more_bytes: int) -> None:
         """Hold *state* in place of the one held, if one is: events of *more_bytes* lie between them."""
-        if (held := self._held.get(state.stream)) is not None:
-            self.keep(state, event_bytes=held[1] - STREAM_BYTES + more_bytes)
+        if (held := self._held.get(state.stream)) is None:
+            return
+        self._held[state.stream] = (state, held[1] + more_bytes)
+        self._held.move_to_end(state.stream)
+        self.event_bytes += more_bytes
+        self._make_room()
 
     def forget(self, stream: str) -> None:
         """Hold nothing of *stream*."""
