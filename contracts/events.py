@@ -92,7 +92,9 @@ class Votes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     unanimous: bool | None = None
 
 
-class Fact(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+class Fact(
+    msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True, kw_only=True
+):
     """What happened in the world, as somebody recorded it."""
 
     TYPE: ClassVar[str] = ""

@@ -34,8 +34,8 @@ from services.domain.refusals import Refused
 CANCELLING: Final = (EntryCancelled, EntryReplaced)
 """The facts that take another back."""
 
-# Whether a fact is of one of a few kinds is asked of each that is declared, and mostly it is not: by its
-# type that is one look, where the cases of a match are looked at one by one.
+# Asked of each fact that is declared, and mostly it is none of these: by its type that is one look, where the
+# cases of a match are looked at one by one.
 _ABOUT_AN_ENTRY: Final[frozenset[type[Event]]] = frozenset({*CANCELLING, FactConfirmed, FactContested})
 _NAMING: Final[frozenset[type[Event]]] = frozenset({ContradictionFound, ContradictionSettled, PieceDestroyed})
 

@@ -152,7 +152,7 @@ _VARIANT: Final = {f"{nibble:x}": f"{0b1000 | nibble & 0b11:x}" for nibble in ra
 
 
 def _event_ids() -> Iterator[str]:
-    """UUIDv4s without end: 122 random bits each, so that nobody guesses an event's bytes from its leaf hash."""
+    """UUIDv4s without end: 122 random bits each, so that nobody guesses an event from its leaf hash."""
     # One system call for many: it took as long as all the rest of an id. uuid.uuid4 and its str take
     # five times as long, for each event.
     while True:

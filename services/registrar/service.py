@@ -69,8 +69,8 @@ async def _nudge(bus: runtime.Bus, appended: asyncio.Event) -> None:
     while True:
         await appended.wait()
         appended.clear()
-        # It leaves with the answers to those who appended. Where it would have to wait, it is not sent: whoever
-        # follows looks by itself before long, and a nudge that waited for a new connection would tell nothing.
+        # It leaves with the answers to those who appended. Where it would have to wait it is not sent: who
+        # follows looks by itself before long, and one that waited for a new connection would tell nothing.
         bus.post(nudge)
 
 

@@ -23,6 +23,7 @@ def test_whatever_grows_from_it_each_stays_what_it_was(drawn: list[tuple[int, in
     for grows, expected in lengths:
         assert len(grows) == len(expected)
         assert list(grows.values()) == list(expected.values())
+        assert grows.first == next(iter(expected.values()), None)
         for key in range(10):
             assert (key in grows) is (key in expected)
             assert grows.get(key) == expected.get(key)
