@@ -60,7 +60,6 @@ class States:
         if (held := self._held.get(state.stream)) is None:
             return
         self._held[state.stream] = (state, held[1] + more_bytes)
-        self._held.move_to_end(state.stream)
         self.event_bytes += more_bytes
         self._make_room()
 

@@ -4,6 +4,7 @@ One command, one append, one answer: without a bus, over the stores.
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 import rfc8785
+import structlog
 from cloudevents.http import from_json
 from structlog.testing import capture_logs
 
@@ -744,6 +746,23 @@ async def test_one_line_of_log_tells_one_command() -> None:
     assert logged[2] == {**common, "attempts": 1, "outcome": "unchanged", "version": 1}
     assert logged[3].pop("reason").startswith("the request is not well formed")
     assert logged[3] == {**common, "attempts": 0, "outcome": "malformed"}
+
+
+async def test_where_nobody_looks_into_something_the_log_leaves_out_what_was_recorded() -> None:
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
+    try:
+        registrar = Registrar(MemoryStore(ORIGIN))
+        with capture_logs() as logged:
+            await registrar.answer(ASKED, request(REGISTERED))
+            body = request(alias("a"))
+            await registrar.answer(ASKED, body)
+            await registrar.answer(ASKED, body)
+            await registrar.answer(ASKED, request(alias("a")))
+            await registrar.answer(ASKED, request(huge(70_000)))
+    finally:
+        structlog.configure(**before)
+    assert [line["outcome"] for line in logged] == ["repeated", "unchanged", "too_large"]
 
 
 def _state(stream: str, version: int) -> Any:
